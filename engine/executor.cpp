@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <new>
+
+#include "kernels/list.h"
+
+namespace nervure {
+namespace {
+
+constexpr std::align_val_t arena_alignment{64};
+
+template <class T, class E>
+void convert_row(const void* source, int64_t row, int64_t columns, double scale, T* target) {
+  const E* x = static_cast<const E*>(source) + row * columns;
+  const T factor = static_cast<T>(scale);
+  for (int64_t j = 0; j < columns; ++j) target[j] = static_cast<T>(x[j]) * factor;
+}
+
+template <class T>
+void read_row(const Source& source, int64_t row, T* target) {
+  const int64_t n = source.columns;
+  switch (source.element) {
+    case Element::float32:
+      return convert_row<T, float>(source.data, row, n, source.scale, target);
+    case Element::float64:
+      return convert_row<T, double>(source.data, row, n, source.scale, target);
+    case Element::uint8:
+      return convert_row<T, uint8_t>(source.data, row, n, source.scale, target);
+    case Element::int32:
+      return convert_row<T, int32_t>(source.data, row, n, source.scale, target);
+    case Element::int64:
+      return convert_row<T, int64_t>(source.data, row, n, source.scale, target);
+  }
+}
+
+int64_t rows_per_part(int64_t columns) {
+  return std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, columns));
+}
+
+}  // namespace
+
+template <class T>
+struct Executor<T>::Batch {
+  Rows rows;              // of this pass
+  double weight_sum = 0;  // of all rows that the cost is a mean over
+  PassKey key;
+  bool accumulate = false;  // parameter gradients of an earlier part of the same batch
+};
+
+// The program of one worker.
+template <class T>
+class Executor<T>::Program {
+ public:
+  Program(Executor& executor, const Data<T>& data, const Results<T>& results, int worker,
+          int workers, Barrier& barrier, std::exception_ptr& error)
+      : executor_(executor),
+        data_(data),
+        results_(results),
+        worker_(worker),
+        workers_(workers),
+        barrier_(barrier),
+        error_(error) {}
+
+  [[nodiscard]] double weight_sum(Rows rows) const {
+    if (data_.weights == nullptr) return static_cast<double>(rows.count);
+    double sum = 0;
+    for (int64_t i = 0; i < rows.count; ++i) sum += data_.weights[rows[i]];
+    return sum;
+  }
+
+  void forward_pass(const Batch& batch) {
+    gather(batch);
+    for (size_t node = 0; node < executor_.steps_.size(); ++node) {
+      const Step<T>* step = executor_.steps_[node].get();
+      if (step == nullptr) continue;
+      const Context<T> context = executor_.context(static_cast<int>(node), batch);
+      each_part(step->forward_work(batch.rows.count),
+                [&](Task task) { step->forward(context, task); });
+    }
+    keep_outputs(batch);
+  }
+
+  // The batch's share of the mean cost; where asked for, dC/doutput is written.
+  double loss_pass(const Batch& batch, bool gradients) {
+    bool first = true;
+    for (const LossPlan<T>& plan : executor_.losses_) {
+      if (plan.callback)
+        callback_loss(plan, batch, gradients, first);
+      else
+        native_loss(plan, batch, gradients, first);
+      first = false;
+    }
+    double cost = 0;
+    for (int64_t i = 0; i < batch.rows.count; ++i)
+      cost += share(batch, i) * executor_.row_costs_[static_cast<size_t>(i)];
+    return cost;
+  }
+
+  void backward_pass(const Batch& batch) {
+    for (size_t i = executor_.steps_.size(); i-- > 0;) {
+      const NodePlan& node = executor_.plan_.nodes[i];
+      if (!node.backward) continue;
+      const Step<T>* step = executor_.steps_[i].get();
+      const Context<T> context = executor_.context(static_cast<int>(i), batch);
+      each_part(step->backward_work(batch.rows.count),
+                [&](Task task) { step->backward(context, task); });
+    }
+  }
+
+  // All rows of one batch in stretches that the plan has room for.
+  double cost_and_gradient(Rows rows, PassKey key, bool gradients) {
+    Batch batch{.rows = rows, .weight_sum = weight_sum(rows), .key = key};
+    double cost = 0;
+    const int64_t most = executor_.plan_.rows;
+    for (int64_t first = 0; first < rows.count; first += most) {
+      batch.rows = rows.part(first, std::min(most, rows.count - first));
+      batch.accumulate = first > 0;
+      forward_pass(batch);
+      cost += loss_pass(batch, gradients);
+      if (gradients) backward_pass(batch);
+      keep_costs(batch);
+    }
+    return cost;
+  }
+
+  int64_t train(const TrainRequest& request, Update<T>& update) {
+    const auto steps = static_cast<int64_t>(request.learning_rates.size());
+    int64_t step = 0;
+    enter(update);
+    for (; step < steps; ++step) {
+      const int64_t begin = step * request.batch_size;
+      const Rows rows =
+          request.rows.part(begin, std::min(request.batch_size, request.rows.count - begin));
+      const int64_t number = request.first_step + step;
+      const PassKey key{true, request.seed, static_cast<uint64_t>(number)};
+      const double cost = cost_and_gradient(rows, key, true);
+      if (worker_ == 0) {
+        request.costs[step] = cost;
+        request.weights[step] = weight_sum(rows);
+      }
+      if (!std::isfinite(cost)) break;
+      update_pass(update, request.learning_rates[static_cast<size_t>(step)], number + 1);
+    }
+    leave(update);
+    return step;
+  }
+
+  void keep_costs(const Batch& batch) {
+    if (results_.costs == nullptr || worker_ != 0) return;
+    for (int64_t i = 0; i < batch.rows.count; ++i)
+      results_.costs[batch.rows[i]] = executor_.row_costs_[static_cast<size_t>(i)];
+  }
+
+ private:
+  template <class Call>
+  void each_part(const Work& work, Call&& call) {
+    for (int phase = 0; phase < static_cast<int>(work.size()); ++phase) {
+      const int64_t parts = work[static_cast<size_t>(phase)];
+      if (parts == 0) return;
+      each_of(parts, [&](int64_t i) { call(Task{phase, i}); });
+    }
+  }
+
+  template <class Call>
+  void each_of(int64_t parts, Call&& call) {
+    const int64_t end = parts * (worker_ + 1) / workers_;
+    for (int64_t i = parts * worker_ / workers_; i < end; ++i) call(i);
+    barrier_.wait();
+  }
+
+  void gather(const Batch& batch) {
+    for (size_t i = 0; i < data_.inputs.size(); ++i) {
+      const Source& source = data_.inputs[i];
+      const int node = executor_.plan_.inputs[i];
+      T* x = executor_.at(executor_.plan_.nodes[static_cast<size_t>(node)].value);
+      const int64_t grain = rows_per_part(source.columns);
+      each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
+        const Range range = range_of(batch.rows.count, grain, part);
+        for (int64_t row = range.begin; row < range.end; ++row)
+          read_row(source, batch.rows[row], x + row * source.columns);
+      });
+    }
+  }
+
+  void keep_outputs(const Batch& batch) {
+    for (size_t i = 0; i < results_.outputs.size(); ++i) {
+      if (results_.outputs[i] == nullptr) continue;
+      const NodePlan& node =
+          executor_.plan_.nodes[static_cast<size_t>(executor_.plan_.outputs[i])];
+      const int64_t size = size_of(node.shapes.output);
+      const T* y = executor_.at(node.value);
+      const int64_t grain = rows_per_part(size);
+      each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
+        const Range range = range_of(batch.rows.count, grain, part);
+        for (int64_t row = range.begin; row < range.end; ++row)
+          std::copy_n(y + row * size, size, results_.outputs[i] + batch.rows[row] * size);
+      });
+    }
+  }
+
+  // w_i / sum of w.
+  [[nodiscard]] double share(const Batch& batch, int64_t row) const {
+    if (batch.weight_sum == 0) return 0;
+    const double weight = data_.weights == nullptr ? 1 : data_.weights[batch.rows[row]];
+    return weight / batch.weight_sum;
+  }
+
+  void native_loss(const LossPlan<T>& plan, const Batch& batch, bool gradients, bool first) {
+    const size_t which = static_cast<size_t>(&plan - executor_.losses_.data());
+    const Targets<T>& targets = data_.targets[which];
+    const NodePlan& node = executor_.plan_.nodes[static_cast<size_t>(plan.node)];
+    const int64_t size = size_of(node.shapes.output);
+    const T* y = executor_.at(node.value);
+    T* dy = gradients ? executor_.at(node.gradient) : nullptr;
+    const int64_t grain = std::max<int64_t>(8, rows_per_part(size) / 16);
+    each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
+      const Range range = range_of(batch.rows.count, grain, part);
+      for (int64_t i = range.begin; i < range.end; ++i) {
+        const int64_t row = batch.rows[i];
+        Target<T> target;
+        if (targets.labels != nullptr) target.label = targets.labels[row];
+        if (targets.values != nullptr) target.values = targets.values + row * targets.columns;
+        T* d = dy == nullptr ? nullptr : dy + i * size;
+        const double cost = plan.weight * plan.loss->row(y + i * size, target, size, d);
+        double& total = executor_.row_costs_[static_cast<size_t>(i)];
+        total = first ? cost : total + cost;
+        if (d == nullptr) continue;
+        const T factor = static_cast<T>(plan.weight * share(batch, i));
+        for (int64_t j = 0; j < size; ++j) d[j] *= factor;
+      }
+    });
+  }
+
+  // The user's function sees the batch as a whole, on one worker.
+  void callback_loss(const LossPlan<T>& plan, const Batch& batch, bool gradients,
+                     bool first) {
+    each_of(1, [&](int64_t) {
+      const NodePlan& node = executor_.plan_.nodes[static_cast<size_t>(plan.node)];
+      const int64_t size = size_of(node.shapes.output);
+      T* dy = gradients ? executor_.at(node.gradient) : nullptr;
+      double cost = std::numeric_limits<double>::quiet_NaN();
+      try {
+        cost = plan.weight * plan.callback(executor_.at(node.value), batch.rows, dy);
+      } catch (...) {
+        error_ = std::current_exception();
+      }
+      double part = 0;
+      for (int64_t i = 0; i < batch.rows.count; ++i) {
+        double& total = executor_.row_costs_[static_cast<size_t>(i)];
+        total = first ? cost : total + cost;
+        part += share(batch, i);
+      }
+      const T factor = static_cast<T>(plan.weight * part);
+      for (int64_t j = 0; dy != nullptr && j < batch.rows.count * size; ++j) dy[j] *= factor;
+    });
+  }
+
+  template <class Call>
+  void each_update_part(const std::vector<Part>& parts, Call&& call) {
+    if (parts.empty()) return;
+    each_of(static_cast<int64_t>(parts.size()),
+            [&](int64_t i) { call(parts[static_cast<size_t>(i)], static_cast<size_t>(i)); });
+  }
+
+  // Between enter and leave the weights are the point at which the rule wants its
+  // gradient (Nesterov looks ahead); for most rules there is nothing to do.
+  void enter(const Update<T>& update) {
+    if (!update.updater->looks_ahead()) return;
+    each_update_part(update.parts, [&](const Part& part, size_t) {
+      update.updater->enter(update.all(), part);
+    });
+  }
+  void leave(const Update<T>& update) {
+    if (!update.updater->looks_ahead()) return;
+    each_update_part(update.parts, [&](const Part& part, size_t) {
+      update.updater->leave(update.all(), part);
+    });
+  }
+
+  void update_pass(Update<T>& update, double learning_rate, int64_t number) {
+    const Updater<T>& rule = *update.updater;
+    const Arena<T> all = update.all();
+    StepNow now{learning_rate, number, 1};
+    if (rule.settings().clip_norm > 0) {
+      each_update_part(update.parts, [&](const Part& part, size_t i) {
+        update.squares[i] = rule.squares(all, part);
+      });
+      now.gradient_scale = norm_scale(update.squares, rule.settings().clip_norm);
+    }
+    each_update_part(update.parts, [&](const Part& part, size_t) {
+      rule.sweep(all, update.segment(part), part, now);
+    });
+    each_update_part(update.columns, [&](const Part& part, size_t) {
+      rule.limit(all, update.segment(part), part);
+    });
+  }
+
+  Executor& executor_;
+  const Data<T>& data_;
+  const Results<T>& results_;
+  const int worker_, workers_;
+  Barrier& barrier_;
+  std::exception_ptr& error_;
+};
+
+template <class T>
+Executor<T>::Executor(Plan plan, T* values, T* gradients)
+    : plan_(std::move(plan)),
+      parameters_(values),
+      parameter_gradients_(gradients),
+      arena_(static_cast<T*>(::operator new(
+          std::max<size_t>(64, static_cast<size_t>(plan_.arena) * sizeof(T)),
+          arena_alignment))),
+      row_costs_(static_cast<size_t>(plan_.rows)) {
+  for (const NodePlan& node : plan_.nodes) {
+    steps_.push_back(node.kernel.empty()
+                         ? nullptr
+                         : Kernels::make<T>(node.kernel, node.attributes, node.shapes));
+    auto& inputs = inputs_.emplace_back();
+    for (const EdgePlan& edge : node.inputs) {
+      const NodePlan& from = plan_.nodes[static_cast<size_t>(edge.node)];
+      inputs.push_back({at(from.value), edge.gradient ? at(from.gradient) : nullptr,
+                        size_of(from.shapes.output), edge.accumulate});
+    }
+    auto& weights = weights_.emplace_back();
+    for (const ParameterPlan& p : node.parameters)
+      weights.push_back({parameters_ + p.offset,
+                         p.trainable ? parameter_gradients_ + p.offset : nullptr, p.size,
+                         false});
+    weights_again_.push_back(weights);
+    for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
+  }
+}
+
+template <class T>
+Executor<T>::~Executor() {
+  ::operator delete(arena_, arena_alignment);
+}
+
+template <class T>
+Context<T> Executor<T>::context(int index, const Batch& batch) const {
+  const auto i = static_cast<size_t>(index);
+  const NodePlan& node = plan_.nodes[i];
+  return {.rows = batch.rows.count,
+          .inputs = inputs_[i],
+          .output = {at(node.value), at(node.gradient), size_of(node.shapes.output), false},
+          .parameters = batch.accumulate ? weights_again_[i] : weights_[i],
+          .saved = at(node.saved),
+          .scratch = at(node.scratch),
+          .training = batch.key.training,
+          .seed = batch.key.seed,
+          .step = batch.key.step,
+          .node = node.random_key};
+}
+
+// Runs body(program) on every worker, or on the caller alone while the pool is busy.
+template <class T>
+template <class Body>
+void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& results,
+                         Body&& body) {
+  std::exception_ptr error;
+  const auto on = [&](int count) {
+    Barrier barrier(count);
+    return run_workers(count, [&](int worker) {
+      Program program(*this, data, results, worker, count, barrier, error);
+      body(program, worker);
+    });
+  };
+  if (!on(workers)) on(1);
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
+template <class T>
+void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+                          const Results<T>& results) {
+  launch(workers, data, results, [&](Program& program, int) {
+    for (int64_t first = 0; first < rows.count; first += plan_.rows) {
+      Batch batch{.rows = rows.part(first, std::min(plan_.rows, rows.count - first)),
+                  .key = key};
+      batch.weight_sum = program.weight_sum(batch.rows);
+      program.forward_pass(batch);
+      if (data.targets.empty()) continue;
+      program.loss_pass(batch, false);
+      program.keep_costs(batch);
+    }
+  });
+}
+
+template <class T>
+double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
+                             const Results<T>& results) {
+  double cost = 0;
+  launch(workers, data, results, [&](Program& program, int worker) {
+    const double found = program.cost_and_gradient(rows, key, true);
+    if (worker == 0) cost = found;
+  });
+  return cost;
+}
+
+template <class T>
+int64_t Executor<T>::train(int workers, const Data<T>& data, const TrainRequest& request,
+                           const Results<T>& results) {
+  int64_t taken = 0;
+  launch(workers, data, results, [&](Program& program, int worker) {
+    const int64_t steps = program.train(request, *update_);
+    if (worker == 0) taken = steps;
+  });
+  return taken;
+}
+
+template <class T>
+const T* Executor<T>::value(int node) const {
+  return at(plan_.nodes.at(static_cast<size_t>(node)).value);
+}
+
+template <class T>
+const T* Executor<T>::gradient(int node) const {
+  return at(plan_.nodes.at(static_cast<size_t>(node)).gradient);
+}
+
+template class Executor<float>;
+template class Executor<double>;
+
+}  // namespace nervure

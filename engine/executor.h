@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Runs a plan: forward, backward and whole stretches of training steps.
+//
+// Every worker runs the same program and takes its share of each phase's parts; a
+// barrier ends each phase. Which worker takes a part does not change a bit.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "kernels/step.h"
+#include "losses/list.h"
+#include "optimizers/update.h"
+#include "plan.h"
+#include "threads.h"
+
+namespace nervure {
+
+enum class Element { float32, float64, uint8, int32, int64 };
+
+// One array of the data set: rows of `columns` elements, read as element * scale.
+struct Source {
+  const void* data = nullptr;
+  Element element = Element::float32;
+  int64_t columns = 0;
+  double scale = 1;
+};
+
+// Targets of one output: classes, or rows of values.
+template <class T>
+struct Targets {
+  const int32_t* labels = nullptr;
+  const T* values = nullptr;
+  int64_t columns = 0;
+};
+
+// Rows of a data set: `index[begin .. begin + count)`, or that range itself if null.
+struct Rows {
+  const int64_t* index = nullptr;
+  int64_t begin = 0;
+  int64_t count = 0;
+  [[nodiscard]] int64_t operator[](int64_t i) const {
+    return index != nullptr ? index[begin + i] : begin + i;
+  }
+  [[nodiscard]] Rows part(int64_t first, int64_t size) const {
+    return {index, begin + first, size};
+  }
+};
+
+// A loss as the user's own function: (output, rows, gradient or null) -> mean cost.
+template <class T>
+using Callback = std::function<double(const T* output, Rows rows, T* gradient)>;
+
+template <class T>
+struct LossPlan {
+  std::unique_ptr<LossStep<T>> loss;  // null where `callback` is set
+  Callback<T> callback;
+  int node = 0;  // whose value the loss reads: the output, or its input where fused
+  double weight = 1;
+};
+
+// Where the random numbers of a pass begin.
+struct PassKey {
+  bool training = false;
+  uint64_t seed = 0;
+  uint64_t step = 0;
+};
+
+template <class T>
+struct Data {
+  std::vector<Source> inputs;
+  std::vector<Targets<T>> targets;
+  const double* weights = nullptr;  // of the rows, or null
+};
+
+// What a pass leaves behind, each null if not wanted. Indexed by the data set's row.
+template <class T>
+struct Results {
+  std::vector<T*> outputs;   // (rows, size) per output of the network
+  double* costs = nullptr;   // (rows,)
+};
+
+struct TrainRequest {
+  Rows rows;
+  int64_t batch_size = 0;
+  std::vector<double> learning_rates;  // one per step
+  int64_t first_step = 0;              // steps taken before
+  uint64_t seed = 0;
+  double* costs = nullptr;    // (steps,) mean cost of each batch
+  double* weights = nullptr;  // (steps,) sum of its rows' weights
+};
+
+template <class T>
+class Executor {
+ public:
+  // `values` and `gradients` are the flat arrays of all parameters; they outlive this.
+  Executor(Plan plan, T* values, T* gradients);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  ~Executor();
+
+  void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
+  void set_update(Update<T> update) { update_.emplace(std::move(update)); }
+
+  // Outputs and costs of all rows, without gradients.
+  void forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+               const Results<T>& results);
+
+  // Weighted mean cost of the rows; its gradients are written to `gradients`.
+  double gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
+                  const Results<T>& results);
+
+  // Steps taken; fewer than asked for where a cost was not finite: that step's update
+  // is not made.
+  int64_t train(int workers, const Data<T>& data, const TrainRequest& request,
+                const Results<T>& results);
+
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  // Of the latest batch; null where the plan keeps none.
+  [[nodiscard]] const T* value(int node) const;
+  [[nodiscard]] const T* gradient(int node) const;
+
+ private:
+  struct Batch;
+  class Program;
+
+  Context<T> context(int node, const Batch& batch) const;
+  T* at(int64_t offset) const { return offset < 0 ? nullptr : arena_ + offset; }
+  template <class Body>
+  void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
+
+  Plan plan_;
+  T* parameters_;
+  T* parameter_gradients_;
+  T* arena_;
+  std::vector<std::unique_ptr<Step<T>>> steps_;
+  std::vector<std::vector<Operand<T>>> inputs_, weights_, weights_again_;
+  std::vector<double> row_costs_;
+  std::vector<LossPlan<T>> losses_;
+  std::optional<Update<T>> update_;
+};
+
+}  // namespace nervure

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What elementwise kernels share: loops over a range, and how gradients are put down.
+#pragma once
+
+#include "../simd.h"
+#include "kernel.h"
+
+namespace nervure {
+
+// y[i] = f(i) over a range.
+template <class T>
+NERVURE_INLINE void fill(T* y, Range range, auto f) {
+  NERVURE_VECTORIZE
+  for (int64_t i = range.begin; i < range.end; ++i) y[i] = f(i);
+}
+
+// dx[i] = f(i), or dx[i] += f(i) where the operand accumulates; nothing if not wanted.
+template <class T>
+NERVURE_INLINE void put(const Operand<T>& x, Range range, auto f) {
+  T* dx = x.gradient;
+  if (dx == nullptr) return;
+  if (x.accumulate)
+    fill(dx, range, [=](int64_t i) { return dx[i] + f(i); });
+  else
+    fill(dx, range, f);
+}
+
+// How all elements of a batch are cut.
+inline Work elementwise_work(int64_t rows, int64_t size) {
+  return {parts_of(rows * size, elementwise_grain)};
+}
+inline Range elementwise_range(int64_t rows, int64_t size, Task task) {
+  return range_of(rows * size, elementwise_grain, task.part);
+}
+
+// How `count` stretches of `width` elements are cut, none of them in two.
+struct Stretches {
+  int64_t count, width;
+
+  [[nodiscard]] int64_t grain() const {
+    return width < elementwise_grain ? elementwise_grain / width : 1;
+  }
+  [[nodiscard]] Work work() const { return {parts_of(count, grain())}; }
+  [[nodiscard]] Range range(Task task) const { return range_of(count, grain(), task.part); }
+};
+
+}  // namespace nervure

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The contract of a kernel: the native half of a layer.
+//
+// Work is cut into phases (a barrier lies between two of them) and each phase into
+// parts. Where the cuts lie depends on shapes alone, never on the number of threads,
+// and no two parts of a phase write the same place: that is what makes results equal
+// bit for bit for any number of threads.
+//
+// Accumulation: a forward pass writes its output (=). A backward pass writes
+// gradients of inputs and parameters with `=`, or with `+=` where the operand says
+// `accumulate`. A null gradient is not wanted and must not be computed.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "../attributes.h"
+
+namespace nervure {
+
+struct Shapes {  // of one sample, without the batch axis
+  std::vector<Shape> inputs;
+  Shape output;
+};
+
+template <class T>
+struct Operand {
+  T* value = nullptr;     // (rows, size)
+  T* gradient = nullptr;  // (rows, size), or null
+  int64_t size = 0;       // elements of one sample
+  bool accumulate = false;
+};
+
+template <class T>
+struct Context {
+  int64_t rows = 0;                         // samples in this batch
+  std::span<const Operand<T>> inputs;       // in the order of the graph's edges
+  Operand<T> output;                        //
+  std::span<const Operand<T>> parameters;   // in the order the layer declares them
+  T* saved = nullptr;                       // kept from forward to backward
+  T* scratch = nullptr;                     // free for the taking within one call
+  bool training = false;                    // dropout and its like are on
+  uint64_t seed = 0;                        // keys of the counter-based random numbers
+  uint64_t step = 0;
+  uint32_t node = 0;
+};
+
+struct Task {
+  int phase = 0;
+  int64_t part = 0;
+};
+
+// Number of parts of each phase; 0 where there is no such phase.
+using Work = std::array<int64_t, 4>;
+
+// Elements that a kernel wants for a batch of `rows`.
+struct Buffers {
+  int64_t saved = 0;
+  int64_t scratch = 0;
+};
+
+// A range of `total` items, cut into parts of `grain`.
+struct Range {
+  int64_t begin, end;
+};
+constexpr int64_t elementwise_grain = 16384;
+inline int64_t parts_of(int64_t total, int64_t grain) {
+  return total > 0 ? (total + grain - 1) / grain : 1;
+}
+inline Range range_of(int64_t total, int64_t grain, int64_t part) {
+  const int64_t begin = part * grain;
+  return {begin, begin + grain < total ? begin + grain : total};
+}
+
+template <class K, class T>
+concept Kernel = requires(const K kernel, const Attributes& attributes, const Shapes& shapes,
+                          const Context<T>& context, Task task, int64_t rows) {
+  { K::name } -> std::convertible_to<std::string_view>;
+  // Does the backward pass read x or y? May y lie over x, and dx over dy?
+  { kernel.reads_input() } -> std::same_as<bool>;
+  { kernel.reads_output() } -> std::same_as<bool>;
+  { kernel.in_place() } -> std::same_as<bool>;
+  { K::read(attributes, shapes) } -> std::same_as<K>;
+  { kernel.buffers(rows) } -> std::same_as<Buffers>;
+  { kernel.forward_work(rows) } -> std::same_as<Work>;
+  { kernel.backward_work(rows) } -> std::same_as<Work>;
+  { kernel.forward(context, task) };
+  { kernel.backward(context, task) };
+};
+
+}  // namespace nervure

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Flatten, Reshape and Slice.
+#pragma once
+
+#include <algorithm>
+
+#include "elementwise.h"
+
+namespace nervure {
+
+namespace detail {
+
+// The same elements in the same order: a copy, or nothing where y lies over x.
+struct Copy {
+  int64_t size;
+
+  [[nodiscard]] bool reads_input() const { return false; }
+  [[nodiscard]] bool reads_output() const { return false; }
+  [[nodiscard]] bool in_place() const { return true; }
+  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+
+  template <class T>
+  void forward(const Context<T>& c, Task task) const {
+    const T* x = c.inputs[0].value;
+    if (x == c.output.value) return;
+    fill(c.output.value, elementwise_range(c.rows, size, task),
+         [=](int64_t i) { return x[i]; });
+  }
+
+  template <class T>
+  void backward(const Context<T>& c, Task task) const {
+    const T* dy = c.output.gradient;
+    if (dy == c.inputs[0].gradient) return;
+    put(c.inputs[0], elementwise_range(c.rows, size, task), [=](int64_t i) { return dy[i]; });
+  }
+};
+
+}  // namespace detail
+
+struct Flatten : detail::Copy {
+  static constexpr std::string_view name = "flatten";
+  static Flatten read(const Attributes&, const Shapes& shapes) {
+    return {{size_of(shapes.output)}};
+  }
+};
+
+struct Reshape : detail::Copy {
+  static constexpr std::string_view name = "reshape";
+  static Reshape read(const Attributes&, const Shapes& shapes) {
+    return {{size_of(shapes.output)}};
+  }
+};
+
+// Legend: an axis splits a batch into `outer` stretches of (extent, inner) elements, of
+// which (count, inner) are taken from index `begin` on, `step` apart.
+struct Slice {
+  static constexpr std::string_view name = "slice";
+
+  int64_t outer, extent, inner;  // outer: per sample
+  int64_t begin, step, count;
+
+  static Slice read(const Attributes& attributes, const Shapes& shapes) {
+    const auto axis = static_cast<size_t>(attributes.integer("axis"));
+    const Shape& x = shapes.inputs[0];
+    const auto at = x.begin() + static_cast<int64_t>(axis);
+    return {size_of({x.begin(), at}), x[axis],
+            size_of({at + 1, x.end()}), attributes.integer("begin"),
+            attributes.integer("step"), shapes.output[axis]};
+  }
+
+  [[nodiscard]] bool reads_input() const { return false; }
+  [[nodiscard]] bool reads_output() const { return false; }
+  [[nodiscard]] bool in_place() const { return false; }
+  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
+  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
+
+  template <class T>
+  void forward(const Context<T>& c, Task task) const {
+    const Range range = stretches(c.rows).range(task);
+    for (int64_t s = range.begin; s < range.end; ++s)
+      for (int64_t k = 0; k < count; ++k)
+        std::copy_n(c.inputs[0].value + source(s, k), inner,
+                    c.output.value + (s * count + k) * inner);
+  }
+
+  template <class T>
+  void backward(const Context<T>& c, Task task) const {
+    const Operand<T>& x = c.inputs[0];
+    if (x.gradient == nullptr) return;
+    const Range range = stretches(c.rows).range(task);
+    const int64_t width = extent * inner;
+    if (!x.accumulate)
+      std::fill(x.gradient + range.begin * width, x.gradient + range.end * width, T(0));
+    for (int64_t s = range.begin; s < range.end; ++s)
+      for (int64_t k = 0; k < count; ++k) {
+        T* dx = x.gradient + source(s, k);
+        const T* dy = c.output.gradient + (s * count + k) * inner;
+        fill(dx, {0, inner}, [=](int64_t i) { return dx[i] + dy[i]; });
+      }
+  }
+
+ private:
+  [[nodiscard]] Stretches stretches(int64_t rows) const {
+    return {rows * outer, extent * inner};
+  }
+  [[nodiscard]] int64_t source(int64_t stretch, int64_t k) const {
+    return (stretch * extent + begin + k * step) * inner;
+  }
+};
+
+}  // namespace nervure

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The optimizer of one training run: its rule, its state and the cuts of its sweeps.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "list.h"
+
+namespace nervure {
+
+template <class T>
+struct Update {
+  Update(std::unique_ptr<Updater<T>> rule, T* weights, const T* gradients,
+         std::vector<T*> slot_arrays, std::vector<Segment> all_segments)
+      : updater(std::move(rule)),
+        slots(std::move(slot_arrays)),
+        segments(std::move(all_segments)),
+        parts(cut(segments)),
+        columns(cut_columns(segments)),
+        squares(parts.size()),
+        arena{weights, gradients, nullptr} {}
+
+  [[nodiscard]] Arena<T> all() const { return {arena.weight, arena.gradient, slots.data()}; }
+  [[nodiscard]] const Segment& segment(const Part& part) const {
+    return segments[static_cast<size_t>(part.segment)];
+  }
+
+  std::unique_ptr<Updater<T>> updater;
+  std::vector<T*> slots;
+  std::vector<Segment> segments;
+  std::vector<Part> parts;    // of the sweep
+  std::vector<Part> columns;  // of the max-norm pass
+  std::vector<double> squares;  // of the gradient, one sum per part
+
+ private:
+  Arena<T> arena;
+};
+
+}  // namespace nervure

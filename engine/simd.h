@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Loops that compilers vectorize, and sums whose order does not depend on how.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+// Before a loop over elements whose iterations do not depend on each other, although
+// input and output may be the same array (a kernel that works in place).
+#if defined(__clang__)
+#define NERVURE_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define NERVURE_VECTORIZE _Pragma("GCC ivdep")
+#endif
+
+#define NERVURE_INLINE [[gnu::always_inline]] inline
+
+namespace nervure::simd {
+
+#if defined(__AVX512F__)
+constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+constexpr int register_bytes = 32;
+#else
+constexpr int register_bytes = 16;
+#endif
+
+// 64 bytes of elements, in as many registers as that takes. Without the type, sums stay
+// scalar: compilers may not reorder them.
+template <class T>
+struct Block {
+  static constexpr int lanes = 64 / sizeof(T);
+  static constexpr int registers = 64 / register_bytes;
+  using Register __attribute__((vector_size(register_bytes))) = T;
+  Register part[registers];
+
+  NERVURE_INLINE static Block load(const T* x) {
+    Block block;
+    constexpr int step = lanes / registers;
+    for (int r = 0; r < registers; ++r)
+      std::memcpy(&block.part[r], x + r * step, register_bytes);
+    return block;
+  }
+};
+
+// Folds element i into lane i % lanes, then the lanes by halves: an order that the size
+// alone decides. `element(i)` is element i, `block(i)` the block that begins there;
+// `fold(a, b)` puts b into a, for registers and for elements.
+template <class T>
+NERVURE_INLINE T reduce(int64_t size, auto block, auto element, auto fold) {
+  constexpr int lanes = Block<T>::lanes;
+  T total[lanes] = {element(0)};
+  if (size < lanes) {
+    for (int64_t i = 1; i < size; ++i) fold(total[0], element(i));
+    return total[0];
+  }
+  Block<T> sums = block(0);
+  int64_t i = lanes;
+  for (; i + lanes <= size; i += lanes) {
+    const Block<T> next = block(i);
+    for (int r = 0; r < Block<T>::registers; ++r) fold(sums.part[r], next.part[r]);
+  }
+  std::memcpy(total, sums.part, sizeof total);
+  for (int l = 0; i + l < size; ++l) fold(total[l], element(i + l));
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) fold(total[l], total[l + half]);
+  return total[0];
+}
+
+// Each takes at least one element.
+template <class T>
+T sum(const T* x, int64_t size) {
+  return reduce<T>(
+      size, [=](int64_t i) { return Block<T>::load(x + i); },
+      [=](int64_t i) { return x[i]; }, [](auto& a, const auto& b) { a += b; });
+}
+
+template <class T>
+T dot(const T* x, const T* y, int64_t size) {
+  const auto product = [=](int64_t i) {
+    Block<T> a = Block<T>::load(x + i);
+    const Block<T> b = Block<T>::load(y + i);
+    for (int r = 0; r < Block<T>::registers; ++r) a.part[r] *= b.part[r];
+    return a;
+  };
+  return reduce<T>(
+      size, product, [=](int64_t i) { return x[i] * y[i]; },
+      [](auto& a, const auto& b) { a += b; });
+}
+
+// The largest element; NaNs may be passed over.
+template <class T>
+T max(const T* x, int64_t size) {
+  return reduce<T>(
+      size, [=](int64_t i) { return Block<T>::load(x + i); },
+      [=](int64_t i) { return x[i]; },
+      [](auto& a, const auto& b) { a = a < b ? b : a; });
+}
+
+}  // namespace nervure::simd

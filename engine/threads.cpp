@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "threads.h"
+
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace nervure {
+namespace {
+
+// About 20 microseconds, longer than any gap between balanced parts.
+constexpr int spins = 4000;
+
+inline void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+class Pool {
+ public:
+  bool run(int workers, const std::function<void(int)>& program) {
+    const std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+    if (!turn.owns_lock()) return false;
+    grow(workers - 1);
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      program_ = &program;
+      wanted_ = workers - 1;
+      running_ = workers - 1;
+      ++generation_;
+    }
+    wake_.notify_all();
+    program(0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return running_ == 0; });
+    return true;
+  }
+
+  // The threads live as long as the process; a forked child has none of them.
+  ~Pool() = delete;
+
+ private:
+  void grow(int count) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    while (started_ < count) {
+      const int worker = ++started_;
+      std::thread([this, worker, seen = generation_] { serve(worker, seen); }).detach();
+    }
+  }
+
+  void serve(int worker, uint64_t seen) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return generation_ != seen; });
+      seen = generation_;
+      if (worker > wanted_) continue;
+      const std::function<void(int)>& program = *program_;
+      lock.unlock();
+      program(worker);
+      lock.lock();
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+
+  std::mutex turn_;   // held by the caller whose program runs
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_, done_;
+  const std::function<void(int)>* program_ = nullptr;
+  int started_ = 0;
+  int wanted_ = 0;
+  int running_ = 0;
+  uint64_t generation_ = 0;
+};
+
+// Never destroyed: workers may still wait on it while the process exits.
+Pool* pool = nullptr;
+
+void renew_pool() { pool = new Pool; }
+
+Pool& shared_pool() {
+  static const bool made = [] {
+    renew_pool();
+#if !defined(_WIN32)
+    pthread_atfork(nullptr, nullptr, renew_pool);
+#endif
+    return true;
+  }();
+  (void)made;
+  return *pool;
+}
+
+}  // namespace
+
+int default_threads() {
+  if (const char* text = std::getenv("NERVURE_THREADS")) {
+    const int count = std::atoi(text);
+    if (count > 0) return count;
+  }
+#if defined(__linux__)
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+#endif
+  const unsigned count = std::thread::hardware_concurrency();
+  return count > 0 ? static_cast<int>(count) : 1;
+}
+
+void Barrier::wait_for_others() {
+  const uint32_t generation = generation_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+    return;
+  }
+  for (int i = 0; i < spins; ++i) {
+    if (generation_.load(std::memory_order_acquire) != generation) return;
+    relax();
+  }
+  generation_.wait(generation, std::memory_order_acquire);
+}
+
+bool run_workers(int workers, const std::function<void(int)>& program) {
+  if (workers > 1) return shared_pool().run(workers, program);
+  program(0);
+  return true;
+}
+
+}  // namespace nervure

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""nervure: neural networks you can see through.
+
+>>> import nervure as nv
+>>> net = nv.Network([nv.Input(2), nv.Dense(3, activation="tanh"), nv.Dense(1)], seed=1)
+>>> net.forward([[0.5, -0.5]]).shape
+(1, 1)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "nervure.layers": (
+        "Activation Add Concatenate Constant Dense Dropout Flatten Input Layer "
+        "LayerError LogSoftmax Multiply Normalize Reshape Slice Softmax"
+    ),
+    "nervure.graph": "Graph GraphError",
+    "nervure.network": "Network",
+    "nervure.trace": "GradientCheck NetworkTrace check_gradients",
+    "nervure.saving": "load",
+    "nervure.spec": "Spec SpecError load_spec",
+    "nervure.modelfile": "ModelFileError",
+    "nervure.data": "Dataset DataError",
+    "nervure.regularizers": "L1 L2 ElasticNet MaxNorm",
+    "nervure.optimizers": (
+        "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"
+    ),
+    "nervure.training": "Callback DivergenceError EarlyStopping History Run fit",
+}
+"""Where each public name lives; a module is imported when a name of it is used."""
+
+_SUBMODULES = {
+    "data": "nervure.data",
+    "initializers": "nervure.initializers",
+    "layers": "nervure.layers",
+    "losses": "nervure.losses",
+    "metrics": "nervure.metrics",
+    "schedules": "nervure.optimizers.schedules",
+}
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = sorted([*_HOMES, *_SUBMODULES])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(_SUBMODULES[name])
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nervure' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Data: reading sources, encoding tables, and checking arrays.
+
+Names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nervure.data._dataset import Dataset, make_dataset
+    from nervure.data._errors import DataError
+    from nervure.data._raw import Raw
+    from nervure.data.arrays import as_inputs, as_targets
+    from nervure.data.builtin import BUILTIN
+    from nervure.data.download import cache_folder
+    from nervure.data.fitting import fit_preprocessing
+    from nervure.data.idx import read_idx
+    from nervure.data.preprocessing import Preprocessing
+    from nervure.data.sources import load, prepare, read
+    from nervure.data.splitting import split
+
+__all__ = [
+    "BUILTIN",
+    "DataError",
+    "Dataset",
+    "Preprocessing",
+    "Raw",
+    "as_inputs",
+    "as_targets",
+    "cache_folder",
+    "fit_preprocessing",
+    "load",
+    "make_dataset",
+    "prepare",
+    "read",
+    "read_idx",
+    "split",
+]
+
+_HOMES = {
+    "BUILTIN": "builtin",
+    "DataError": "_errors",
+    "Dataset": "_dataset",
+    "Preprocessing": "preprocessing",
+    "Raw": "_raw",
+    "as_inputs": "arrays",
+    "as_targets": "arrays",
+    "cache_folder": "download",
+    "fit_preprocessing": "fitting",
+    "load": "sources",
+    "make_dataset": "_dataset",
+    "prepare": "sources",
+    "read": "sources",
+    "read_idx": "idx",
+    "split": "splitting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nervure.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"nervure.data.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dataset: encoded rows, ready to train on, and how they came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nervure.data._encode import encode_array, encode_table, encode_targets
+from nervure.data._raw import Raw
+from nervure.data.columns import Column, Table
+from nervure.data.fitting import MOST_CATEGORIES, fit_preprocessing
+from nervure.data.preprocessing import ArrayInput, Preprocessing, TableInput
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Rows as a network takes them.
+
+    Attributes:
+        inputs: ``(rows, ...)``; float32, float64, or uint8 to be multiplied by
+            ``preprocessing.scale``.
+        targets: class indices int32 ``(rows,)``, or floats ``(rows, targets)``.
+        preprocessing: how raw rows become these; belongs into the model file.
+        source: where the rows came from.
+        weights: float64 ``(rows,)``, or None.
+        test: inputs and targets of the data set's own test part, or None.
+        train_rows, held_out_rows: row numbers, if part of the rows was held out when
+            the statistics were taken; else None.
+        description: lines that say what was read, filled, encoded and dropped.
+    """
+
+    inputs: Array
+    targets: Array
+    preprocessing: Preprocessing
+    source: str
+    weights: NDArray[np.float64] | None = None
+    test: tuple[Array, Array] | None = None
+    train_rows: NDArray[np.int64] | None = None
+    held_out_rows: NDArray[np.int64] | None = None
+    description: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, without those of ``test``."""
+        return len(self.inputs)
+
+    @property
+    def task(self) -> Literal["classification", "regression"]:
+        """What the target calls for."""
+        return self.preprocessing.task
+
+    def summary(self) -> str:
+        """Rows, columns, target, and what was done to them, one line each."""
+        return "\n".join(self.description)
+
+
+def make_dataset(
+    raw: Raw,
+    train_rows: NDArray[np.int64] | None = None,
+    held_out_rows: NDArray[np.int64] | None = None,
+    *,
+    dtype: DTypeLike = np.float32,
+    most_categories: int = MOST_CATEGORIES,
+    standardize_target: bool = True,
+) -> Dataset:
+    """Encode all rows of ``raw`` with statistics of ``train_rows`` alone.
+
+    Raises:
+        DataError: see `fit_preprocessing`.
+    """
+    preprocessing, notes = fit_preprocessing(
+        raw,
+        train_rows,
+        most_categories=most_categories,
+        standardize_target=standardize_target,
+    )
+    number = np.dtype(dtype)
+    inputs = _inputs(preprocessing, raw.inputs, number, raw.where)
+    return Dataset(
+        inputs,
+        _targets(preprocessing, raw.targets, number),
+        preprocessing,
+        raw.where,
+        raw.weights,
+        _test(preprocessing, raw, number),
+        train_rows,
+        held_out_rows,
+        (_first_line(raw, preprocessing), *raw.notes, *notes),
+    )
+
+
+def _inputs(
+    record: Preprocessing, inputs: Table | Array, dtype: np.dtype[Any], where: str
+) -> Array:
+    if isinstance(inputs, Table):
+        assert isinstance(record.inputs, TableInput)
+        return encode_table(record.inputs, inputs, dtype, where)
+    assert isinstance(record.inputs, ArrayInput)
+    return encode_array(record.inputs, inputs, dtype, where)
+
+
+def _targets(
+    record: Preprocessing, columns: tuple[Column, ...], dtype: np.dtype[Any]
+) -> Array:
+    if record.task == "classification":
+        return encode_targets(record.target, columns[0], dtype)
+    named = {column.name: column.floats() for column in columns}
+    return encode_targets(record.target, named, dtype)
+
+
+def _test(
+    record: Preprocessing, raw: Raw, dtype: np.dtype[Any]
+) -> tuple[Array, Array] | None:
+    if raw.test is None:
+        return None
+    images, columns = raw.test
+    inputs = _inputs(record, images, dtype, f"{raw.where} test part")
+    return inputs, _targets(record, columns, dtype)
+
+
+def _first_line(raw: Raw, record: Preprocessing) -> str:
+    test = "" if raw.test is None else f" and {len(raw.test[0]):,} test rows"
+    shape = record.shape
+    made = f"{shape[0]:,} inputs" if len(shape) == 1 else " x ".join(map(str, shape))
+    if isinstance(raw.inputs, Table):
+        made = f"{len(raw.inputs.columns):,} columns -> {made}"
+    return f"{raw.where}: {raw.rows:,} rows{test}, {made}"

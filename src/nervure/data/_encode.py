@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Applying a `Preprocessing` to rows and targets."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.data._errors import fail, listing
+from nervure.data.arrays import as_inputs, check_finite, is_frame
+from nervure.data.columns import (
+    KIND_WORDS,
+    Column,
+    Table,
+    column_of,
+    table_from_frame,
+    table_from_mapping,
+    table_of,
+)
+from nervure.data.preprocessing import (
+    Amounts,
+    ArrayInput,
+    Category,
+    Classes,
+    Numeric,
+    Preprocessing,
+    TableInput,
+)
+
+Array = NDArray[Any]
+_CHUNK = 1 << 18
+
+
+def encode(
+    record: Preprocessing,
+    raw: Any,
+    *,
+    query: str | None = None,
+    dtype: np.dtype[Any],
+    where: str | None = None,
+) -> Array:
+    """See `Preprocessing.encode`."""
+    if isinstance(raw, str | Path):
+        from nervure.data.sources import read_features
+
+        where = where or Path(raw).name
+        raw = read_features(raw, query=query, text=text_columns(record))
+    elif query is not None:
+        raise fail(where or "rows", "a query without a file", "give a table file")
+    where = where or (raw.where if isinstance(raw, Table) else "rows")
+    if is_frame(raw):
+        raw = table_from_frame(raw, where)
+    elif isinstance(raw, Mapping):
+        raw = table_from_mapping(cast("Mapping[str, Any]", raw), where)
+    if isinstance(record.inputs, TableInput):
+        table = (
+            raw if isinstance(raw, Table) else _by_position(record.inputs, raw, where)
+        )
+        return encode_table(record.inputs, table, dtype, where)
+    if isinstance(raw, Table):
+        raw = _stacked(record.inputs, raw, where)
+    return encode_array(record.inputs, raw, dtype, where)
+
+
+def text_columns(record: Preprocessing) -> set[str]:
+    """Columns that a CSV file must give as text, whatever they look like."""
+    names: set[str] = set()
+    if isinstance(record.inputs, TableInput):
+        categories = (c for c in record.inputs.columns if isinstance(c, Category))
+        names = {column.name for column in categories if not column.boolean}
+    target = record.target
+    if isinstance(target, Classes) and isinstance(target.labels[0], str):
+        names.add(target.name)
+    return names
+
+
+# -- tables -------------------------------------------------------------------------
+
+
+def encode_table(
+    record: TableInput, table: Table, dtype: np.dtype[Any], where: str
+) -> Array:
+    """Rows of a table as ``(rows, width)``, columns found by name."""
+    missing = [c.name for c in record.columns if c.name not in table.columns]
+    if missing:
+        there = listing(list(table.columns)) or "none"
+        raise fail(
+            where,
+            f"no column {listing(missing)} (there are {there}); expected the columns "
+            "of the training data",
+            "add or rename the columns",
+        )
+    encoded = np.zeros((table.rows, record.width), dtype)
+    start = 0
+    for spec in record.columns:
+        out = encoded[:, start : start + spec.width]
+        column = table.columns[spec.name]
+        if isinstance(spec, Numeric):
+            _encode_numeric(spec, column, out, where)
+        else:
+            _encode_category(spec, column, out, where)
+        start += spec.width
+    return encoded
+
+
+def _encode_numeric(spec: Numeric, column: Column, out: Array, where: str) -> None:
+    wanted = ("date",) if spec.date else ("integer", "real")
+    if column.kind not in (*wanted, "empty"):
+        _changed(column, "dates" if spec.date else "numbers", where)
+    values = column.floats()
+    lost = np.isnan(values)
+    values[lost] = spec.fill
+    infinite = np.flatnonzero(~np.isfinite(values))
+    if infinite.size:
+        raise infinite_value(column, int(infinite[0]), where)
+    out[:, 0] = (values - spec.mean) / spec.scale
+    if spec.flag:
+        out[:, 1] = lost
+
+
+def infinite_value(column: Column, row: int, where: str) -> Exception:
+    """The error for an infinite value of a table."""
+    return fail(
+        where,
+        f"column {column.name!r} is {column.values[row]} in row {row} (counted "
+        "from 0); expected finite numbers",
+        "drop the row or leave the value empty (missing values are filled)",
+    )
+
+
+def _encode_category(spec: Category, column: Column, out: Array, where: str) -> None:
+    wanted = "boolean" if spec.boolean else "text"
+    if column.kind not in (wanted, "empty"):
+        _changed(column, KIND_WORDS[wanted], where)
+    places = {level: i for i, level in enumerate(spec.levels)}
+    lookup = np.array([places.get(level, -1) for level in column.levels] + [-1])
+    codes = np.full(len(out), -1) if column.kind == "empty" else lookup[column.values]
+    unseen = codes < 0
+    if column.missing is not None:
+        unseen &= ~column.missing
+        codes[column.missing] = len(spec.levels) if spec.missing else -1
+    known = np.flatnonzero(codes >= 0)
+    out[known, codes[known]] = 1
+    if unseen.any():
+        _warn_unseen(spec, column, unseen, where)
+
+
+def _warn_unseen(spec: Category, column: Column, unseen: Array, where: str) -> None:
+    codes: list[int] = np.unique(column.values[unseen]).tolist()
+    texts = [column.levels[code] for code in codes]
+    warnings.warn(
+        f"[{where}] column {spec.name!r}: {int(unseen.sum()):,} rows hold categories "
+        f"that were not seen in training ({listing(texts, 3)}); they become zeros",
+        stacklevel=6,
+    )
+
+
+def _changed(column: Column, wanted: str, where: str) -> NoReturn:
+    raise fail(
+        where,
+        f"column {column.name!r} holds {column.found()}; expected {wanted}, as in "
+        "training",
+        "convert the column",
+    )
+
+
+def _by_position(record: TableInput, raw: Any, where: str) -> Table:
+    """An array of rows as a table with the names of the training data."""
+    array = as_array(raw)
+    if array.ndim != 2 or array.shape[1] != len(record.names):
+        raise fail(
+            where,
+            f"an array of shape {array.shape}; expected (rows, {len(record.names)}) "
+            f"with the columns {listing(record.names)}",
+            "give all columns in this order, or a data frame or dict",
+        )
+    used = {column.name for column in record.columns}
+    named = enumerate(record.names)
+    columns = [column_of(n, array[:, i], where) for i, n in named if n in used]
+    return table_of(columns, where)
+
+
+def as_array(raw: Any) -> Array:
+    """An array as it is; a list as objects, so that kinds are not mixed up."""
+    if isinstance(raw, np.ndarray):
+        return cast("Array", raw)
+    return np.array(raw, object) if isinstance(raw, list | tuple) else np.asarray(raw)
+
+
+# -- arrays -------------------------------------------------------------------------
+
+
+def encode_array(
+    record: ArrayInput, raw: Any, dtype: np.dtype[Any], where: str
+) -> Array:
+    """Rows of an array as ``(rows, *shape)``; uint8 is kept unless standardized."""
+    array = as_inputs(raw, where=where)
+    array = array.reshape(len(array), *_fitting(record, array.shape[1:], where))
+    if array.dtype == np.uint8 and not record.mean:
+        return array
+    if record.mean:
+        mean, deviation = np.array(record.mean), np.array(record.deviation)
+        return _by_chunks(array, dtype, mean, 1 / deviation)
+    if record.scale != 1:
+        return _by_chunks(array, dtype, 0.0, record.scale)
+    floats = np.ascontiguousarray(array, dtype)
+    if floats.dtype.itemsize < array.dtype.itemsize:
+        check_finite(floats, where, fact=f"a value beyond {dtype}", remedy="scale it")
+    return floats
+
+
+def _fitting(record: ArrayInput, found: tuple[int, ...], where: str) -> tuple[int, ...]:
+    """The record's shape, if rows of shape ``found`` can be seen so."""
+    shape = record.shape
+    grey = shape[:-1] if shape[-1] == 1 and len(shape) > 1 else shape
+    if found in (shape, grey, (math.prod(shape),)):
+        return shape
+    raise fail(
+        where,
+        f"rows of shape {found}; expected {shape} or {math.prod(shape)} values, as in "
+        "training",
+        "reshape or resize the rows",
+    )
+
+
+def _by_chunks(array: Array, dtype: np.dtype[Any], mean: Any, factor: Any) -> Array:
+    """``(x - mean) * factor`` in float64, a few rows at a time to save memory."""
+    out = np.empty(array.shape, dtype)
+    step = max(1, _CHUNK // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        part = array[start : start + step].astype(np.float64)
+        out[start : start + step] = (part - mean) * factor
+    return out
+
+
+def _stacked(record: ArrayInput, table: Table, where: str) -> Array:
+    """A table of numbers, one column per value, as rows of an array."""
+    if len(table.columns) != record.width:
+        raise fail(
+            where,
+            f"{len(table.columns)} columns; expected {record.width}, one for each "
+            f"value of shape {record.shape}",
+            "keep only these columns, in order",
+        )
+    for column in table.columns.values():
+        if column.kind not in ("integer", "real") or column.missing is not None:
+            lacks = "a missing value" if column.missing is not None else column.found()
+            raise fail(
+                where,
+                f"column {column.name!r} holds {lacks}; expected numbers",
+                "correct the column",
+            )
+    return np.column_stack([column.values for column in table.columns.values()])
+
+
+# -- targets ------------------------------------------------------------------------
+
+
+def encode_targets(target: Classes | Amounts, raw: Any, dtype: np.dtype[Any]) -> Array:
+    """See `Preprocessing.encode_targets`."""
+    columns = _target_columns(target, raw)
+    for column in columns:
+        if column.missing is not None:
+            row = int(np.flatnonzero(column.missing)[0])
+            raise fail(
+                "targets",
+                f"target {column.name!r} is missing in row {row} (counted from 0)",
+                "drop the row",
+            )
+    if isinstance(target, Classes):
+        return _class_indices(target, columns[0])
+    return _amounts(target, columns, dtype)
+
+
+def _target_columns(target: Classes | Amounts, raw: Any) -> list[Column]:
+    if isinstance(raw, Column):
+        return [raw]
+    names = (target.name,) if isinstance(target, Classes) else target.names
+    if is_frame(raw):
+        table = table_from_frame(raw, "targets")
+        return (
+            list(table.columns.values()) if table.series else [table[n] for n in names]
+        )
+    if isinstance(raw, Mapping):
+        table = table_from_mapping(cast("Mapping[str, Any]", raw), "targets")
+        return [table[name] for name in names]
+    array = as_array(raw)
+    if array.ndim == 1:
+        return [column_of(names[0], array, "targets")]
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise fail(
+            "targets",
+            f"shape {array.shape}; expected (rows, {len(names)})",
+            "give one column per target",
+        )
+    return [column_of(name, array[:, i], "targets") for i, name in enumerate(names)]
+
+
+def _class_indices(target: Classes, column: Column) -> NDArray[np.int32]:
+    values, first, inverse = np.unique(
+        column.values, return_index=True, return_inverse=True
+    )
+    places: dict[Any, int] = {label: i for i, label in enumerate(target.labels)}
+    labels = column.take(first).labels() if len(values) else []
+    for label, row in zip(labels, first, strict=True):
+        if label not in places:
+            raise fail(
+                "targets",
+                f"class {label!r} in row {int(row)} (counted from 0) was not there in "
+                f"training; expected {listing([str(c) for c in target.labels])}",
+                "correct the label, or train again with it",
+            )
+    indices = np.array([places[label] for label in labels], np.int32)
+    return indices[inverse]
+
+
+def _amounts(target: Amounts, columns: list[Column], dtype: np.dtype[Any]) -> Array:
+    if len(columns) != len(target.names):
+        raise fail("targets", f"{len(columns)} targets", f"give {len(target.names)}")
+    for column in columns:
+        if column.kind not in ("integer", "real", "boolean"):
+            _changed(column, "numbers", "targets")
+    values = np.column_stack([column.floats() for column in columns])
+    check_finite(values, "targets")
+    return ((values - np.array(target.mean)) / np.array(target.scale)).astype(dtype)

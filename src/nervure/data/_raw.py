@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Data as read: features and targets apart, before any statistics are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure._names import unknown
+from nervure.data._errors import DataError, fail, listing
+from nervure.data.arrays import as_inputs, is_frame
+from nervure.data.columns import (
+    Column,
+    Table,
+    column_of,
+    integers,
+    reals,
+    table_from_frame,
+)
+
+Array = NDArray[Any]
+Task = Literal["classification", "regression"]
+TASKS = ("classification", "regression")
+
+FEW_CLASSES = 20  # integers with at most so many values are classes
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Inputs and targets that come apart already: arrays, images, built-in tables."""
+
+    where: str
+    inputs: Table | Array
+    targets: tuple[Column, ...]
+    scale: float | None = None
+    test: tuple[Array, tuple[Column, ...]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Rows as they were read. Nothing in it depends on which rows train.
+
+    ``inputs`` is a table or an array, rows first; ``targets`` one column (several for
+    a regression of several outputs). ``scale`` is what uint8 inputs are multiplied
+    with, if known. ``test`` is the data set's own test part.
+    """
+
+    where: str
+    inputs: Table | Array
+    targets: tuple[Column, ...]
+    task: Task
+    weights: NDArray[np.float64] | None = None
+    scale: float | None = None
+    test: tuple[Array, tuple[Column, ...]] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.targets[0].values)
+
+    def strata(self) -> NDArray[Any] | None:
+        """What to stratify a split by: class codes, or None for a regression."""
+        if self.task == "regression":
+            return None
+        values = self.targets[0].values
+        return np.unique(values, return_inverse=True)[1]
+
+
+def raw_from_table(
+    table: Table,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    weights: str | None = None,
+) -> Raw:
+    """Take the target (by default the last column) and weights out of a table.
+
+    Rows without a target are dropped, with a note.
+    """
+    if table.rows == 0 or not table.columns:
+        raise fail(table.where, "no rows; expected at least 2", "check the source")
+    names = _target_names(table, target, weights)
+    table, notes = _with_targets(table, names)
+    kept = table.without([*names, *([weights] if weights else [])])
+    if not kept.columns:
+        raise fail(
+            table.where,
+            f"no column besides the target {listing(names)}; expected at least 1",
+            "add a column to predict from",
+        )
+    return Raw(
+        table.where,
+        kept,
+        tuple(table[name] for name in names),
+        find_task(table.where, [table[name] for name in names], task),
+        None if weights is None else _weights(table, table[weights]),
+        notes=tuple(notes),
+    )
+
+
+def raw_from_parts(parts: Parts, task: str | None = None) -> Raw:
+    """Rows whose task is found by their targets, unless it is given."""
+    found = find_task(parts.where, parts.targets, task)
+    return Raw(
+        parts.where,
+        parts.inputs,
+        parts.targets,
+        found,
+        scale=parts.scale,
+        test=parts.test,
+    )
+
+
+def parts_of(
+    inputs: Any,
+    targets: Any,
+    where: str = "data",
+    task: str | None = None,
+    test: tuple[Any, Any] | None = None,
+) -> Parts:
+    """Arrays of inputs and targets, or a frame and its target, compared in length."""
+
+    features: Table | Array
+    features = table_from_frame(inputs, "X") if is_frame(inputs) else as_inputs(inputs)
+    columns = _target_columns(targets, "y", task)
+    rows = features.rows if isinstance(features, Table) else len(features)
+    if len(columns[0].values) != rows:
+        raise fail(
+            where,
+            f"{len(columns[0].values)} targets for {rows} rows of inputs",
+            "give exactly one target per row",
+        )
+    if test is not None and isinstance(features, Table):
+        raise fail(where, "a test part of a data frame", "give arrays, or no test part")
+    part = None if test is None else _test_part(test, features, task)
+    return Parts(where, features, columns, test=part)
+
+
+def _test_part(test: tuple[Any, Any], inputs: Any, task: str | None) -> Any:
+    images = as_inputs(test[0], where="X_test")
+    if images.shape[1:] != inputs.shape[1:] or images.dtype != inputs.dtype:
+        raise fail(
+            "X_test",
+            f"rows of shape {images.shape[1:]}, {images.dtype}; expected "
+            f"{inputs.shape[1:]}, {inputs.dtype} as in training",
+            "prepare both parts in the same way",
+        )
+    columns = _target_columns(test[1], "y_test", task)
+    if len(columns[0].values) != len(images):
+        raise fail(
+            "y_test",
+            f"{len(columns[0].values)} targets for {len(images)} rows",
+            "give exactly one target per row",
+        )
+    return images, columns
+
+
+def _target_columns(targets: Any, where: str, task: str | None) -> tuple[Column, ...]:
+    plain = isinstance(targets, list | np.ndarray)
+    array: Array | None = np.asarray(cast(Any, targets)) if plain else None
+    if array is None:
+        columns = (column_of("y", targets, where),)
+    elif array.ndim == 2 and array.shape[1] > 1:
+        columns = _two_axes(array, where, task)
+    else:
+        columns = (column_of("y", array.reshape(-1), where),)
+    for column in columns:
+        if column.missing is not None:
+            row = int(np.flatnonzero(column.missing)[0])
+            raise fail(
+                where,
+                f"no value at {where}[{row}] (nan or None); expected a target per row",
+                "drop the row",
+            )
+    return columns
+
+
+def _two_axes(array: Array, where: str, task: str | None) -> tuple[Column, ...]:
+    """One-hot rows are classes; other rows are the outputs of a regression."""
+    if array.dtype.kind not in "biuf":
+        raise fail(where, f"{array.dtype} of two axes", "give one label per row")
+    binary = bool(((array == 0) | (array == 1)).all())
+    one_hot = binary and bool((array.sum(axis=1) == 1).all())
+    if one_hot and task != "regression":
+        return (integers("y", array.argmax(axis=1)),)
+    return tuple(reals(f"y{i}", array[:, i]) for i in range(array.shape[1]))
+
+
+# -- choosing -----------------------------------------------------------------------
+
+
+def _target_names(
+    table: Table, target: str | Sequence[str] | None, weights: str | None
+) -> list[str]:
+    if weights is not None:
+        _ = table[weights]
+    if target is None:
+        return [[name for name in table.columns if name != weights][-1]]
+    names = [target] if isinstance(target, str) else list(target)
+    for name in names:
+        if name not in table.columns:
+            raise _unknown_target(table, name)
+        if name == weights:
+            raise fail(table.where, f"{name!r} is target and weight", "use two columns")
+    return names
+
+
+def _unknown_target(table: Table, name: str) -> DataError:
+    """The error for a target that is no column, closest candidates first."""
+    return DataError(unknown(table.where, "target column", name, table.columns))
+
+
+def _with_targets(table: Table, names: list[str]) -> tuple[Table, list[str]]:
+    """The rows in which every target is given, and a note about the others."""
+    masks = [table[name].missing for name in names]
+    lost = np.zeros(table.rows, np.bool_)
+    for mask in masks:
+        lost |= False if mask is None else mask
+    if not lost.any():
+        return table, []
+    if lost.all():
+        raise fail(
+            table.where,
+            f"target {listing(names)} is missing in every row",
+            "choose another target",
+        )
+    count = int(lost.sum())
+    return table.take(~lost), [
+        f"dropped {count:,} of {table.rows:,} rows: target {listing(names)} is missing"
+    ]
+
+
+def _weights(table: Table, column: Column) -> NDArray[np.float64]:
+    values = column.floats() if column.kind in ("integer", "real") else None
+    if values is None or not np.isfinite(values).all() or (values < 0).any():
+        raise fail(
+            table.where,
+            f"weight column {column.name!r} holds {column.found()}, or a missing or "
+            "negative value; expected numbers of at least 0",
+            "correct the column",
+        )
+    if not values.any():
+        raise fail(
+            table.where, f"weights {column.name!r} are all 0", "use another column"
+        )
+    return values
+
+
+# -- classification or regression ---------------------------------------------------
+
+
+def find_task(where: str, columns: Sequence[Column], task: str | None = None) -> Task:
+    """The task that a target calls for, unless it is given.
+
+    Text and booleans are classes. Integers are classes if they have at most
+    `FEW_CLASSES` values that come twice on average, or are 0..k-1 with ten rows each
+    on average. Everything else is a regression.
+    """
+    if task is not None and task not in TASKS:
+        raise fail(where, f"task {task!r}; expected {' or '.join(TASKS)}", "choose one")
+    found = _infer(columns) if task is None else task
+    for column in columns:
+        _check_target(where, column, found)
+    if found == "classification" and len(columns) > 1:
+        raise fail(
+            where,
+            f"{len(columns)} targets of a classification; expected one",
+            "choose one target, or task='regression'",
+        )
+    return "classification" if found == "classification" else "regression"
+
+
+def _infer(columns: Sequence[Column]) -> str:
+    if len(columns) > 1:
+        return "regression"
+    column = columns[0]
+    if column.kind in ("text", "boolean"):
+        return "classification"
+    if column.kind != "integer":
+        return "regression"
+    values = np.unique(column.values)
+    count, rows = len(values), len(column.values)
+    few = count <= min(FEW_CLASSES, max(2, rows // 2))
+    ranks = bool(values[0] == 0 and values[-1] == count - 1 and count <= rows // 10)
+    return (
+        "classification" if few or (ranks and count <= MOST_CLASSES) else "regression"
+    )
+
+
+def _check_target(where: str, column: Column, task: str) -> None:
+    if column.kind == "empty":
+        raise fail(where, f"target {column.name!r} is empty", "choose another target")
+    if task == "regression":
+        return _check_amounts(where, column)
+    if column.kind == "date":
+        raise fail(
+            where,
+            f"target {column.name!r} holds dates; expected classes or numbers",
+            "choose another target",
+        )
+    count = len(np.unique(column.values))
+    if count == 1:
+        raise fail(
+            where,
+            f"target {column.name!r} has one class ({column.labels()[0]!r}); expected "
+            "at least 2",
+            "choose another target or add rows of other classes",
+        )
+    if count > MOST_CLASSES or (count > FEW_CLASSES and count > len(column.values) / 2):
+        raise fail(
+            where,
+            f"target {column.name!r} has {count:,} classes in {len(column.values):,} "
+            f"rows; expected at most {MOST_CLASSES:,}, with two rows each on average",
+            "choose another target, or task='regression' for numbers",
+        )
+
+
+def _check_amounts(where: str, column: Column) -> None:
+    if column.kind not in ("integer", "real", "boolean"):
+        raise fail(
+            where,
+            f"target {column.name!r} holds {column.found()}; expected numbers for a "
+            "regression",
+            "choose another target or task='classification'",
+        )
+    values = column.values
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise fail(
+            where,
+            f"target {column.name!r} is {values[row]} in row {row}; expected finite "
+            "numbers",
+            "drop the row",
+        )
+    if values.min() == values.max():
+        raise fail(
+            where,
+            f"target {column.name!r} is {values[0]} in every row; expected different "
+            "values",
+            "choose another target",
+        )

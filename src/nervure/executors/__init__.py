@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Executors: what runs a graph. ``native`` is the C++ engine, ``jax`` is XLA."""
+
+from __future__ import annotations
+
+from nervure._names import unknown
+from nervure.executors._executor import (
+    Data,
+    Executor,
+    Job,
+    Model,
+    Stretch,
+    StretchResult,
+    Trace,
+    Trainer,
+)
+
+EXECUTORS = ("native", "jax")
+
+
+def make_executor(name: str, model: Model, threads: int | None = None) -> Executor:
+    """The executor of this name for a model.
+
+    Raises:
+        ValueError: there is none of this name.
+        ImportError: it needs an extra that is not installed.
+    """
+    if name == "native":
+        from nervure.executors.native import NativeExecutor
+
+        return NativeExecutor(model, threads)
+    if name == "jax":
+        from nervure.executors.jax import JaxExecutor
+
+        return JaxExecutor(model)
+    raise ValueError(unknown("executor", "executor", name, EXECUTORS))
+
+
+__all__ = [
+    "EXECUTORS",
+    "Data",
+    "Executor",
+    "Job",
+    "Model",
+    "Stretch",
+    "StretchResult",
+    "Trace",
+    "Trainer",
+    "make_executor",
+]

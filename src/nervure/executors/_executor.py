@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an executor does: the Protocol that `native` and `jax` fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.graph import Graph
+from nervure.objective import Objective
+from nervure.optimizers import UpdateRule
+from nervure.parameters import Layout
+from nervure.regularizers import Regularizer
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What an executor runs: a graph and the flat arrays of its parameters.
+
+    ``gradients`` has the layout of ``values``. ``frozen`` names parameters that do
+    not learn.
+    """
+
+    graph: Graph
+    layout: Layout
+    values: Floats
+    gradients: Floats
+    frozen: frozenset[str] = frozenset()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    @property
+    def trainable_nodes(self) -> tuple[int, ...]:
+        """Nodes with a parameter that learns."""
+        return tuple(
+            s.node
+            for s in self.layout.segments
+            if s.parameter.trainable and s.name not in self.frozen
+        )
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays of a data set, rows first: an input is read as ``array * scale``.
+
+    ``targets`` are int32 classes or rows of the network's dtype, one per cost;
+    ``weights`` weigh the rows, float64.
+    """
+
+    inputs: tuple[Array, ...]
+    targets: tuple[Array, ...] = ()
+    weights: npt.NDArray[np.float64] | None = None
+    scales: tuple[float, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.inputs[0])
+
+    def scale_of(self, i: int) -> float:
+        return self.scales[i] if self.scales else 1.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Values and gradients of every node for one batch; None where there is none."""
+
+    cost: float
+    values: tuple[Floats, ...]
+    gradients: tuple[Floats | None, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run as an executor sees it.
+
+    ``slots`` are the optimizer's arrays, of the layout of the parameters. The
+    regularizer applies to every parameter that decays.
+    """
+
+    objective: Objective
+    data: Data
+    optimizer: UpdateRule
+    slots: tuple[Floats, ...]
+    batch_size: int
+    seed: int
+    regularizer: Regularizer | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive steps of one epoch: the rows in order and a rate for each step."""
+
+    rows: npt.NDArray[np.int64]
+    learning_rates: Sequence[float]
+    first_step: int
+
+
+@dataclass(frozen=True)
+class StretchResult:
+    """Mean cost and sum of row weights of each step taken.
+
+    Fewer steps than asked for: the cost of the last one was not finite, and its update
+    was not made.
+    """
+
+    costs: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    finite: bool
+
+
+class Trainer(Protocol):
+    """Takes steps; parameters and slots are up to date whenever `run` returns."""
+
+    def run(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
+        """Take the steps of ``stretch``.
+
+        ``outputs``, if given, receive what the network gave for each row of the data.
+        """
+        ...
+
+
+class Executor(Protocol):
+    """Runs a model."""
+
+    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
+        """What the network gives for every row, in inference."""
+        ...
+
+    def row_costs(
+        self, data: Data, objective: Objective
+    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+        """Outputs and the cost of every row, in inference."""
+        ...
+
+    def gradient(
+        self, data: Data, objective: Objective, *, training: bool = False, seed: int = 0
+    ) -> float:
+        """Mean cost of all rows; its gradients go to ``model.gradients``."""
+        ...
+
+    def trace(
+        self, data: Data, objective: Objective | None, *, training: bool = False
+    ) -> Trace:
+        """Everything of one batch."""
+        ...
+
+    def trainer(self, job: Job) -> Trainer:
+        """Prepare a training run."""
+        ...

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The layer contract: what every layer declares about itself.
+
+A layer is a frozen dataclass: a description, without any state. The graph asks it
+for shapes and parameters, the JAX executor and the tests fold its ``formula``, and
+the native executor looks its ``kind`` up in the engine's list of kernels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from nervure.initializers import Initializer
+
+Shape = tuple[int, ...]
+"""Shape of one sample, without the batch axis."""
+
+Array = Any
+"""An array of the module `xp` at hand: NumPy or JAX."""
+
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+
+class LayerError(ValueError):
+    """A layer that cannot be built or does not fit where it stands."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One named array of a layer: its shape and how it begins.
+
+    ``trainable=False`` marks stored state (a running mean) that no optimizer moves;
+    ``decays=False`` exempts from weight decay and penalties (biases).
+    """
+
+    name: str
+    shape: Shape
+    initializer: Initializer
+    trainable: bool = True
+    decays: bool = True
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a forward pass knows besides its arrays.
+
+    ``training`` switches dropout and its like on; ``seed``, ``step`` and ``node``
+    key the counter-based random numbers (see `nervure.random`).
+    """
+
+    training: bool = False
+    seed: int = 0
+    step: Any = 0
+    node: int = 0
+
+
+INFERENCE = Pass()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer and the shapes of its inputs: a row of the contract test."""
+
+    layer: Layer
+    inputs: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What every layer declares. Subclass it as a frozen dataclass.
+
+    Class attributes: ``kind`` is the name in specs and of the engine's kernel,
+    ``examples`` feeds the contract test (a function, since layers of the class do
+    not exist while its body runs), ``arity`` is the number of inputs (None: one or
+    more).
+    """
+
+    kind: ClassVar[str] = ""
+    arity: ClassVar[int | None] = 1
+
+    name: str | None = field(default=None, kw_only=True)
+
+    # -- to be declared by every layer ------------------------------------------
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Layers of this class with input shapes, for the contract test."""
+        raise NotImplementedError(cls.__name__)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Shape of one output sample; raises `LayerError` for inputs that do not fit."""
+        raise NotImplementedError(self.kind)
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        """The layer's equation over batches, in the array module ``xp``."""
+        raise NotImplementedError(self.kind)
+
+    # -- with defaults ----------------------------------------------------------
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        """Parameters for inputs of these shapes."""
+        return ()
+
+    def flops(self, *inputs: Shape) -> int:
+        """Floating-point operations of the forward pass of one sample."""
+        return 0
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        """What the kernel reads: by default every number, word and tuple field."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            key: value
+            for key, value in fields.items()
+            if key != "name" and isinstance(value, int | float | str | tuple)
+        }
+
+    def expand(self, *inputs: Symbol) -> Symbol | None:
+        """The same layer in terms of other layers, or None if it has a kernel."""
+        return None
+
+    def __call__(self, *inputs: Symbol | Layer) -> Symbol:
+        """Place the layer in a graph, fed by ``inputs``."""
+        return Symbol(self, tuple(inputs))
+
+    def fail(self, fact: str, remedy: str) -> LayerError:
+        """The error ``[kind 'name'] fact; remedy``."""
+        label = f"{self.kind} '{self.name}'" if self.name else self.kind
+        return LayerError(f"[{label}] {fact}; {remedy}")
+
+
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """A place in a graph under construction: a layer and where its inputs come from.
+
+    Identity counts: two symbols with the same layer are two nodes with their own
+    parameters. A source layer (`Input`, `Constant`) stands for its own symbol.
+    """
+
+    layer: Layer
+    inputs: tuple[Symbol | Layer, ...] = ()

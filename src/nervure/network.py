@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network: a graph and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure._names import unknown
+from nervure.data.arrays import as_inputs, as_targets
+from nervure.executors import Data, Executor, Model, make_executor
+from nervure.graph import Graph, from_symbols, sequence
+from nervure.layers import Layer, Symbol
+from nervure.objective import Objective
+from nervure.parameters import Layout, ParameterViews, aligned_zeros, initialize
+
+if TYPE_CHECKING:
+    from nervure.data.preprocessing import Preprocessing
+    from nervure.trace import NetworkTrace
+
+Array = npt.NDArray[Any]
+DTYPES = ("float32", "float64")
+
+
+class Network:
+    """A parametrized function: layers with the numbers that training fits.
+
+    Args:
+        layers: a list of layers, the first an `Input`; each is fed by the one before.
+        inputs, outputs: instead of ``layers``, the ends of a graph of layers called
+            on each other; one or a sequence of each.
+        seed: begins the parameters; the same seed gives the same bits.
+        dtype: ``"float32"`` or ``"float64"``.
+
+    Raises:
+        GraphError, LayerError: layers that do not fit together.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(4), nv.Dense(3, activation="softmax")], seed=7)
+    >>> net.forward([[0.0, 1.0, 2.0, 3.0]]).shape
+    (1, 3)
+    >>> x = nv.Input(4)
+    >>> h = nv.Dense(8, activation="tanh")(x)
+    >>> y = nv.Dense(1)(nv.Concatenate()(x, h))
+    >>> nv.Network(inputs=x, outputs=y).graph.output_shapes
+    ((1,),)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        *,
+        inputs: Layer | Sequence[Layer] | None = None,
+        outputs: Symbol | Layer | Sequence[Symbol | Layer] | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        self._build(_graph(layers, inputs, outputs), seed, dtype)
+
+    @classmethod
+    def from_graph(
+        cls, graph: Graph, *, seed: int = 0, dtype: str = "float32", begin: bool = True
+    ) -> Network:
+        """A network of a ready graph; without ``begin`` its parameters are zeros."""
+        net = cls.__new__(cls)
+        net._build(graph, seed, dtype, begin)
+        return net
+
+    def _build(self, graph: Graph, seed: int, dtype: str, begin: bool = True) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(unknown("network", "dtype", dtype, DTYPES))
+        self.graph = graph
+        self.seed = seed
+        self.layout = Layout.of(graph)
+        self.values = aligned_zeros(self.layout.size, dtype)
+        self.gradients = aligned_zeros(self.layout.size, dtype)
+        if begin:
+            initialize(self.layout, seed, self.values)
+        self.preprocessing: Preprocessing | None = None
+        self._executors: dict[str, Executor] = {}
+
+    # -- parameters ---------------------------------------------------------------
+
+    @property
+    def dtype(self) -> str:
+        return self.values.dtype.name
+
+    @property
+    def parameters(self) -> ParameterViews:
+        """Parameters by name; each a view, so that writing changes the network."""
+        return ParameterViews(self.layout, self.values)
+
+    def astype(self, dtype: str) -> Network:
+        """A copy of the network in another precision."""
+        net = Network.from_graph(self.graph, seed=self.seed, dtype=dtype, begin=False)
+        net.values[:] = self.values
+        net.preprocessing = self.preprocessing
+        return net
+
+    def copy(self) -> Network:
+        """An independent copy."""
+        return self.astype(self.dtype)
+
+    # -- running ------------------------------------------------------------------
+
+    def executor(self, name: str = "native") -> Executor:
+        """The executor of this name, made at first use."""
+        if name not in self._executors:
+            model = Model(self.graph, self.layout, self.values, self.gradients)
+            self._executors[name] = make_executor(name, model)
+        return self._executors[name]
+
+    def forward(self, X: Any, *, executor: str = "native") -> Any:
+        """Outputs for rows as the first layer takes them.
+
+        Args:
+            X: ``(rows, *input_shape)``; for several inputs a sequence or a mapping
+                by name.
+
+        Returns:
+            An array ``(rows, *output_shape)``, a list of them for several outputs.
+        """
+        found = self.executor(executor).outputs(Data(self.arrays(X)))
+        return found[0] if len(found) == 1 else found
+
+    def predict(self, X: Any) -> Any:
+        """Outputs for raw rows: with the preprocessing that training recorded.
+
+        For classes these are probabilities; for a regression, targets in their units.
+        """
+        if self.preprocessing is None:
+            return self.forward(X)
+        encoded = self.preprocessing.encode(X)
+        scales = (self.preprocessing.scale,)
+        found = self.executor().outputs(Data(self._shaped((encoded,)), scales=scales))
+        return self.preprocessing.decode_targets(found[0])
+
+    def predict_classes(self, X: Any) -> Array:
+        """The most probable class of each row: its label, or its index if none is known.
+
+        One logistic output says class 1 above one half.
+        """
+        p = cast(Array, self.predict(X))
+        flat = p.reshape(len(p), -1)
+        index = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
+        index = index.astype(np.int64)
+        if self.preprocessing is None:
+            return index
+        return self.preprocessing.decode_classes(index)
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: object = None,
+        metrics: Sequence[Any] | None = None,
+        sample_weight: Any = None,
+    ) -> dict[str, float]:
+        """Loss and metrics on data.
+
+        ``loss`` is by default the one that fits the output layer: cross_entropy after
+        softmax, binary_cross_entropy after a logistic, else mse.
+        """
+        from nervure.training.evaluation import evaluate
+
+        return evaluate(
+            self, X, y, loss=loss, metrics=metrics, sample_weight=sample_weight
+        )
+
+    def trace(
+        self, X: Any, y: Any = None, *, loss: object = None, sample_weight: Any = None
+    ) -> NetworkTrace:
+        """Everything that forward and backward pass compute, by layer.
+
+        ``t["dense"].z``, ``.a``, ``.delta``, ``.gradient["weight"]``; ``t.loss``.
+        Without ``y`` only z and a.
+        """
+        from nervure.trace import trace
+
+        return trace(self, X, y, loss=loss, sample_weight=sample_weight)
+
+    # -- data ---------------------------------------------------------------------
+
+    def arrays(self, X: Any) -> tuple[Array, ...]:
+        """The inputs as arrays, one per input of the graph, shapes checked."""
+        names = [self.graph.nodes[i].group for i in self.graph.inputs]
+        if isinstance(X, Mapping) and len(names) > 1:
+            table = cast(Mapping[str, Any], X)
+            missing = [name for name in names if name not in table]
+            if missing:
+                raise ValueError(
+                    f"[network] no data for input {missing[0]!r}; expected "
+                    f"{', '.join(names)}; add it"
+                )
+            X = [table[name] for name in names]
+        given = list(X) if len(names) > 1 else [X]
+        if len(given) != len(names):
+            raise ValueError(
+                f"[network] {len(given)} inputs; expected {len(names)} "
+                f"({', '.join(names)}); give one array for each"
+            )
+        return self._shaped(tuple(as_inputs(x) for x in given))
+
+    def _shaped(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        shapes = self.graph.input_shapes
+        names = [self.graph.nodes[i].name for i in self.graph.inputs]
+        return tuple(
+            _fit(x, shape, name)
+            for x, shape, name in zip(arrays, shapes, names, strict=True)
+        )
+
+    def targets(self, y: Any) -> list[Array]:
+        """The targets as arrays, one per output."""
+        names = self.graph.output_names
+        if len(names) == 1:
+            return [as_targets(y)]
+        if isinstance(y, Mapping):
+            table = cast(Mapping[str, Any], y)
+            return [as_targets(table[name]) for name in names]
+        return [as_targets(one) for one in y]
+
+    def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
+        """The loss of each output; by default the ones that fit the output layers."""
+        if loss is None:
+            loss = [_fitting_loss(self.graph, i) for i in self.graph.outputs]
+        return Objective.of(self.graph, loss, loss_weights)
+
+    # -- files and words ----------------------------------------------------------
+
+    def save(self, path: Any) -> None:
+        """Write the network to one safetensors file: weights and JSON, no code."""
+        from nervure.saving import save
+
+        save(self, path)
+
+    def summary(self) -> str:
+        """A table of the layers: shape, parameters, FLOPs and bytes of each."""
+        from nervure.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        names = [f"{n.name}{n.shape}" for n in self.graph.nodes]
+        shown = names if len(names) < 12 else [*names[:5], "...", *names[-5:]]
+        return f"<Network {' -> '.join(shown)}, {self.layout.count:,} parameters>"
+
+
+def _graph(
+    layers: Sequence[Layer] | None,
+    inputs: Layer | Sequence[Layer] | None,
+    outputs: Symbol | Layer | Sequence[Symbol | Layer] | None,
+) -> Graph:
+    if layers is not None and outputs is None and inputs is None:
+        return Graph.of(sequence(layers))
+    if outputs is None or layers is not None:
+        raise ValueError(
+            "[network] expected a list of layers, or inputs= and outputs= of a graph; "
+            "give one of the two"
+        )
+    begins = [inputs] if isinstance(inputs, Layer) else list(inputs or ())
+    ends = [outputs] if isinstance(outputs, Symbol | Layer) else list(outputs)
+    return Graph.of(*from_symbols(ends, begins))
+
+
+def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:
+    """The array in the shape of an input; flat rows are taken as images row by row."""
+    if x.shape[1:] == shape:
+        return x
+    if x.ndim == 1 and shape == (1,):
+        return x.reshape(-1, 1)
+    if x.ndim > 1 and int(np.prod(x.shape[1:])) == int(np.prod(shape)):
+        return x.reshape(len(x), *shape)
+    raise ValueError(
+        f"[{name}] data of shape {x.shape}; expected (rows, "
+        f"{', '.join(map(str, shape))}); reshape it, or change nv.Input(...)"
+    )
+
+
+def _fitting_loss(graph: Graph, output: int) -> str:
+    layer = graph.nodes[output].layer
+    if layer.kind in ("softmax", "log_softmax"):
+        return "cross_entropy"
+    if getattr(layer, "function", None) == "logistic":
+        return "binary_cross_entropy"
+    return "mse"

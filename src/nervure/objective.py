@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Objective: which loss is taken where, with what weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure._names import unknown
+from nervure.graph import Graph
+from nervure.losses import Loss, activation_name
+from nervure.losses import loss as find_loss
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The loss of one output.
+
+    ``node`` is where the loss reads and writes dC/dz: the output itself, or the input
+    of its activation where the two are fused; ``fused`` then names the activation.
+    """
+
+    output: int
+    loss: Loss
+    weight: float
+    node: int
+    activation: str
+    fused: str
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One cost per output; the cost of a batch is their weighted sum."""
+
+    costs: tuple[Cost, ...]
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        loss: object,
+        loss_weights: object = None,
+    ) -> Objective:
+        """The objective of a graph.
+
+        Args:
+            loss: one loss for every output, a sequence, or a mapping by output name.
+            loss_weights: in the same forms; 1 by default.
+
+        Raises:
+            ValueError: unknown names, another count than outputs, a loss that the
+                output layer does not fit.
+        """
+        losses = _per_output(graph, loss, "loss")
+        given = loss_weights if loss_weights is not None else 1.0
+        weights = _per_output(graph, given, "loss weight")
+        return cls(
+            tuple(
+                _cost(graph, i, find_loss(one), float(weight))
+                for i, (one, weight) in enumerate(zip(losses, weights, strict=True))
+            )
+        )
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        return tuple(cost.node for cost in self.costs)
+
+    def check_targets(
+        self, graph: Graph, targets: Sequence[npt.ArrayLike], dtype: npt.DTypeLike
+    ) -> tuple[npt.NDArray[Any], ...]:
+        """The targets as the executors take them: int32 classes or rows of ``dtype``.
+
+        Raises:
+            LossError: a target that does not fit its loss and output.
+        """
+        if len(targets) != len(self.costs):
+            raise ValueError(
+                f"[fit] {len(targets)} targets; expected {len(self.costs)}, one for "
+                f"each output ({', '.join(graph.output_names)}); give a list or mapping"
+            )
+        return tuple(
+            cost.loss.check_target(_size(graph, cost), cost.activation, y, dtype=dtype)
+            for cost, y in zip(self.costs, targets, strict=True)
+        )
+
+
+def _cost(graph: Graph, output: int, loss: Loss, weight: float) -> Cost:
+    index = graph.outputs[output]
+    node = graph.nodes[index]
+    function = getattr(node.layer, "function", None)
+    activation = activation_name(node.layer.kind, function)
+    size = int(np.prod(node.shape))
+    loss.check_output(node.layer.kind, function, size, name=node.group)
+    if activation in loss.fuses:
+        return Cost(output, loss, weight, node.inputs[0], activation, activation)
+    return Cost(output, loss, weight, index, activation, "")
+
+
+def _size(graph: Graph, cost: Cost) -> int:
+    return int(np.prod(graph.nodes[graph.outputs[cost.output]].shape))
+
+
+def _per_output(graph: Graph, given: object, what: str) -> list[Any]:
+    names = graph.output_names
+    if isinstance(given, Mapping) and "type" not in given:
+        table = cast(Mapping[str, Any], given)
+        for key in table:
+            if key not in names:
+                raise ValueError(unknown(what, "output", key, names))
+        missing = [name for name in names if name not in table]
+        if missing:
+            raise ValueError(
+                f"[{what}] no {what} for output {missing[0]!r}; expected one for each "
+                f"of {', '.join(names)}; add it"
+            )
+        return [table[name] for name in names]
+    if isinstance(given, list | tuple):
+        some = cast(Sequence[Any], given)
+        if len(some) != len(names):
+            raise ValueError(
+                f"[{what}] {len(some)} given; expected {len(names)}, one for each "
+                f"output ({', '.join(names)}); give a list of that length"
+            )
+        return list(some)
+    return [given] * len(names)

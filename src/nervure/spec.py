@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Specs: a network and its training as a TOML file, every fault with its key.
+
+The tables follow the dataclasses below and those of layers, losses and optimizers;
+the reader (`nervure._plain`) walks their annotations, so that nothing is listed twice.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from nervure import _entries, _plain, _registry, _toml
+from nervure._atomic import write_atomically
+from nervure._described import number
+from nervure._entries import LayerEntry
+from nervure._names import unknown
+from nervure._plain import BAD, Faults, Place
+from nervure._wording import found, is_list, is_table, short
+from nervure.losses import Loss
+from nervure.metrics import METRICS
+from nervure.optimizers import Adam, Optimizer
+from nervure.regularizers import Regularizer
+from nervure.training.callbacks import EarlyStopping
+
+
+class SpecError(ValueError):
+    """All faults of a spec, one line each: ``[net.toml] layer[2].units: ...``."""
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Where the data comes from and what is kept aside.
+
+    ``source``, ``target``, ``query``, ``task`` and ``weights`` are those of
+    `nervure.data.load`. ``test`` is the fraction in [0, 1) of the rows that training
+    never sees, ``validation`` that of the other rows which early stopping looks at.
+    """
+
+    source: str | None = None
+    target: str | tuple[str, ...] | None = None
+    query: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    weights: str | None = None
+    validation: float = 0.0
+    test: float = 0.0
+
+    def __post_init__(self) -> None:
+        fraction = {"least": 0, "below": 1}
+        _check(self, "data", {"validation": fraction, "test": fraction})
+
+
+_COUNT, _DURATION = {"least": 1.0}, {"above": 0.0}
+_BOUNDS = {
+    "batch_size": _COUNT,
+    "epochs": _COUNT,
+    "max_steps": _COUNT,
+    "checkpoint_steps": _COUNT,
+    "max_seconds": _DURATION,
+    "checkpoint_seconds": _DURATION,
+    "seed": {"least": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """The keyword arguments of `nervure.fit`, under the same names."""
+
+    loss: Loss | tuple[Loss, ...] | dict[str, Loss] | None = None
+    optimizer: Optimizer = field(default_factory=Adam)
+    batch_size: int = 32
+    epochs: int = 10
+    metrics: tuple[str, ...] | None = None
+    early_stopping: EarlyStopping | None = None
+    regularizer: Regularizer | None = None
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    loss_weights: float | tuple[float, ...] | dict[str, float] | None = None
+    shuffle: bool = True
+    seed: int = 0
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    checkpoint_steps: int | None = None
+    checkpoint_seconds: float | None = None
+    executor: Literal["native", "jax"] = "native"
+
+    def __post_init__(self) -> None:
+        _check(self, "training", _BOUNDS)
+        unknowns = [name for name in self.metrics or () if name not in METRICS]
+        if unknowns:
+            raise ValueError(unknown("training", "metric", unknowns[0], METRICS))
+
+    def arguments(self, labels: Sequence[object] = ()) -> dict[str, Any]:
+        """The keyword arguments for `nervure.fit`.
+
+        ``labels`` are the classes in order; ``class_weight`` may name them.
+
+        Raises:
+            SpecError: a weight for a class that does not exist.
+        """
+        names = (f.name for f in fields(self) if f.name != "early_stopping")
+        given = {name: getattr(self, name) for name in names}
+        given["callbacks"] = [self.early_stopping] if self.early_stopping else []
+        if isinstance(self.class_weight, dict):
+            given["class_weight"] = _by_index(self.class_weight, labels)
+        return given
+
+
+def _by_index(
+    weights: Mapping[str, float], labels: Sequence[object]
+) -> dict[int, float]:
+    """Weights of classes by index: the keys are labels or, without them, indices."""
+    names = [str(label) for label in labels]
+    where = "training.class_weight"
+    found: dict[int, float] = {}
+    for key, weight in weights.items():
+        if key in names:
+            found[names.index(key)] = weight
+        elif not names and key.isdecimal():
+            found[int(key)] = weight
+        else:
+            raise SpecError(unknown(where, "class", key, names or ["0", "1", "..."]))
+    return found
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A network, its data and its training: what a spec file says.
+
+    ``training`` None is a spec of a network alone. ``outputs`` names the layers whose
+    values the network gives; empty are those that no other layer reads.
+    """
+
+    layers: tuple[LayerEntry, ...]
+    data: DataSpec = field(default_factory=DataSpec)
+    training: TrainingSpec | None = None
+    outputs: tuple[str, ...] = ()
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+def load_spec(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Spec:
+    """Read a spec file; ``sets`` change single keys (see `apply_sets`).
+
+    Raises:
+        SpecError: the file cannot be read or has faults; all are listed.
+    """
+    where = os.fspath(path)
+    tables = read_tables(path)
+    return parse_spec(apply_sets(tables, sets) if sets else tables, where)
+
+
+def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of a spec file as TOML gives them, unchecked.
+
+    Raises:
+        SpecError: there is no such file, it is too large, or not TOML.
+    """
+    where = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_toml.MOST_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SpecError(
+            f"[{where}] cannot be read: {reason}; expected a spec file (TOML); "
+            f"check the path"
+        ) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        cut = len(raw) > _toml.MOST_BYTES
+        if not cut:
+            raise SpecError(
+                f"[{where}] byte {error.start} is not UTF-8; expected a spec (TOML "
+                f"text); check that this is the right file"
+            ) from None
+        text = raw.decode("latin-1")  # too large, as the parser is about to say
+    return _tables(text, where)
+
+
+def _tables(text: str, where: str) -> dict[str, Any]:
+    try:
+        return _toml.parse(text)
+    except _toml.TomlError as error:
+        raise SpecError(f"[{where}] {error}") from None
+
+
+def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
+    """The spec that a TOML text or its tables describe.
+
+    Raises:
+        SpecError: every fault, one line each.
+
+    >>> spec = parse_spec('''
+    ... [[layer]]
+    ... type = "dense"
+    ... units = 10
+    ... activation = "softmax"
+    ... [training]
+    ... loss = "cross_entropy"
+    ... optimizer = {type = "adam", learning_rate = 0.01}
+    ... ''')
+    >>> spec.layers[0].layer.units, spec.training.optimizer.learning_rate
+    (10, 0.01)
+    """
+    tables = _tables(source, where) if isinstance(source, str) else source
+    at = Faults(where).at()
+    spec = _read_spec(tables, at) if _plain.check_depth(tables, at) else BAD
+    at.faults.raise_as(SpecError)
+    return cast(Spec, spec)
+
+
+_KEYS = ("dtype", "outputs", "data", "layer", "training")
+
+
+def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
+    hints = _registry.hints_of(Spec)
+    at.unknown_keys([key for key in tables if key not in _KEYS], _KEYS)
+    values: dict[str, Any] = {
+        key: _plain.read(hints[key], tables[key], at.key(key))
+        for key in ("dtype", "outputs", "data", "training")
+        if key in tables
+    }
+    layers = _read_layers(tables.get("layer"), at.key("layer"))
+    if at.faults.lines:
+        return BAD
+    outputs = values.get("outputs", ())
+    _entries.check_entries(layers, outputs, at.key("layer"), at.key("outputs"))
+    return Spec(layers=tuple(layers), **values)
+
+
+def _read_layers(data: object, at: Place) -> list[LayerEntry]:
+    if not is_list(data) or not data:
+        fact = "missing" if data is None else f"found {found(data)}"
+        at.bad(f"{fact}; expected at least one [[layer]] table")
+        return []
+    if len(data) > _entries.MOST_LAYERS:
+        at.bad(f"found {len(data)}; expected at most {_entries.MOST_LAYERS}")
+        return []
+    read = [_read_layer(table, at.item(i)) for i, table in enumerate(data)]
+    return [entry for entry in read if entry is not BAD]
+
+
+def _read_layer(data: object, at: Place) -> Any:
+    table: dict[str, Any] = dict(data) if is_table(data) else {}
+    inputs = _entries.read_inputs(table.pop("inputs", None), at.key("inputs"))
+    layer = _entries.layer_from_dict(table if is_table(data) else data, at)
+    if layer is BAD or inputs is BAD:
+        return BAD
+    return LayerEntry(layer, layer.name, inputs)
+
+
+def write_spec(spec: Spec) -> str:
+    """The TOML text of a spec; what stands at its default is left out.
+
+    `parse_spec` gives the same spec back.
+
+    Raises:
+        SpecError: a part of it is code (a function as a loss), not data.
+    """
+    try:
+        return _toml.write(spec_to_dict(spec))
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"[spec] {error}") from error
+
+
+def spec_to_dict(spec: Spec) -> dict[str, Any]:
+    """The tables of a spec, as `parse_spec` reads them."""
+    tables = _plain.write_fields(spec)
+    tables.pop("layers", None)
+    data, training = tables.pop("data", None), tables.pop("training", None)
+    if data:
+        tables["data"] = data
+    tables["layer"] = [_layer_table(entry) for entry in spec.layers]
+    if training:
+        tables["training"] = training
+    return tables
+
+
+def _layer_table(entry: LayerEntry) -> dict[str, Any]:
+    table = _entries.layer_to_dict(_entries.with_name(entry).layer)
+    if entry.inputs is not None:
+        table["inputs"] = list(entry.inputs)
+    return table
+
+
+def save_spec(spec: Spec, path: str | os.PathLike[str]) -> Path:
+    """Write a spec file atomically.
+
+    Raises:
+        SpecError: see `write_spec`.
+        WriteError: the file cannot be written; an earlier one is untouched.
+    """
+    write_atomically(path, write_spec(spec))
+    return Path(path)
+
+
+# -- --set key=value ------------------------------------------------------------------
+
+
+def apply_sets(tables: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
+    """A copy of a spec's tables with single keys changed.
+
+    Values are TOML, bare words are text. A layer is named by its place or its name.
+
+    Raises:
+        SpecError: a setting without ``=``, or a path that leads nowhere.
+
+    >>> tables = {"layer": [{"type": "dense", "units": 3}], "training": {"epochs": 9}}
+    >>> apply_sets(tables, ["layer.0.units=50", "training.epochs=3"])
+    {'layer': [{'type': 'dense', 'units': 50}], 'training': {'epochs': 3}}
+    """
+    changed = copy.deepcopy(dict(tables))
+    at = Faults("--set").at()
+    for text in sets:
+        key, equals, value = text.partition("=")
+        parts = [part.strip() for part in key.split(".")]
+        if equals and all(parts):
+            _set(changed, parts, _toml.parse_value(value.strip()), at)
+        else:
+            at.bad(f"found {short(text)}; expected key=value, as training.epochs=3")
+    at.faults.raise_as(SpecError)
+    return changed
+
+
+def _set(here: Any, parts: list[str], value: Any, at: Place) -> None:
+    """Put the value where the path leads, from the table or list ``here``."""
+    part, *rest = parts
+    at = at.key(part)
+    slot = _slot(here, part, at)
+    if slot is BAD:
+        return
+    if rest:
+        _set(_below(here, slot), rest, value, at)
+    else:
+        here[slot] = value
+
+
+def _slot(here: Any, part: str, at: Place) -> Any:
+    """The key or index that ``part`` stands for in the table or list ``here``."""
+    if is_table(here):
+        return part
+    if not is_list(here):
+        return at.bad(f"leads into {found(here)}; expected a table")
+    labels = [item.get("name") if is_table(item) else None for item in here]
+    if part in labels:
+        return labels.index(part)
+    if part.isdecimal() and int(part) < len(here):
+        return int(part)
+    fact = f"there is no such entry; found {len(here)}, counted from 0"
+    return at.bad(f"{fact}; expected a number below that, or a layer's name")
+
+
+def _below(here: Any, slot: Any) -> Any:
+    """The value at ``slot``, made a table if it is missing or a name (``"adam"``)."""
+    if is_table(here):
+        here = cast(dict[str, Any], here)
+        here.setdefault(slot, {})
+    if isinstance(here[slot], str):
+        here[slot] = {"type": here[slot]}
+    return here[slot]
+
+
+# -- checks of values -----------------------------------------------------------------
+
+
+def _check(
+    thing: object, where: str, bounds: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Raise for every number that is out of bounds at once; None is not checked."""
+    wrong: list[str] = []
+    for name, range_of_it in bounds.items():
+        value = getattr(thing, name)
+        try:
+            if value is not None:
+                number(where, name, value, **range_of_it)
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("\n".join(wrong))

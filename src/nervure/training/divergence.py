@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Divergence: which layer's numbers stopped being finite, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nervure.executors import Data
+from nervure.training.prepare import take
+
+if TYPE_CHECKING:
+    from nervure.network import Network
+    from nervure.training.run import Run
+    from nervure.training.session import Settings
+
+
+class DivergenceError(ArithmeticError):
+    """Training whose numbers are no longer finite; ``run`` is what was reached."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+def explain(
+    net: Network, settings: Settings, data: Data, rows: Any, rate: float
+) -> str:
+    """The message for a batch whose cost is not finite under the present weights."""
+    layer = _first_bad_layer(net, take(data, rows))
+    where = f"[{layer}] values" if layer else "[loss] cost"
+    smaller = f"try {rate / 10:.1g}" if rate > 0 else "lower it"
+    return (
+        f"{where} became infinite or NaN at learning rate {rate:g}; expected finite "
+        f"numbers; lower the learning rate ({smaller}), clip the gradient "
+        "(clip_norm=1) or scale the inputs"
+    )
+
+
+def _first_bad_layer(net: Network, batch: Data) -> str | None:
+    from nervure.executors.native import NativeExecutor
+    from nervure.executors import Model
+
+    model = Model(net.graph, net.layout, net.values, net.gradients)
+    with np.errstate(all="ignore"):
+        values = NativeExecutor(model).trace(batch, None).values
+    for node, value in zip(net.graph.nodes, values, strict=True):
+        if not np.isfinite(value).all():
+            return node.group
+    return None

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fit: train a network."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from nervure._described import describe, number
+from nervure.optimizers import LBFGS, Optimizer, UpdateRule
+from nervure.optimizers import optimizer as find_optimizer
+from nervure.regularizers import regularizer as find_regularizer
+from nervure.training.callbacks import Callback, EarlyStopping, as_callback
+from nervure.training.checks import check_trainable
+from nervure.training.divergence import DivergenceError
+from nervure.training.folder import RunFolder, fingerprint_of
+from nervure.training.lbfgs import LbfgsSession
+from nervure.training.prepare import Prepared, prepare
+from nervure.training.progress import make_progress
+from nervure.training.run import Run
+from nervure.training.session import Session, Settings
+
+if TYPE_CHECKING:
+    from nervure.network import Network
+
+__all__ = ["DivergenceError", "fit"]
+
+
+def fit(
+    network: Network,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: object = None,
+    optimizer: object = "adam",
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation: Any = None,
+    metrics: Sequence[Any] | None = None,
+    callbacks: Sequence[Callback | EarlyStopping | Callable[[Run], object]] = (),
+    regularizer: object = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    loss_weights: object = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    checkpoint_steps: int | None = None,
+    checkpoint_seconds: float | None = None,
+    resume: bool = False,
+    progress: bool | TextIO = True,
+    executor: str = "native",
+    threads: int | None = None,
+) -> Run:
+    """Train ``network`` in place, so that the cost of ``(X, y)`` becomes small.
+
+    Args:
+        X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
+            or outputs; or a `nervure.data.Dataset` as ``X`` alone.
+        loss: name, table, `Loss`, or a function ``(output, target)`` of NumPy arrays
+            returning ``(value, gradient)``; one, or one per output. By default the one
+            that fits the output layer.
+        optimizer: name, table or `Optimizer`.
+        epochs: passes over the data, at least 1.
+        batch_size: rows per step; the last batch of an epoch may be smaller.
+        validation: fraction of the rows in [0, 1), ``(X, y)``, or a Dataset.
+        metrics: names, `Metric` objects or functions; by default accuracy for classes
+            and r2 for values.
+        callbacks: `EarlyStopping`, `Callback` objects or functions of the run.
+        regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
+        sample_weight: weights of the rows.
+        class_weight: ``"balanced"`` or weights by class.
+        loss_weights: weights of the outputs' losses.
+        shuffle: whether each epoch takes the rows in a new order.
+        seed: keys shuffling, dropout and the validation split.
+        max_steps, max_seconds: training ends there.
+        directory: run folder to be made: spec, record, checkpoints and model.
+        checkpoint_steps, checkpoint_seconds: how often a checkpoint is written; by
+            default after each epoch.
+        resume: go on with the run in ``directory`` (see `nervure.resume`).
+        progress: whether to show it, or the stream to show it on.
+        executor: ``"native"`` or ``"jax"``.
+        threads: workers of the engine; the result does not depend on it.
+
+    Returns:
+        The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
+
+    Raises:
+        ValueError: arguments or data that do not fit, before anything is trained.
+        DivergenceError: the cost is no longer finite; the last good weights are kept.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(1), nv.Dense(1)], seed=0)
+    >>> run = nv.fit(net, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], loss="mse",
+    ...              optimizer=nv.SGD(0.1), epochs=300, progress=False)
+    >>> net.predict([[3.0]]).round(2).tolist()
+    [[7.0]]
+    """
+    objective = network.objective(loss, loss_weights)
+    rule = find_optimizer(cast(Any, optimizer))
+    check_trainable(network.graph)
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        number("fit", name, value, least=1)
+    prepared = prepare(
+        network,
+        X,
+        y,
+        objective,
+        validation=validation,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        seed=seed,
+    )
+    settings = Settings(
+        objective=objective,
+        optimizer=rule,
+        epochs=int(epochs),
+        batch_size=_batch_size(rule, int(batch_size), prepared),
+        metrics=metrics,
+        early_stopping=next((c for c in callbacks if isinstance(c, EarlyStopping)), None),
+        callbacks=tuple(
+            as_callback(c) for c in callbacks if not isinstance(c, EarlyStopping)
+        ),
+        regularizer=None if regularizer is None else find_regularizer(cast(Any, regularizer)),
+        shuffle=shuffle and not rule.full_batch,
+        seed=seed,
+        max_steps=max_steps,
+        max_seconds=max_seconds,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_seconds=checkpoint_seconds,
+        executor=executor,
+        threads=threads,
+    )
+    folder = RunFolder(directory) if directory is not None else None
+    fingerprint = _fingerprint(network, prepared, settings) if folder else {}
+    shown = make_progress(bool(progress), None if progress is True else progress or None)
+    kind = LbfgsSession if isinstance(rule, LBFGS) else Session
+    session = kind(network, prepared, settings, shown, folder, fingerprint)
+    if folder is not None:
+        _open(folder, session, fingerprint, resume)
+    return session.train()
+
+
+def _batch_size(rule: Optimizer, wanted: int, prepared: Prepared) -> int:
+    rows = len(prepared.rows)
+    whole = rule.full_batch or not isinstance(rule, UpdateRule)
+    return rows if whole else min(wanted, rows)
+
+
+def _open(
+    folder: RunFolder, session: Session, fingerprint: dict[str, str], resume: bool
+) -> None:
+    if resume and folder.read_checkpoint(session.state, fingerprint):
+        return
+    if resume and folder.record.exists():
+        return  # killed before its first checkpoint: begin again
+    from nervure.training.specs import spec_of
+
+    folder.create(spec_of(session))
+
+
+def _fingerprint(
+    net: Network, prepared: Prepared, settings: Settings
+) -> dict[str, str]:
+    arrays = {f"input {i}": x for i, x in enumerate(prepared.data.inputs)}
+    arrays |= {f"target {i}": y for i, y in enumerate(prepared.data.targets)}
+    arrays["rows"] = prepared.rows
+    if prepared.data.weights is not None:
+        arrays["weights"] = prepared.data.weights
+    words = {
+        "layers": json.dumps([[n.name, str(n.shape)] for n in net.graph.nodes]),
+        "optimizer": json.dumps(describe(settings.optimizer)),
+        "batch size": str(settings.batch_size),
+        "seed": str(settings.seed),
+        "shuffle": str(settings.shuffle),
+    }
+    return fingerprint_of(arrays, words)

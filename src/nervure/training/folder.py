@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The run folder: spec.toml, record.jsonl, checkpoints/, model.safetensors."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nervure._atomic import WriteError, write_atomically
+from nervure.modelfile import ModelFileError, read_model, write_model
+from nervure.training.state import State
+
+KEPT = 2
+"""Checkpoints kept: the latest, and the one before it in case that is damaged."""
+
+FORMAT = 1
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be started in, or not be resumed from."""
+
+
+class RunFolder:
+    """Files of one run; every one is written atomically or appended line by line."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model.safetensors"
+        self.spec = self.path / "spec.toml"
+        self.record = self.path / "record.jsonl"
+
+    def create(self, spec: str) -> None:
+        """Begin a run.
+
+        Raises:
+            RunFolderError: there is a run already.
+            WriteError: the folder cannot be written.
+        """
+        if self.record.exists() or self.model.exists():
+            raise RunFolderError(
+                f"[{self.path}] holds a run already; expected a new folder; continue "
+                "it with nv.resume (nervure train --resume), or choose another"
+            )
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(
+                f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
+                "that may be written; choose another"
+            ) from error
+        write_atomically(self.spec, spec)
+        self.log({"event": "begin", "format": FORMAT})
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Append one line to the record."""
+        line = json.dumps({k: _number(v) for k, v in event.items()})
+        with open(self.record, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    # -- checkpoints --------------------------------------------------------------
+
+    def write_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> Path:
+        """Write the state, then drop the oldest checkpoints."""
+        path = self.checkpoints / f"step-{state.step:010d}.safetensors"
+        document = {
+            "checkpoint": FORMAT,
+            "state": state.document(),
+            "fingerprint": dict(fingerprint),
+            "record_bytes": self.record.stat().st_size,
+        }
+        write_model(path, state.tensors(), document)
+        for old in self._found()[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> bool:
+        """Take over the latest checkpoint that can be read; False if there is none.
+
+        Raises:
+            RunFolderError: it belongs to other data or another network.
+        """
+        for path in reversed(self._found()):
+            try:
+                tensors, document = read_model(path)
+                parts = document["state"], document["fingerprint"]
+            except (ModelFileError, KeyError):
+                continue
+            _compare(self.path, parts[1], fingerprint)
+            _check_arrays(path, state, tensors)
+            state.restore(dict(tensors), parts[0])
+            self._shorten_record(int(document["record_bytes"]))
+            return True
+        return False
+
+    def _found(self) -> list[Path]:
+        return sorted(self.checkpoints.glob("step-*.safetensors"))
+
+    def _shorten_record(self, size: int) -> None:
+        """Drop the lines of what the checkpoint does not know of."""
+        if self.record.exists() and self.record.stat().st_size > size:
+            os.truncate(self.record, size)
+
+
+def fingerprint_of(arrays: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
+    """What must be the same for a run to go on with the same bits."""
+    sums = {name: _checksum(array) for name, array in arrays.items()}
+    return {**words, **sums}
+
+
+def _checksum(array: Any) -> str:
+    whole = np.ascontiguousarray(array)
+    view = memoryview(whole).cast("B") if whole.size else b""
+    return f"{whole.dtype} {whole.shape} {zlib.crc32(view):08x}"
+
+
+def _compare(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    other = sorted(
+        name for name in {*found, *wanted} if found.get(name) != wanted.get(name)
+    )
+    if other:
+        raise RunFolderError(
+            f"[{path}] was trained with other {', '.join(other)}; expected the same, "
+            "so that the same bits come out; pass what it was begun with, or begin a "
+            "new run"
+        )
+
+
+def _check_arrays(path: Path, state: State, tensors: Mapping[str, Any]) -> None:
+    for name, array in state.tensors().items():
+        if name in ("costs", "weights"):
+            continue
+        if name not in tensors or tensors[name].shape != array.shape:
+            raise RunFolderError(
+                f"[{path}] lacks the array {name!r} {array.shape}; expected a "
+                "checkpoint of the same network, optimizer and metrics; pass those it "
+                "was begun with"
+            )
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From what the user gives to the arrays that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.data import Dataset, split
+from nervure.executors import Data
+from nervure.losses import combine_weights
+from nervure.objective import Objective
+
+if TYPE_CHECKING:
+    from nervure.network import Network
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All rows, those that are trained on, and the validation data."""
+
+    data: Data
+    rows: Rows
+    validation: Data | None
+
+
+def prepare(
+    net: Network,
+    X: Any,
+    y: Any,
+    objective: Objective,
+    *,
+    validation: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    seed: int = 0,
+) -> Prepared:
+    """Check and split the data.
+
+    ``validation`` is a fraction of the rows, own data ``(X, y)`` or
+    ``(X, y, weights)``, or a `Dataset`.
+
+    Raises:
+        ValueError: data that do not fit the network, the loss or each other.
+    """
+    if isinstance(X, Dataset):
+        return _prepare_dataset(
+            net, X, objective, validation, sample_weight, class_weight, seed
+        )
+    data = make_data(net, X, y, objective, sample_weight, class_weight)
+    return _with_validation(net, data, objective, validation, class_weight, seed)
+
+
+def make_data(
+    net: Network,
+    X: Any,
+    y: Any,
+    objective: Objective,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    scale: float = 1.0,
+) -> Data:
+    """Inputs, targets and weights as the executors take them."""
+    if y is None:
+        raise ValueError(
+            "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
+            "them as the third argument"
+        )
+    inputs = net.arrays(X)
+    targets = objective.check_targets(net.graph, net.targets(y), net.dtype)
+    for array, name in zip(targets, net.graph.output_names, strict=True):
+        if len(array) != len(inputs[0]):
+            raise ValueError(
+                f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
+                "of inputs; expected as many; give exactly one target per row"
+            )
+    for array in inputs:
+        if len(array) != len(inputs[0]):
+            raise ValueError(
+                f"[fit] inputs have {len(inputs[0])} and {len(array)} rows; expected "
+                "as many; give the same rows to each input"
+            )
+    weights = combine_weights(targets[0], sample_weight, class_weight)
+    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
+
+
+def _prepare_dataset(
+    net: Network,
+    dataset: Dataset,
+    objective: Objective,
+    validation: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    seed: int,
+) -> Prepared:
+    net.preprocessing = dataset.preprocessing
+    weights = dataset.weights if sample_weight is None else sample_weight
+    data = make_data(
+        net,
+        dataset.inputs,
+        dataset.targets,
+        objective,
+        weights,
+        class_weight,
+        dataset.preprocessing.scale,
+    )
+    if dataset.held_out_rows is not None and len(dataset.held_out_rows):
+        assert dataset.train_rows is not None
+        if validation is None:
+            return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
+        data = take(data, dataset.train_rows)
+    return _with_validation(net, data, objective, validation, class_weight, seed)
+
+
+def _with_validation(
+    net: Network,
+    data: Data,
+    objective: Objective,
+    validation: Any,
+    class_weight: Any,
+    seed: int,
+) -> Prepared:
+    everything = np.arange(data.rows)
+    if validation is None or (isinstance(validation, float | int) and not validation):
+        return Prepared(data, everything, None)
+    if isinstance(validation, float):
+        train, held_out = split(data.rows, validation, data.targets[0], seed)
+        return Prepared(data, train, take(data, held_out))
+    if isinstance(validation, Dataset):
+        own = (validation.inputs, validation.targets, validation.weights)
+        return Prepared(
+            data, everything, _own(net, own, objective, class_weight, data.scale_of(0))
+        )
+    if isinstance(validation, tuple | list):
+        given = tuple(cast(Sequence[Any], validation))
+        if len(given) in (2, 3):
+            own = (*given, None)[:3]
+            scale = data.scale_of(0)
+            return Prepared(
+                data, everything, _own(net, own, objective, class_weight, scale)
+            )
+    raise ValueError(
+        f"[fit] validation = {type(validation).__name__}; expected a fraction in "
+        "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
+    )
+
+
+def _own(
+    net: Network, given: Any, objective: Objective, class_weight: Any, scale: float
+) -> Data:
+    X, y, weights = given
+    return make_data(net, X, y, objective, weights, class_weight, scale)
+
+
+def take(data: Data, rows: Rows) -> Data:
+    """Some rows of the data."""
+    return Data(
+        tuple(x[rows] for x in data.inputs),
+        tuple(y[rows] for y in data.targets),
+        None if data.weights is None else data.weights[rows],
+        data.scales,
+    )

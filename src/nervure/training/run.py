@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run: what training gives back, and what callbacks see while it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nervure.network import Network
+    from nervure.training.history import History
+    from nervure.training.state import State
+
+
+class Run:
+    """A training run.
+
+    Attributes:
+        network: the network that is trained.
+        directory: the run folder, or None.
+    """
+
+    def __init__(self, network: Network, state: State, directory: Path | None) -> None:
+        self.network = network
+        self.directory = directory
+        self._state = state
+        self._stop: str | None = None
+
+    @property
+    def history(self) -> History:
+        """Series by name, one value per epoch."""
+        return self._state.history
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self._state.epoch
+
+    @property
+    def step(self) -> int:
+        """Updates made."""
+        return self._state.step
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training, earlier sessions of a resumed run included."""
+        return self._state.seconds
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch (from 0) with the best monitored value; -1 before the first ends."""
+        return self._state.best.epoch
+
+    @property
+    def stopped(self) -> str | None:
+        """Why training ended before its epochs were done; None if it did not."""
+        return self._state.stopped
+
+    def stop(self, reason: str) -> None:
+        """End training at the next opportunity."""
+        self._stop = reason
+
+    @property
+    def stop_requested(self) -> str | None:
+        """The reason given to `stop`."""
+        return self._stop
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{k} {v:.4g}" for k, v in self.history.last().items())
+        why = f", stopped: {self.stopped}" if self.stopped else ""
+        return f"<Run {self.epoch} epochs, {self.step} steps, {last}{why}>"

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sampler: the order of the rows in an epoch, a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+
+def epoch_order(rows: Rows, seed: int, epoch: int, shuffle: bool = True) -> Rows:
+    """The rows in the order of an epoch: a permutation keyed by (seed, epoch).
+
+    >>> epoch_order(np.arange(4), seed=1, epoch=0).tolist() == list(range(4))
+    False
+    >>> sorted(epoch_order(np.arange(4), seed=1, epoch=0).tolist())
+    [0, 1, 2, 3]
+    """
+    if not shuffle:
+        return rows
+    key = np.array([seed % 2**64, epoch], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).permutation(rows)
