@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import signal
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,6 +223,8 @@ def _list_of(known: tuple[str, ...]) -> Any:
 def main() -> None:
     settings = arguments()
     bind(settings.threads)
+    # Ends through atexit, which ends the stopped workers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     result = measure(settings)
     print()
     print(_report.plain(result))

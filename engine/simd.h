@@ -9,6 +9,7 @@
 // input and output may be the same array (a kernel that works in place).
 #if defined(__clang__)
 #define NERVURE_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
+#pragma clang diagnostic ignored "-Wpass-failed"  // below -O2 no loop is vectorized
 #else
 #define NERVURE_VECTORIZE _Pragma("GCC ivdep")
 #endif
@@ -93,8 +94,7 @@ template <class T>
 T max(const T* x, int64_t size) {
   return reduce<T>(
       size, [=](int64_t i) { return Block<T>::load(x + i); },
-      [=](int64_t i) { return x[i]; },
-      [](auto& a, const auto& b) { a = a < b ? b : a; });
+      [=](int64_t i) { return x[i]; }, [](auto& a, const auto& b) { a = a < b ? b : a; });
 }
 
 }  // namespace nervure::simd

@@ -496,9 +496,12 @@ def test_automatic_names() -> None:
             "[net.toml] Exceeds the limit (4300 digits) for integer string conversion",
         ),
         ("a = " + "[" * 5000, "[net.toml] nested too deeply; expected a few levels"),
-        (
-            "a." * 100 + "a = 1",
-            "[net.toml] a key has more than 24 parts; expected a few; shorten it",
+        *(
+            (
+                part * 30 + "a = 1",
+                "[net.toml] a key has more than 24 parts; expected a few; shorten it",
+            )
+            for part in ("a.", "a . ", '"a b".', "'a'.", r'"a\"b".')
         ),
         (
             "a = " + "[" * 60 + "]" * 60,

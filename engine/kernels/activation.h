@@ -25,42 +25,75 @@ struct Linear {
   static constexpr std::string_view name = "linear";
   static constexpr Slope needs = Slope::of_nothing;
   double alpha;
-  template <class T> T value(T z) const { return z; }
-  template <class T> T slope(T) const { return T(1); }
+  template <class T>
+  T value(T z) const {
+    return z;
+  }
+  template <class T>
+  T slope(T) const {
+    return T(1);
+  }
 };
 
 struct Heaviside {
   static constexpr std::string_view name = "heaviside";
   static constexpr Slope needs = Slope::of_nothing;
   double alpha;
-  template <class T> T value(T z) const { return z > T(0) ? T(1) : T(0); }
-  template <class T> T slope(T) const { return T(0); }
+  template <class T>
+  T value(T z) const {
+    return z > T(0) ? T(1) : T(0);
+  }
+  template <class T>
+  T slope(T) const {
+    return T(0);
+  }
 };
 
 struct Logistic {
   static constexpr std::string_view name = "logistic";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return math::logistic(z); }
-  template <class T> T slope(T a) const { return a * (T(1) - a); }
+  template <class T>
+  T value(T z) const {
+    return math::logistic(z);
+  }
+  template <class T>
+  T slope(T a) const {
+    return a * (T(1) - a);
+  }
 };
 
 struct GaussianCdf {
   static constexpr std::string_view name = "gaussian_cdf";
   static constexpr Slope needs = Slope::of_input;
   double alpha;
-  template <class T> T value(T z) const { return math::gaussian_cdf(z); }
-  template <class T> T slope(T z) const { return density(math::gaussian(z).bell); }
+  template <class T>
+  T value(T z) const {
+    return math::gaussian_cdf(z);
+  }
+  template <class T>
+  T slope(T z) const {
+    return density(math::gaussian(z).bell);
+  }
   // exp(-z^2 / 2) / sqrt(2 pi)
-  template <class T> static T density(T bell) { return bell * T(0.3989422804014327); }
+  template <class T>
+  static T density(T bell) {
+    return bell * T(0.3989422804014327);
+  }
 };
 
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return math::tanh(z); }
-  template <class T> T slope(T a) const { return T(1) - a * a; }
+  template <class T>
+  T value(T z) const {
+    return math::tanh(z);
+  }
+  template <class T>
+  T slope(T a) const {
+    return T(1) - a * a;
+  }
 };
 
 struct ScaledTanh {
@@ -68,8 +101,12 @@ struct ScaledTanh {
   static constexpr Slope needs = Slope::of_output;
   static constexpr double height = 1.7159, steepness = 2.0 / 3;
   double alpha;
-  template <class T> T value(T z) const { return T(height) * math::tanh(z * T(steepness)); }
-  template <class T> T slope(T a) const {
+  template <class T>
+  T value(T z) const {
+    return T(height) * math::tanh(z * T(steepness));
+  }
+  template <class T>
+  T slope(T a) const {
     return T(steepness / height) * (T(height) - a) * (T(height) + a);
   }
 };
@@ -78,27 +115,43 @@ struct Relu {
   static constexpr std::string_view name = "relu";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return z <= T(0) ? T(0) : z; }
-  template <class T> T slope(T a) const { return a > T(0) ? T(1) : T(0); }
+  template <class T>
+  T value(T z) const {
+    return z <= T(0) ? T(0) : z;
+  }
+  template <class T>
+  T slope(T a) const {
+    return a > T(0) ? T(1) : T(0);
+  }
 };
 
 struct LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
   static constexpr Slope needs = Slope::of_output;
   double alpha;  // at least 0, so that a has the sign of z
-  template <class T> T value(T z) const { return z > T(0) ? z : T(alpha) * z; }
-  template <class T> T slope(T a) const { return a > T(0) ? T(1) : T(alpha); }
+  template <class T>
+  T value(T z) const {
+    return z > T(0) ? z : T(alpha) * z;
+  }
+  template <class T>
+  T slope(T a) const {
+    return a > T(0) ? T(1) : T(alpha);
+  }
 };
 
 struct Elu {
   static constexpr std::string_view name = "elu";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const {
+  template <class T>
+  T value(T z) const {
     const T below = T(alpha) * math::expm1(z > T(0) ? T(0) : z);
     return z > T(0) ? z : below;
   }
-  template <class T> T slope(T a) const { return a > T(0) ? T(1) : a + T(alpha); }
+  template <class T>
+  T slope(T a) const {
+    return a > T(0) ? T(1) : a + T(alpha);
+  }
 };
 
 struct Selu {
@@ -106,8 +159,12 @@ struct Selu {
   static constexpr Slope needs = Slope::of_output;
   static constexpr double depth = 1.6732632423543772, scale = 1.0507009873554805;
   double alpha;
-  template <class T> T value(T z) const { return T(scale) * Elu{depth}.value(z); }
-  template <class T> T slope(T a) const {
+  template <class T>
+  T value(T z) const {
+    return T(scale) * Elu{depth}.value(z);
+  }
+  template <class T>
+  T slope(T a) const {
     return a > T(0) ? T(scale) : a + T(scale * depth);
   }
 };
@@ -116,8 +173,12 @@ struct Gelu {
   static constexpr std::string_view name = "gelu";
   static constexpr Slope needs = Slope::of_input;
   double alpha;
-  template <class T> T value(T z) const { return z * math::gaussian_cdf(z); }
-  template <class T> T slope(T z) const {
+  template <class T>
+  T value(T z) const {
+    return z * math::gaussian_cdf(z);
+  }
+  template <class T>
+  T slope(T z) const {
     const auto [cdf, bell] = math::gaussian(z);
     return cdf + z * GaussianCdf::density(bell);
   }
@@ -129,17 +190,21 @@ struct GeluTanh {
   static constexpr double width = 0.7978845608028654, bend = 0.044715;  // sqrt(2 / pi)
   double alpha;
   // Beyond 20 the tanh is 1 in any precision, and the square in the slope cannot overflow.
-  template <class T> static T bounded(T z) {
+  template <class T>
+  static T bounded(T z) {
     const T above = z < T(-20) ? T(-20) : z;
     return above > T(20) ? T(20) : above;
   }
-  template <class T> static T squashed(T z) {
+  template <class T>
+  static T squashed(T z) {
     return math::tanh(T(width) * (z + T(bend) * z * z * z));
   }
-  template <class T> T value(T z) const {
+  template <class T>
+  T value(T z) const {
     return T(0.5) * z * (T(1) + squashed(bounded(z)));
   }
-  template <class T> T slope(T z) const {
+  template <class T>
+  T slope(T z) const {
     const T b = bounded(z), t = squashed(b);
     const T inner = T(width) * (T(1) + T(3 * bend) * b * b);
     return T(0.5) * ((T(1) + t) + b * (T(1) - t * t) * inner);
@@ -150,8 +215,12 @@ struct Silu {
   static constexpr std::string_view name = "silu";
   static constexpr Slope needs = Slope::of_input;
   double alpha;
-  template <class T> T value(T z) const { return z * math::logistic(z); }
-  template <class T> T slope(T z) const {
+  template <class T>
+  T value(T z) const {
+    return z * math::logistic(z);
+  }
+  template <class T>
+  T slope(T z) const {
     const T s = math::logistic(z);
     return s * (T(1) + z * (T(1) - s));
   }
@@ -161,18 +230,26 @@ struct Softplus {
   static constexpr std::string_view name = "softplus";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const {
+  template <class T>
+  T value(T z) const {
     return (z <= T(0) ? T(0) : z) + math::log1p(math::exp(-std::fabs(z)));
   }
-  template <class T> T slope(T a) const { return -math::expm1(-a); }
+  template <class T>
+  T slope(T a) const {
+    return -math::expm1(-a);
+  }
 };
 
 struct Softsign {
   static constexpr std::string_view name = "softsign";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return z / (T(1) + std::fabs(z)); }
-  template <class T> T slope(T a) const {
+  template <class T>
+  T value(T z) const {
+    return z / (T(1) + std::fabs(z));
+  }
+  template <class T>
+  T slope(T a) const {
     const T rest = T(1) - std::fabs(a);  // 1 / (1 + |z|)
     return rest * rest;
   }
@@ -189,8 +266,12 @@ struct HardSigmoid {
   static constexpr std::string_view name = "hard_sigmoid";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return clipped(z * T(1.0 / 6) + T(0.5), T(1)); }
-  template <class T> T slope(T a) const {
+  template <class T>
+  T value(T z) const {
+    return clipped(z * T(1.0 / 6) + T(0.5), T(1));
+  }
+  template <class T>
+  T slope(T a) const {
     const T inside = a > T(0) ? T(1.0 / 6) : T(0);
     return a < T(1) ? inside : T(0);
   }
@@ -200,16 +281,20 @@ struct Relu6 {
   static constexpr std::string_view name = "relu6";
   static constexpr Slope needs = Slope::of_output;
   double alpha;
-  template <class T> T value(T z) const { return clipped(z, T(6)); }
-  template <class T> T slope(T a) const {
+  template <class T>
+  T value(T z) const {
+    return clipped(z, T(6));
+  }
+  template <class T>
+  T slope(T a) const {
     const T inside = a > T(0) ? T(1) : T(0);
     return a < T(6) ? inside : T(0);
   }
 };
 
-using Function = std::variant<Linear, Heaviside, Logistic, GaussianCdf, Tanh, ScaledTanh, Relu,
-                              LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Softplus, Softsign,
-                              HardSigmoid, Relu6>;
+using Function = std::variant<Linear, Heaviside, Logistic, GaussianCdf, Tanh, ScaledTanh,
+                              Relu, LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Softplus,
+                              Softsign, HardSigmoid, Relu6>;
 
 template <class... F>
 Function find(std::type_identity<std::variant<F...>>, std::string_view name, double alpha) {
@@ -237,11 +322,17 @@ struct Activation {
   }
 
   [[nodiscard]] bool reads_input() const { return needs() == activations::Slope::of_input; }
-  [[nodiscard]] bool reads_output() const { return needs() == activations::Slope::of_output; }
+  [[nodiscard]] bool reads_output() const {
+    return needs() == activations::Slope::of_output;
+  }
   [[nodiscard]] bool in_place() const { return !reads_input(); }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -273,7 +364,8 @@ struct Activation {
 
  private:
   [[nodiscard]] activations::Slope needs() const {
-    return std::visit([](const auto& f) { return std::decay_t<decltype(f)>::needs; }, function);
+    return std::visit([](const auto& f) { return std::decay_t<decltype(f)>::needs; },
+                      function);
   }
 };
 

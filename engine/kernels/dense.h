@@ -44,7 +44,7 @@ struct Dense {
       const T* bias = c.parameters[1].value + range.begin;
       for (int64_t i = 0; i < c.rows; ++i) std::copy_n(bias, width, z + i * units);
     }
-    gemm<T>({.m = c.rows, .n = width, .k = features, .beta = has_bias ? 1.0 : 0.0},
+    gemm({.m = c.rows, .n = width, .k = features, .beta = has_bias ? 1.0 : 0.0},
             c.inputs[0].value, features, c.parameters[0].value + range.begin, units, z,
             units);
   }
@@ -67,7 +67,7 @@ struct Dense {
     const T* dz = c.output.gradient + range.begin;
     const Operand<T>& weight = c.parameters[0];
     if (weight.gradient != nullptr)
-      gemm<T>({.transpose_a = true,
+      gemm({.transpose_a = true,
                .m = features,
                .n = width,
                .k = c.rows,
@@ -84,7 +84,7 @@ struct Dense {
   template <class T>
   void input_gradient(const Context<T>& c, Range range) const {
     const Operand<T>& x = c.inputs[0];
-    gemm<T>({.transpose_b = true,
+    gemm({.transpose_b = true,
              .m = c.rows,
              .n = range.end - range.begin,
              .k = units,

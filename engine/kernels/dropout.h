@@ -28,8 +28,12 @@ struct Dropout {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return true; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {

@@ -23,7 +23,8 @@ struct Concatenate {
   static Concatenate read(const Attributes& attributes, const Shapes& shapes) {
     const int64_t axis = attributes.integer("axis");
     const auto tail = [=](const Shape& s) { return size_of({s.begin() + axis, s.end()}); };
-    Concatenate kernel = {size_of(shapes.output) / tail(shapes.output), tail(shapes.output), {}};
+    Concatenate kernel = {
+        size_of(shapes.output) / tail(shapes.output), tail(shapes.output), {}};
     for (const Shape& shape : shapes.inputs) kernel.widths.push_back(tail(shape));
     return kernel;
   }
@@ -65,14 +66,20 @@ struct Add {
 
   int64_t size;
 
-  static Add read(const Attributes&, const Shapes& shapes) { return {size_of(shapes.output)}; }
+  static Add read(const Attributes&, const Shapes& shapes) {
+    return {size_of(shapes.output)};
+  }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -108,8 +115,12 @@ struct Multiply {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -147,7 +158,8 @@ struct Multiply {
     for (size_t j = 0; j < c.inputs.size(); ++j) {
       if (j == k) continue;
       const T* x = c.inputs[j].value + part.begin;
-      fill(product, {0, part.end - part.begin}, [=](int64_t i) { return product[i] * x[i]; });
+      fill(product, {0, part.end - part.begin},
+           [=](int64_t i) { return product[i] * x[i]; });
     }
   }
 };

@@ -18,8 +18,12 @@ struct Copy {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return true; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -33,7 +37,8 @@ struct Copy {
   void backward(const Context<T>& c, Task task) const {
     const T* dy = c.output.gradient;
     if (dy == c.inputs[0].gradient) return;
-    put(c.inputs[0], elementwise_range(c.rows, size, task), [=](int64_t i) { return dy[i]; });
+    put(c.inputs[0], elementwise_range(c.rows, size, task),
+        [=](int64_t i) { return dy[i]; });
   }
 };
 
@@ -65,7 +70,7 @@ struct Slice {
     const auto axis = static_cast<size_t>(attributes.integer("axis"));
     const Shape& x = shapes.inputs[0];
     const auto at = x.begin() + static_cast<int64_t>(axis);
-    return {size_of({x.begin(), at}), x[axis],
+    return {size_of({x.begin(), at}),   x[axis],
             size_of({at + 1, x.end()}), attributes.integer("begin"),
             attributes.integer("step"), shapes.output[axis]};
   }

@@ -56,7 +56,9 @@ struct Softmax {
   [[nodiscard]] bool in_place() const { return true; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
   [[nodiscard]] Work forward_work(int64_t rows) const { return row.stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return row.stretches(rows).work(); }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return row.stretches(rows).work();
+  }
 
   // The exponentials of all rows go in one sweep, so that few classes still fill vectors.
   template <class T>
@@ -98,7 +100,9 @@ struct LogSoftmax {
   [[nodiscard]] bool in_place() const { return true; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
   [[nodiscard]] Work forward_work(int64_t rows) const { return row.stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return row.stretches(rows).work(); }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return row.stretches(rows).work();
+  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {

@@ -20,7 +20,9 @@ struct Constant {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return elementwise_work(rows, size); }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
   [[nodiscard]] Work backward_work(int64_t) const { return {}; }
 
   template <class T>

@@ -18,8 +18,8 @@ Attributes integers(std::initializer_list<std::pair<const char*, int64_t>> pairs
 }
 
 template <class K>
-check::Bench<K, double> ran(const Attributes& attributes, const Shapes& shapes, int64_t rows,
-                            const std::vector<Values>& x, const Values& dy) {
+check::Bench<K, double> ran(const Attributes& attributes, const Shapes& shapes,
+                            int64_t rows, const std::vector<Values>& x, const Values& dy) {
   check::Bench<K, double> bench(attributes, shapes, rows);
   bench.x = x;
   bench.dy = dy;
@@ -68,8 +68,8 @@ void concatenate_values() {
 
 void slice_values() {
   // x[:, 1::2] of two samples of shape (4,).
-  const auto s = ran<Slice>(integers({{"axis", 0}, {"begin", 1}, {"step", 2}}), {{{4}}, {2}}, 2,
-                            {{1, 2, 3, 4, 5, 6, 7, 8}}, {1, 2, 3, 4});
+  const auto s = ran<Slice>(integers({{"axis", 0}, {"begin", 1}, {"step", 2}}),
+                            {{{4}}, {2}}, 2, {{1, 2, 3, 4, 5, 6, 7, 8}}, {1, 2, 3, 4});
   CHECK((s.y == Values{2, 4, 6, 8}));
   CHECK((s.dx[0] == Values{0, 1, 0, 2, 0, 3, 0, 4}));
 }

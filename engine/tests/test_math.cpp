@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Accuracy of math.h against the long double library, and its special values.
-#include "../math.h"
-
 #include <cfloat>
 #include <limits>
 #include <vector>
 
+#include "../math.h"
 #include "check.h"
 
 namespace {
@@ -54,18 +53,23 @@ void accuracy(const char* type) {
   const double tail = single ? 12.9 : 37.5, cdf = single ? 5.5 : 7.5;
   const Function<T> functions[] = {
       {"exp", [](T x) { return math::exp(x); }, std::exp, -range, range + 1, 1},
-      {"expm1", [](T x) { return math::expm1(x); }, std::expm1, -range, range, single ? 2 : 2.5},
-      {"expm1 near 0", [](T x) { return math::expm1(x); }, std::expm1, -2, 2, single ? 2 : 2.5},
+      {"expm1", [](T x) { return math::expm1(x); }, std::expm1, -range, range,
+       single ? 2 : 2.5},
+      {"expm1 near 0", [](T x) { return math::expm1(x); }, std::expm1, -2, 2,
+       single ? 2 : 2.5},
       {"log1p", [](T x) { return math::log1p(x); }, std::log1p, 0, 1, 2},
       {"tanh", [](T x) { return math::tanh(x); }, std::tanh, -25, 25, 2.5},
       {"tanh near 0", [](T x) { return math::tanh(x); }, std::tanh, -2, 2, 2.5},
       {"logistic", [](T x) { return math::logistic(x); }, exact_logistic, -range, 50, 2},
-      {"gaussian_cdf", [](T x) { return math::gaussian_cdf(x); }, exact_cdf, -tail, 10, cdf},
-      {"gaussian_cdf near 0", [](T x) { return math::gaussian_cdf(x); }, exact_cdf, -3, 3, cdf},
+      {"gaussian_cdf", [](T x) { return math::gaussian_cdf(x); }, exact_cdf, -tail, 10,
+       cdf},
+      {"gaussian_cdf near 0", [](T x) { return math::gaussian_cdf(x); }, exact_cdf, -3, 3,
+       cdf},
   };
   for (const Function<T>& f : functions) {
     const double plain = worst(f, false), logarithmic = worst(f, true);
-    std::printf("%-6s %-20s %.2f ulp, towards 0 %.2f ulp\n", type, f.name, plain, logarithmic);
+    std::printf("%-6s %-20s %.2f ulp, towards 0 %.2f ulp\n", type, f.name, plain,
+                logarithmic);
     check::that(plain <= f.bound && logarithmic <= f.bound, f.name, __FILE__, __LINE__);
   }
 }
@@ -92,10 +96,10 @@ void special_values() {
   CHECK(math::gaussian_cdf(-infinity) == T(0));
   CHECK(math::gaussian_cdf(infinity) == T(1));
   CHECK(math::gaussian(T(0)).bell == T(1));
-  for (T (*f)(T) : {+[](T x) { return math::exp(x); }, +[](T x) { return math::expm1(x); },
-                    +[](T x) { return math::log1p(x); }, +[](T x) { return math::tanh(x); },
-                    +[](T x) { return math::logistic(x); },
-                    +[](T x) { return math::gaussian_cdf(x); }})
+  for (T (*f)(T) :
+       {+[](T x) { return math::exp(x); }, +[](T x) { return math::expm1(x); },
+        +[](T x) { return math::log1p(x); }, +[](T x) { return math::tanh(x); },
+        +[](T x) { return math::logistic(x); }, +[](T x) { return math::gaussian_cdf(x); }})
     CHECK(std::isnan(f(nan)));
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Philox against the known answers of Random123 and in pieces against itself.
-#include "../random.h"
-
 #include <vector>
 
+#include "../random.h"
 #include "check.h"
 
 namespace {
@@ -17,8 +16,9 @@ void known_answers() {
   constexpr uint32_t ones = 0xffffffff;
   CHECK((philox({ones, ones, ones, ones}, {ones, ones}) ==
          Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  CHECK((philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
-         Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+  CHECK(
+      (philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+       Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 // The last known answer, through the layout of seed, step, node and element.
@@ -35,8 +35,9 @@ void any_cut_gives_the_same_words() {
   std::vector<uint32_t> whole(size + 1), pieces(size + 1);
   words(stream, 0, size, whole.data());
   for (int64_t i = 0; i + 4 <= size; i += 4) {
-    const Counter block = philox({uint32_t(i / 4), stream.node, low_word(stream.step), high_word(stream.step)},
-                                 {low_word(stream.seed), high_word(stream.seed)});
+    const Counter block = philox(
+        {uint32_t(i / 4), stream.node, low_word(stream.step), high_word(stream.step)},
+        {low_word(stream.seed), high_word(stream.seed)});
     CHECK(std::equal(block.begin(), block.end(), whole.begin() + i));
   }
   for (int64_t piece = 4; piece <= 100; piece += 12) {

@@ -19,7 +19,7 @@ from nervure._wording import is_list, is_table
 MOST_BYTES = 1 << 20
 _WIDTH = 88
 # Python's reader takes time quadratic in the parts of a dotted key.
-_PART = r"""(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+"""
+_PART = r"""(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+"""
 _LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:{_PART}\.[ \t]*+){{24}}""")
 
 

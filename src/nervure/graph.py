@@ -96,6 +96,12 @@ class Graph:
         for end in ends:
             if end not in known:
                 raise GraphError(unknown("graph", "output", end, known))
+        if len(set(ends)) < len(ends):
+            twice = next(end for end in ends if ends.count(end) > 1)
+            raise GraphError(
+                f"[graph] output {twice!r} is named twice; expected different layers; "
+                "name it once"
+            )
         inputs = [i for i, n in enumerate(builder.nodes) if isinstance(n.layer, Input)]
         if not inputs:
             raise GraphError("[graph] no input; put nv.Input(...) first")
@@ -147,16 +153,23 @@ class Graph:
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
     """Entries of a list of layers, each fed by the one before it."""
-    names = _Names()
-    entries: list[Entry] = []
-    for layer in layers:
-        before = () if isinstance(layer, Input) else (entries[-1].name,) if entries else ()
-        entries.append(Entry(names.of(layer), layer, before))
-    if not entries or not isinstance(entries[0].layer, Input):
+    layers = list(layers)
+    if not layers or not isinstance(layers[0], Input):
         raise GraphError(
             "[graph] the first layer must say what comes in; expected nv.Input(shape); "
             "put e.g. nv.Input(784) first"
         )
+    names = _Names(layers)
+    entries: list[Entry] = []
+    for layer in layers:
+        if entries and layer.arity == 0:
+            raise GraphError(
+                f"[graph] a second source, {names.of(layer)!r}, in a list of layers; "
+                "expected one nv.Input, the first; call layers on each other and use "
+                "nv.Network(inputs=..., outputs=...)"
+            )
+        before = (entries[-1].name,) if entries else ()
+        entries.append(Entry(names.of(layer), layer, before))
     return tuple(entries)
 
 
@@ -168,7 +181,7 @@ def from_symbols(
     ``inputs`` fixes the order of the network's inputs.
     """
     ordered = _reachable([*inputs, *outputs])
-    names = _Names()
+    names = _Names(s if isinstance(s, Layer) else s.layer for s in ordered)
     name_of: dict[int, str] = {}
     entries: list[Entry] = []
     for symbol in ordered:
@@ -219,15 +232,19 @@ def _feeds(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
 class _Names:
     """Names of layers: their own, or kind, kind_1, kind_2, ..."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        self._given = {layer.name for layer in layers}
         self._count: Counter[str] = Counter()
 
     def of(self, layer: Layer) -> str:
         if layer.name:
             return layer.name
-        number = self._count[layer.kind]
-        self._count[layer.kind] += 1
-        return layer.kind if number == 0 else f"{layer.kind}_{number}"
+        while True:
+            number = self._count[layer.kind]
+            self._count[layer.kind] += 1
+            name = layer.kind if number == 0 else f"{layer.kind}_{number}"
+            if name not in self._given:
+                return name
 
 
 # -- from entries to nodes ----------------------------------------------------------------

@@ -220,6 +220,12 @@ class Network:
             return [as_targets(y)]
         if isinstance(y, Mapping):
             table = cast(Mapping[str, Any], y)
+            missing = [name for name in names if name not in table]
+            if missing:
+                raise ValueError(
+                    f"[network] no targets for output {missing[0]!r}; expected "
+                    f"{', '.join(names)}; add them"
+                )
             return [as_targets(table[name]) for name in names]
         return [as_targets(one) for one in y]
 

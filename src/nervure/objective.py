@@ -58,12 +58,12 @@ class Objective:
         losses = _per_output(graph, loss, "loss")
         given = loss_weights if loss_weights is not None else 1.0
         weights = _per_output(graph, given, "loss weight")
-        return cls(
-            tuple(
-                _cost(graph, i, find_loss(one), float(weight))
-                for i, (one, weight) in enumerate(zip(losses, weights, strict=True))
-            )
-        )
+        costs: list[Cost] = []
+        taken = set(graph.outputs)  # nodes where no fused loss may write
+        for i, (one, weight) in enumerate(zip(losses, weights, strict=True)):
+            costs.append(_cost(graph, i, find_loss(one), float(weight), taken))
+            taken.add(costs[-1].node)
+        return cls(tuple(costs))
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -88,14 +88,16 @@ class Objective:
         )
 
 
-def _cost(graph: Graph, output: int, loss: Loss, weight: float) -> Cost:
+def _cost(
+    graph: Graph, output: int, loss: Loss, weight: float, taken: set[int]
+) -> Cost:
     index = graph.outputs[output]
     node = graph.nodes[index]
     function = getattr(node.layer, "function", None)
     activation = activation_name(node.layer.kind, function)
     size = int(np.prod(node.shape))
     loss.check_output(node.layer.kind, function, size, name=node.group)
-    if activation in loss.fuses:
+    if activation in loss.fuses and node.inputs[0] not in taken:
         return Cost(output, loss, weight, node.inputs[0], activation, activation)
     return Cost(output, loss, weight, index, activation, "")
 

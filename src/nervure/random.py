@@ -14,7 +14,7 @@ Source: Salmon, Moraes, Dror, Shaw, *Parallel Random Numbers: As Easy as 1, 2, 3
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -59,8 +59,8 @@ def _split(number: Any) -> tuple[Any, Any]:
     """Low and high word of a step; a traced step of JAX has a low word only."""
     if isinstance(number, int):
         return number & _MASK, (number >> 32) & _MASK
-    if isinstance(number, np.generic):
-        return _split(int(number))
+    if isinstance(number, np.integer):
+        return _split(int(cast(Any, number)))
     return number.astype(np.uint32), 0
 
 

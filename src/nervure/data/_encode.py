@@ -12,7 +12,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import fail, listing
+from nervure.data._errors import check_size, fail, listing
 from nervure.data.arrays import as_inputs, check_finite, is_frame
 from nervure.data.columns import (
     KIND_WORDS,
@@ -96,6 +96,7 @@ def encode_table(
             "of the training data",
             "add or rename the columns",
         )
+    check_size(where, table.rows * record.width * dtype.itemsize)
     encoded = np.zeros((table.rows, record.width), dtype)
     start = 0
     for spec in record.columns:

@@ -38,7 +38,7 @@ def check_size(where: str, size: int) -> None:
     if size > limit:
         raise fail(
             where,
-            f"declares {size:,} bytes; at most {limit:,} fit into this machine",
+            f"takes {size:,} bytes; at most {limit:,} fit into this machine",
             "use fewer rows or columns (a query, a memory-mapped .npy)",
         )
 

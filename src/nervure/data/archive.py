@@ -99,7 +99,7 @@ def _declared(stream: BinaryIO) -> tuple[int, int]:
         raise ValueError(f".npy version {version}")
     shape, _, dtype = read[version](stream)
     if dtype.hasobject:
-        raise ValueError("an array of Python objects, which would run code")
+        raise ValueError("it holds Python objects")
     return math.prod(shape) * dtype.itemsize, stream.tell()
 
 
@@ -133,7 +133,7 @@ def arrays_of(named: dict[str, Array], where: str, *, targets: bool = True) -> A
 def _broken(path: Path, error: Exception) -> DataError:
     kind = path.suffix.lower()
     reason = oneline(error)
-    if "allow_pickle" in reason or "pickle" in reason.lower():
+    if "pickle" in reason.lower() or "python objects" in reason.lower():
         reason = "it holds Python objects or is another kind of file"
     return fail(
         path.name,

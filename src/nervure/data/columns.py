@@ -139,6 +139,9 @@ def table_from_frame(frame: Any, where: str = "data") -> Table:
             f"a {type(frame).__name__}; expected a data frame",
             "pass a data frame",
         ) from error
+    except ValueError as error:  # two columns of the same name
+        found = " ".join(str(error).split())
+        raise fail(where, found, "rename all but one of them") from error
     if isinstance(native, nw.LazyFrame):
         native = native.collect()
     if isinstance(native, nw.Series):
@@ -146,15 +149,8 @@ def table_from_frame(frame: Any, where: str = "data") -> Table:
         return table_of(
             [_from_series(named, str(named.name), where)], where, series=True
         )
-    names: list[Any] = list(native.columns)
-    if len({str(name) for name in names}) < len(names):
-        twice = next(n for n in names if [str(m) for m in names].count(str(n)) > 1)
-        raise fail(
-            where,
-            f"two columns are named {str(twice)!r}; expected unique names",
-            "rename one of them",
-        )
-    return table_of((_from_series(native[n], str(n), where) for n in names), where)
+    pairs: Any = zip(native.columns, native.iter_columns(), strict=True)
+    return table_of((_from_series(s, str(name), where) for name, s in pairs), where)
 
 
 def column_of(name: str, values: Any, where: str = "data") -> Column:
@@ -226,7 +222,7 @@ def dates(name: str, seconds: NDArray[Any], missing: Any = None) -> Column:
 
 def texts(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
     """Texts as codes into their sorted levels; None and NaN are missing."""
-    levels = sorted({value for value in values if isinstance(value, str)})
+    levels = sorted({str(value) for value in values if isinstance(value, str)})
     codes_by_level = {level: code for code, level in enumerate(levels)}
     codes = np.fromiter(
         (codes_by_level.get(v, -1) if isinstance(v, str) else -1 for v in values),

@@ -20,7 +20,6 @@ from numpy.typing import DTypeLike, NDArray
 from nervure.data._errors import DataError, fail
 
 Array = NDArray[Any]
-Label = str | int | bool | float
 
 MOST_COLUMNS = 100_000
 MOST_FEATURES = 1_000_000  # after encoding

@@ -87,10 +87,10 @@ def read_table(path: Path, query: str | None = None, text: Iterable[str] = ()) -
             _materialize(connection, file, query)
         except duckdb.Error as error:
             raise _refused(file, query, error) from error
-        described = connection.execute("SELECT * FROM chosen LIMIT 0").description
+        described = _described(connection, "chosen")
         rows = connection.execute("SELECT count(*) FROM chosen").fetchone()[0]
         check_size(where, rows * len(described) * 8)
-        columns = [_fetch(connection, d[0], str(d[1]), where) for d in described]
+        columns = [_fetch(connection, n, kind, where) for n, kind in described]
     finally:
         connection.close()
     return table_of(columns, where)
@@ -130,11 +130,33 @@ def _open(connection: Any, file: Path, text: set[str]) -> None:
         )
         return
     options = _csv_options(file)
-    names = [d[0] for d in connection.execute(_csv(file, options)).description]
-    _check_header(file, names)
-    kept = ", ".join(f"{_quote(n)}: 'VARCHAR'" for n in names if n in text)
-    options += f", types = {{{kept}}}" if kept else ""
+    found = _described(connection, _csv(file, options))
+    _check_header(file, [name for name, _ in found])
+    unsure = [name for name, kind in found if kind == "BOOLEAN"]
+    words = _not_boolean(connection, _csv(file, _typed(options, unsure)), unsure)
+    options = _typed(options, words | {name for name, _ in found if name in text})
     connection.execute(f"CREATE TEMP VIEW data AS {_csv(file, options)}")
+
+
+def _described(connection: Any, source: str) -> list[tuple[str, str]]:
+    """Names and types of the columns of a table or a SELECT."""
+    rows = connection.execute(f"DESCRIBE {source}").fetchall()
+    return [(name, kind) for name, kind, *_ in rows]
+
+
+def _typed(options: str, text: Iterable[str]) -> str:
+    """Options that read some columns as text."""
+    kinds = ", ".join(f"{_quote(name)}: 'VARCHAR'" for name in sorted(text))
+    return f"{options}, types = {{{kinds}}}" if kinds else options
+
+
+def _not_boolean(connection: Any, select: str, names: list[str]) -> set[str]:
+    """Columns with other words than true and false: DuckDB takes yes, no, t, f too."""
+    if not names:
+        return set()
+    tests = (f"bool_and(lower({_name(n)}) IN ('true', 'false'))" for n in names)
+    found = connection.execute(f"SELECT {', '.join(tests)} FROM ({select})").fetchone()
+    return {name for name, boolean in zip(names, found, strict=True) if not boolean}
 
 
 def _csv(file: Path, options: str) -> str:
@@ -225,7 +247,7 @@ def _select(connection: Any, file: Path, query: str) -> str:
 
 
 def _fetch(connection: Any, name: str, kind: str, where: str) -> Column:
-    quoted = '"' + name.replace('"', '""') + '"'
+    quoted = _name(name)
 
     def values(expression: str) -> tuple[NDArray[Any], Any]:
         sql = f"SELECT {expression.format(quoted)} AS v FROM chosen"
@@ -251,13 +273,18 @@ def _fetch(connection: Any, name: str, kind: str, where: str) -> Column:
         if missing is not None:
             array[missing] = None
         return texts(name, array)
-    if kind.strip('"') == "NULL":
-        return texts(name, [None] * len(nulls()))
+    missing = nulls()
+    if missing.all():  # types as NULL and JSON, which come without a value only
+        return texts(name, [None] * len(missing))
     raise fail(
         where,
         f"column {name!r} holds {kind:.60}; expected numbers, text, booleans or dates",
         "leave it out or take it apart with a query",
     )
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _quote(text: str) -> str:
@@ -268,6 +295,13 @@ def _quote(text: str) -> str:
 
 
 def _unreadable(file: Path, error: Exception) -> DataError:
+    if "Out of Memory" in str(error):
+        return fail(
+            file.name,
+            "does not fit into memory; expected rows of at most "
+            f"{memory_limit() // 2:,} bytes",
+            "choose fewer rows or columns with a query",
+        )
     if table_format(file) == "csv":
         return fail(file.name, _csv_fault(file) or _brief(error), "correct the file")
     return fail(
@@ -278,14 +312,7 @@ def _unreadable(file: Path, error: Exception) -> DataError:
 
 
 def _refused(file: Path, query: str | None, error: Exception) -> DataError:
-    if "Out of Memory" in str(error):
-        return fail(
-            file.name,
-            "does not fit into memory; expected rows of at most "
-            f"{memory_limit() // 2:,} bytes",
-            "choose fewer rows or columns with a query",
-        )
-    if query is None:
+    if query is None or "Out of Memory" in str(error):
         return _unreadable(file, error)
     return fail(
         file.name,
@@ -304,6 +331,7 @@ def _csv_fault(file: Path) -> str | None:
     """The first line that is not UTF-8 or has the wrong number of fields."""
     opener: Any = gzip.open if file.suffix.lower() == ".gz" else open
     delimiter, _ = _dialect(file)
+    reader: Any = None
     line = 0
     try:
         with opener(file, "rt", encoding="utf-8-sig", newline="") as stream:
@@ -319,5 +347,6 @@ def _csv_fault(file: Path) -> str | None:
     except UnicodeDecodeError:
         return f"not UTF-8 text after line {line}; expected a CSV file in UTF-8"
     except (csv.Error, OSError, EOFError) as error:
-        return f"after line {line}: {oneline(error)}; expected a CSV file in UTF-8"
+        place = f"line {reader.line_num}" if reader else "the beginning"
+        return f"after {place}: {oneline(error)}; expected a CSV file in UTF-8"
     return None

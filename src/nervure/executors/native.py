@@ -221,6 +221,7 @@ class NativeTrainer:
         self._held, rows = executor.prepared(job)
         self._workers = job.threads or executor.workers(rows, passes=3)
         self._data = executor.hold(job.data)
+        self._losses = [_loss(cost, job.data) for cost in job.objective.costs]
         self._held.set_update(
             job.optimizer.rule or job.optimizer.kind,
             job.optimizer.attributes(),
@@ -232,6 +233,8 @@ class NativeTrainer:
         """Take the steps of ``stretch``."""
         steps = len(stretch.learning_rates)
         costs, weights = np.empty(steps), np.empty(steps)
+        # An evaluation between two stretches may have used the same plan.
+        self._held.set_losses(self._losses)
         taken = self._held.train(
             self._workers,
             self._data,

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from nervure._described import describe, number
+from nervure._described import count, describe, number
+from nervure.executors import Data
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
 from nervure.regularizers import regularizer as find_regularizer
@@ -48,7 +49,7 @@ def fit(
     seed: int = 0,
     max_steps: int | None = None,
     max_seconds: float | None = None,
-    directory: str | os.PathLike[str] | None = None,
+    directory: str | os.PathLike[str] | RunFolder | None = None,
     checkpoint_steps: int | None = None,
     checkpoint_seconds: float | None = None,
     resume: bool = False,
@@ -100,11 +101,12 @@ def fit(
     >>> net.predict([[3.0]]).round(2).tolist()
     [[7.0]]
     """
+    _check_numbers(locals())
     objective = network.objective(loss, loss_weights)
     rule = find_optimizer(cast(Any, optimizer))
     check_trainable(network.graph)
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        number("fit", name, value, least=1)
+    network.executor(executor)
+    folder = _folder(directory, resume, checkpoint_steps or checkpoint_seconds)
     prepared = prepare(
         network,
         X,
@@ -126,6 +128,8 @@ def fit(
             as_callback(c) for c in callbacks if not isinstance(c, EarlyStopping)
         ),
         regularizer=None if regularizer is None else find_regularizer(cast(Any, regularizer)),
+        class_weight=class_weight,
+        validation=validation if isinstance(validation, float) else 0.0,
         shuffle=shuffle and not rule.full_batch,
         seed=seed,
         max_steps=max_steps,
@@ -135,14 +139,43 @@ def fit(
         executor=executor,
         threads=threads,
     )
-    folder = RunFolder(directory) if directory is not None else None
     fingerprint = _fingerprint(network, prepared, settings) if folder else {}
     shown = make_progress(bool(progress), None if progress is True else progress or None)
     kind = LbfgsSession if isinstance(rule, LBFGS) else Session
     session = kind(network, prepared, settings, shown, folder, fingerprint)
     if folder is not None:
-        _open(folder, session, fingerprint, resume)
+        own_validation = not isinstance(validation, float | int | None)
+        arrays = {"validation": own_validation, "sample_weight": sample_weight is not None}
+        again = [name for name, given in arrays.items() if given]
+        _open(folder, session, fingerprint, again, resume)
     return session.train()
+
+
+def _check_numbers(given: dict[str, Any]) -> None:
+    """The arguments that are numbers, before anything else is looked at."""
+    for name in ("epochs", "batch_size"):
+        count("fit", name, given[name], least=1)
+    count("fit", "seed", given["seed"], least=0)
+    for name in ("max_steps", "checkpoint_steps", "threads"):
+        if given[name] is not None:
+            count("fit", name, given[name], least=1)
+    for name in ("max_seconds", "checkpoint_seconds"):
+        if given[name] is not None:
+            number("fit", name, given[name], above=0)
+
+
+def _folder(
+    directory: str | os.PathLike[str] | RunFolder | None, resume: bool, often: Any
+) -> RunFolder | None:
+    if directory is not None:
+        return directory if isinstance(directory, RunFolder) else RunFolder(directory)
+    if resume or often:
+        what = "resume" if resume else "checkpoint_steps or checkpoint_seconds"
+        raise ValueError(
+            f"[fit] {what} without a folder; expected the run folder that checkpoints "
+            "lie in; pass directory="
+        )
+    return None
 
 
 def _batch_size(rule: Optimizer, wanted: int, prepared: Prepared) -> int:
@@ -152,27 +185,41 @@ def _batch_size(rule: Optimizer, wanted: int, prepared: Prepared) -> int:
 
 
 def _open(
-    folder: RunFolder, session: Session, fingerprint: dict[str, str], resume: bool
+    folder: RunFolder,
+    session: Session,
+    fingerprint: dict[str, str],
+    again: list[str],
+    resume: bool,
 ) -> None:
-    if resume and folder.read_checkpoint(session.state, fingerprint):
+    """Begin the folder, or take over its state: a run is there if its spec is."""
+    if resume and folder.spec.exists():
+        folder.read_checkpoint(session.state, fingerprint)
         return
-    if resume and folder.record.exists():
-        return  # killed before its first checkpoint: begin again
-    from nervure.training.specs import spec_of
+    from nervure.training.specs import code_of, spec_of
 
-    folder.create(spec_of(session))
+    again = code_of(session.settings) + again
+    folder.create(spec_of(session), session.state, fingerprint, again)
 
 
 def _fingerprint(
-    net: Network, prepared: Prepared, settings: Settings
+    network: Network, prepared: Prepared, settings: Settings
 ) -> dict[str, str]:
     arrays = {f"input {i}": x for i, x in enumerate(prepared.data.inputs)}
     arrays |= {f"target {i}": y for i, y in enumerate(prepared.data.targets)}
     arrays["rows"] = prepared.rows
     if prepared.data.weights is not None:
         arrays["weights"] = prepared.data.weights
+    held = prepared.validation or Data(())
+    own = {"input": held.inputs, "target": held.targets}
+    for what, some in own.items():
+        arrays |= {f"validation {what} {i}": x for i, x in enumerate(some)}
+    if held.weights is not None:
+        arrays["validation weights"] = held.weights
     words = {
-        "layers": json.dumps([[n.name, str(n.shape)] for n in net.graph.nodes]),
+        "dtype": network.dtype,
+        "loss": repr([(c.loss, c.weight) for c in settings.objective.costs]),
+        "regularizer": repr(settings.regularizer),
+        "layers": json.dumps([[n.name, str(n.shape)] for n in network.graph.nodes]),
         "optimizer": json.dumps(describe(settings.optimizer)),
         "batch size": str(settings.batch_size),
         "seed": str(settings.seed),

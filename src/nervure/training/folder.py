@@ -7,15 +7,18 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from nervure._atomic import WriteError, write_atomically
 from nervure.modelfile import ModelFileError, read_model, write_model
 from nervure.training.state import State
+
+if TYPE_CHECKING:
+    from nervure.spec import DataSpec
 
 KEPT = 2
 """Checkpoints kept: the latest, and the one before it in case that is damaged."""
@@ -28,23 +31,38 @@ class RunFolderError(ValueError):
 
 
 class RunFolder:
-    """Files of one run; every one is written atomically or appended line by line."""
+    """Files of one run; every one is written atomically or appended line by line.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    ``data`` says where the rows come from, for the spec.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], data: DataSpec | None = None
+    ) -> None:
         self.path = Path(path)
+        self.data = data
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"
         self.record = self.path / "record.jsonl"
 
-    def create(self, spec: str) -> None:
-        """Begin a run.
+    def create(
+        self,
+        spec: str,
+        state: State,
+        fingerprint: Mapping[str, str],
+        again: Sequence[str] = (),
+    ) -> None:
+        """Begin a run, with a checkpoint of its first state.
+
+        The spec is written last: a folder with a spec has everything to resume from.
+        ``again`` names what `nervure.resume` must be given again.
 
         Raises:
             RunFolderError: there is a run already.
             WriteError: the folder cannot be written.
         """
-        if self.record.exists() or self.model.exists():
+        if self.spec.exists() or self.model.exists():
             raise RunFolderError(
                 f"[{self.path}] holds a run already; expected a new folder; continue "
                 "it with nv.resume (nervure train --resume), or choose another"
@@ -56,8 +74,22 @@ class RunFolder:
                 f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
                 "that may be written; choose another"
             ) from error
+        begin = {"event": "begin", "format": FORMAT, "again": list(again)}
+        write_atomically(self.record, json.dumps(begin) + "\n")
+        for left in self._found():  # of a process that was killed at this place
+            left.unlink()
+        self.write_checkpoint(state, fingerprint)
         write_atomically(self.spec, spec)
-        self.log({"event": "begin", "format": FORMAT})
+
+    def given_again(self) -> list[str]:
+        """Arguments of `fit` that no file can hold, by the record's first line."""
+        try:
+            with open(self.record, encoding="utf-8") as file:
+                begin = cast(object, json.loads(file.readline(10_000)))
+        except (OSError, ValueError):
+            return []
+        found = cast(dict[str, Any], begin) if isinstance(begin, dict) else {}
+        return [str(name) for name in found.get("again", [])]
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append one line to the record."""
@@ -81,24 +113,30 @@ class RunFolder:
             old.unlink(missing_ok=True)
         return path
 
-    def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> bool:
-        """Take over the latest checkpoint that can be read; False if there is none.
+    def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> None:
+        """Take over the latest checkpoint that can be read.
 
         Raises:
-            RunFolderError: it belongs to other data or another network.
+            RunFolderError: there is none, or it belongs to other data or another
+                network.
         """
+        reason = "there is none"
         for path in reversed(self._found()):
             try:
                 tensors, document = read_model(path)
                 parts = document["state"], document["fingerprint"]
-            except (ModelFileError, KeyError):
+            except (ModelFileError, KeyError) as error:
+                reason = str(error)
                 continue
             _compare(self.path, parts[1], fingerprint)
             _check_arrays(path, state, tensors)
             state.restore(dict(tensors), parts[0])
             self._shorten_record(int(document["record_bytes"]))
-            return True
-        return False
+            return
+        raise RunFolderError(
+            f"[{self.path}] no checkpoint can be read ({reason}); expected one in "
+            f"{self.checkpoints.name}/; begin a new run"
+        )
 
     def _found(self) -> list[Path]:
         return sorted(self.checkpoints.glob("step-*.safetensors"))

@@ -12,10 +12,10 @@ Rows = npt.NDArray[np.int64]
 def epoch_order(rows: Rows, seed: int, epoch: int, shuffle: bool = True) -> Rows:
     """The rows in the order of an epoch: a permutation keyed by (seed, epoch).
 
-    >>> epoch_order(np.arange(4), seed=1, epoch=0).tolist() == list(range(4))
+    >>> epoch_order(np.arange(8), seed=1, epoch=0).tolist() == list(range(8))
     False
-    >>> sorted(epoch_order(np.arange(4), seed=1, epoch=0).tolist())
-    [0, 1, 2, 3]
+    >>> sorted(epoch_order(np.arange(8), seed=1, epoch=0).tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7]
     """
     if not shuffle:
         return rows

@@ -37,7 +37,7 @@ STRETCH_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of `fit`, checked."""
+    """The arguments of `fit`, checked; ``validation`` where it is a fraction."""
 
     objective: Objective
     optimizer: Any
@@ -47,6 +47,8 @@ class Settings:
     early_stopping: EarlyStopping | None = None
     callbacks: tuple[Callback, ...] = ()
     regularizer: Regularizer | None = None
+    class_weight: Any = None
+    validation: float = 0.0
     shuffle: bool = True
     seed: int = 0
     max_steps: int | None = None
@@ -75,6 +77,7 @@ class Session:
         self.metrics = metrics_of(
             net, settings.objective, prepared.data, settings.metrics
         )
+        self._check_monitors()
         self.state = self._fresh_state()
         self.run = Run(net, self.state, folder.path if folder else None)
         self._begun = 0.0
@@ -97,6 +100,19 @@ class Session:
             outputs=outputs if wanted else (),
         )
 
+    def _check_monitors(self) -> None:
+        """Names to monitor are known before anything is trained."""
+        names = ["loss", *(name for _, name, _ in self.metrics)]
+        if self.prepared.validation is not None:
+            names += [f"validation_{name}" for name in names]
+        values = dict.fromkeys(names, 0.0)
+        stopping = self.settings.early_stopping
+        if stopping:
+            self._monitored(values, stopping.monitor, "early_stopping")
+        rate = getattr(self.settings.optimizer, "learning_rate", None)
+        if isinstance(rate, ReduceOnPlateau):
+            self._monitored(values, rate.monitor, "reduce_on_plateau")
+
     # -- the whole ----------------------------------------------------------------
 
     def train(self) -> Run:
@@ -104,6 +120,7 @@ class Session:
         state, settings = self.state, self.settings
         self._begun = time.monotonic() - state.seconds
         self._saved = time.monotonic()
+        state.stopped = self._reached()
         for callback in settings.callbacks:
             callback.on_begin(self.run)
         try:
@@ -190,6 +207,7 @@ class Session:
             self._between_stretches()
             if state.stopped is not None and len(state.costs) < steps:
                 return
+        state.stopped = state.stopped or self._limit_reached()
         self._end_of_epoch()
 
     def _steps_until_boundary(self) -> int:
@@ -229,18 +247,38 @@ class Session:
         state.seconds = now - self._begun
         share = len(state.costs) / self._steps_per_epoch
         self.progress.step(state.epoch, settings.epochs, share, state.costs[-1])
-        if self._interruption.requested:
-            state.stopped = "interrupted"
-        elif settings.max_steps and state.step >= settings.max_steps:
-            state.stopped = f"max_steps = {settings.max_steps} reached"
-        elif settings.max_seconds and state.seconds >= settings.max_seconds:
-            state.stopped = f"max_seconds = {settings.max_seconds:g} reached"
+        state.stopped = "interrupted" if self._interruption.requested else None
+        state.stopped = state.stopped or self._limit_reached()
         by_steps = settings.checkpoint_steps
         by_time = settings.checkpoint_seconds
         due = by_steps is not None and state.step % by_steps == 0
         late = by_time is not None and now - self._saved >= by_time
         if self.folder and (due or late):
             self._checkpoint()
+
+    def _limit_reached(self) -> str | None:
+        state, settings = self.state, self.settings
+        if settings.max_steps and state.step >= settings.max_steps:
+            return f"max_steps = {settings.max_steps} reached"
+        if settings.max_seconds and state.seconds >= settings.max_seconds:
+            return f"max_seconds = {settings.max_seconds:g} reached"
+        return None
+
+    def _patience_ended(self) -> str | None:
+        stopping, waited = self.settings.early_stopping, self.state.best.waited
+        if stopping is None or waited < stopping.patience:
+            return None
+        monitor = stopping.monitor or self._default_monitor
+        return f"{monitor} has not improved for {waited} epochs"
+
+    def _reached(self) -> str | None:
+        """Why a resumed run was at its end already, when its process was killed.
+
+        A limit of steps that falls on the end of an epoch leaves that end to be done.
+        """
+        ended = self._patience_ended()
+        whole = len(self.state.costs) == self._steps_per_epoch
+        return ended or (None if whole else self._limit_reached())
 
     def _checkpoint(self) -> None:
         assert self.folder is not None
@@ -331,11 +369,7 @@ class Session:
             self.state.best_values[:] = self.state.values
             return
         best.waited += 1
-        if stopping and best.waited >= stopping.patience and not self.state.stopped:
-            self.state.stopped = (
-                f"{monitor or self._default_monitor} has not improved for "
-                f"{best.waited} epochs"
-            )
+        self.state.stopped = self.state.stopped or self._patience_ended()
 
     def _note_plateau(self, values: dict[str, float]) -> None:
         rate = getattr(self.settings.optimizer, "learning_rate", None)

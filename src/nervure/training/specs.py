@@ -1,2 +1,287 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The spec of a training run, written into its folder, and training from a spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from nervure.data import Dataset, make_dataset, read, split
+from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.graph import Graph
+from nervure.losses import CustomLoss, Loss
+from nervure.metrics import METRICS, Metric
+from nervure.saving import entries_of, network_of
+from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec, write_spec
+from nervure.training.callbacks import EarlyStopping
+from nervure.training.fit import fit
+from nervure.training.folder import RunFolder, RunFolderError
+from nervure.training.run import Run
+
+if TYPE_CHECKING:
+    from nervure.training.session import Session, Settings
+
+# -- from a run to its spec -----------------------------------------------------------
+
+
+def spec_of(session: Session) -> str:
+    """The TOML text of the spec of a run: its network, its data and its settings.
+
+    What is code (see `code_of`) is left out: `resume` asks for it again.
+    """
+    net = session.net
+    graph = net.graph
+    spec = Spec(
+        layers=entries_of(graph),
+        data=_data_of(session),
+        training=_training_of(session.settings, net.preprocessing),
+        outputs=_outputs_of(graph),
+        dtype=cast(Any, net.dtype),
+    )
+    return write_spec(spec)
+
+
+def _data_of(session: Session) -> DataSpec:
+    known = session.folder.data if session.folder else None
+    return known or DataSpec(validation=session.settings.validation)
+
+
+def code_of(settings: Settings) -> list[str]:
+    """Arguments of `fit` that are code, so that no file can hold them."""
+    code = {
+        "loss": any(isinstance(c.loss, CustomLoss) for c in settings.objective.costs),
+        "metrics": _metric_names(settings.metrics) is None
+        and settings.metrics is not None,
+        "callbacks": bool(settings.callbacks),
+    }
+    return [name for name, found in code.items() if found]
+
+
+def _outputs_of(graph: Graph) -> tuple[str, ...]:
+    """Names of the outputs where they are not those that nothing consumes."""
+    plain = Graph.of(graph.entries).output_names
+    return () if plain == graph.output_names else graph.output_names
+
+
+def _training_of(settings: Settings, record: Preprocessing | None) -> TrainingSpec:
+    same = {f.name for f in dataclasses.fields(TrainingSpec)} & {
+        f.name for f in dataclasses.fields(settings)
+    }
+    given = {name: getattr(settings, name) for name in same}
+    given["loss"] = _loss_of(settings)
+    given["metrics"] = _metric_names(settings.metrics)
+    given["class_weight"] = _class_weight_of(settings.class_weight, labels_of(record))
+    weights = tuple(cost.weight for cost in settings.objective.costs)
+    given["loss_weights"] = None if set(weights) == {1.0} else weights
+    return TrainingSpec(**given)
+
+
+def _loss_of(settings: Settings) -> Loss | tuple[Loss, ...] | None:
+    losses = tuple(cost.loss for cost in settings.objective.costs)
+    if any(isinstance(one, CustomLoss) for one in losses):
+        return None
+    return losses[0] if len(losses) == 1 else losses
+
+
+def _metric_names(metrics: Sequence[Any] | None) -> tuple[str, ...] | None:
+    """Names of metrics; None where there are none given, or one of them is code."""
+    if metrics is None:
+        return None
+    names = [one.name if isinstance(one, Metric) else one for one in metrics]
+    by_name = all(
+        isinstance(name, str) and METRICS.get(name, one) == one or one == name
+        for name, one in zip(names, metrics, strict=True)
+    )
+    known = by_name and all(name in METRICS for name in names)
+    return tuple(names) if known else None
+
+
+def _class_weight_of(found: Any, labels: Sequence[object]) -> Any:
+    """Class weights as a spec has them: by label, or by index without labels."""
+    if found is None or isinstance(found, str):
+        return found
+    if isinstance(found, Mapping):
+        pairs = list(cast(Mapping[Any, Any], found).items())
+    else:
+        pairs = list(enumerate(np.asarray(found).tolist()))
+    return {str(labels[int(k)] if labels else int(k)): float(v) for k, v in pairs}
+
+
+def labels_of(record: Preprocessing | None) -> tuple[object, ...]:
+    """The labels of the classes that a network was trained for, in order."""
+    known = record is not None and isinstance(record.target, Classes)
+    return tuple(record.target.labels) if known else ()  # pyright: ignore
+
+
+# -- from a spec to a run -------------------------------------------------------------
+
+
+def fit_spec(
+    spec: Spec,
+    dataset: Dataset | None = None,
+    *,
+    directory: str | os.PathLike[str] | None = None,
+    **overrides: Any,
+) -> Run:
+    """Train the network of a spec on its data; ``run.network`` is the result.
+
+    Args:
+        dataset: rows in place of those that ``spec.data`` names (see `load_data`).
+        directory: run folder to be made.
+        overrides: other arguments of `fit`; they go before those of the spec.
+
+    Raises:
+        SpecError, DataError, ValueError: a spec, data or arguments that do not fit.
+
+    >>> import nervure as nv
+    >>> from nervure.spec import parse_spec
+    >>> spec = parse_spec('''
+    ... [data]
+    ... source = "iris"
+    ... [[layer]]
+    ... type = "dense"
+    ... units = 3
+    ... activation = "softmax"
+    ... [training]
+    ... epochs = 2
+    ... ''')
+    >>> fit_spec(spec, progress=False).epoch
+    2
+    """
+    training = spec.training or TrainingSpec()
+    if dataset is None:
+        dataset = load_data(spec.data, training.seed, spec.dtype)
+    network = network_of(spec, dataset.inputs.shape[1:])
+    return fit(
+        network,
+        dataset,
+        directory=None if directory is None else RunFolder(directory, spec.data),
+        **_arguments(spec, dataset, overrides),
+    )
+
+
+def load_data(data: DataSpec, seed: int = 0, dtype: str = "float32") -> Dataset:
+    """The data set of a spec; ``test`` is what training never sees.
+
+    Statistics are those of the rows that are trained on. Where ``data.test`` is 0 the
+    test part is the source's own, if it has one.
+
+    Raises:
+        SpecError: no source.
+        DataError: the source cannot be read or used.
+    """
+    if data.source is None:
+        raise SpecError(
+            "[data] no source; expected a data set, a file or a folder; add "
+            'source = "..." under [data]'
+        )
+    target = data.target if isinstance(data.target, str | None) else list(data.target)
+    raw = read(
+        data.source,
+        target=target,
+        query=data.query,
+        task=data.task,
+        weights=data.weights,
+    )
+    strata = raw.strata()
+    rest, test = split(raw.rows, data.test, strata, seed)
+    strata = None if strata is None else strata[rest]
+    train, held_out = split(len(rest), data.validation, strata, seed)
+    parted = data.test > 0 or data.validation > 0
+    made = make_dataset(
+        raw,
+        rest[train] if parted else None,
+        rest[held_out] if parted else None,
+        dtype=dtype,
+    )
+    if not data.test:
+        return made
+    return dataclasses.replace(
+        made,
+        inputs=made.inputs[rest],
+        targets=made.targets[rest],
+        weights=None if made.weights is None else made.weights[rest],
+        test=(made.inputs[test], made.targets[test]),
+        train_rows=train if len(held_out) else None,
+        held_out_rows=held_out if len(held_out) else None,
+    )
+
+
+def resume(
+    directory: str | os.PathLike[str],
+    X: Any = None,
+    y: Any = None,
+    **overrides: Any,
+) -> Run:
+    """Go on with the run in a folder, to the bits it would have had without a break.
+
+    Args:
+        X, y: the data, where the run was begun on arrays rather than on a source.
+        overrides: arguments of `fit`. Those that are code or arrays (a loss, metrics
+            or callbacks that are functions, own validation data, sample weights) must
+            be given again; others change the run from here on (``epochs=50``).
+
+    Raises:
+        RunFolderError: no run in the folder, other data, something to be given again.
+
+    >>> import tempfile, nervure as nv
+    >>> X, y = [[0.0], [1.0]], [1.0, 3.0]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     net = nv.Network([nv.Input(1), nv.Dense(1)], seed=0)
+    ...     run = nv.fit(net, X, y, epochs=2, directory=f"{folder}/a", progress=False)
+    ...     nv.resume(f"{folder}/a", X, y, epochs=5, progress=False).epoch
+    5
+    """
+    folder = RunFolder(directory)
+    if not folder.spec.exists():
+        raise RunFolderError(
+            f"[{folder.path}] holds no run: spec.toml is missing; expected a folder "
+            "that nv.fit(directory=...) or nervure train made; check the path"
+        )
+    spec = load_spec(folder.spec)
+    _check_given(folder, overrides)
+    if X is None:
+        X = _data_again(folder, spec)
+    folder.data = spec.data
+    arguments = _arguments(spec, X, overrides)
+    return fit(network_of(spec), X, y, directory=folder, resume=True, **arguments)
+
+
+def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `fit` after a spec, changed by ``overrides``."""
+    record = X.preprocessing if isinstance(X, Dataset) else None
+    training = spec.training or TrainingSpec()
+    given = training.arguments(labels_of(record)) | dict(overrides)
+    stopping = training.early_stopping
+    own = any(isinstance(one, EarlyStopping) for one in given["callbacks"])
+    if stopping and not own:
+        given["callbacks"] = [*given["callbacks"], stopping]
+    split_already = record is not None and X.held_out_rows is not None
+    if spec.data.validation and not split_already:
+        given.setdefault("validation", spec.data.validation)
+    return given
+
+
+def _check_given(folder: RunFolder, overrides: Mapping[str, Any]) -> None:
+    missing = [name for name in folder.given_again() if name not in overrides]
+    if missing:
+        names = ", ".join(f"{name}=..." for name in missing)
+        raise RunFolderError(
+            f"[{folder.path}] was begun with {' and '.join(missing)} that no file can "
+            f"hold (code or arrays); expected the same again; pass them: "
+            f"nv.resume(..., {names})"
+        )
+
+
+def _data_again(folder: RunFolder, spec: Spec) -> Dataset:
+    if spec.data.source is None:
+        raise RunFolderError(
+            f"[{folder.path}] was begun on arrays, which are not in the folder; "
+            "expected the same arrays; pass them: nv.resume(directory, X, y)"
+        )
+    seed = spec.training.seed if spec.training else 0
+    return load_data(spec.data, seed, spec.dtype)

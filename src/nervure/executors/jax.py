@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The JAX executor: any graph through its layers' formulas, compiled by XLA.
+
+It needs no kernel of a layer, and runs where JAX runs: processors, GPUs, TPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.executors import _jax_fold as compute
+from nervure.executors._executor import Data, Floats, Job, Model, Trace
+from nervure.executors._jax_training import JaxTrainer, Program
+from nervure.layers import INFERENCE, Pass
+from nervure.objective import Objective
+
+INFERENCE_ROWS = 1024
+
+Function = Callable[..., Any]
+
+
+class JaxExecutor:
+    """Runs a model under JAX; compiled functions are kept.
+
+    Raises:
+        ImportError: JAX is not installed.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.jax = compute.load_jax()
+        self.model = model
+        self._compiled: dict[Hashable, Any] = {}
+
+    # -- inference ----------------------------------------------------------------
+
+    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
+        """What the network gives for every row, in inference."""
+        return self._infer(data, None, batch_size or INFERENCE_ROWS)[0]
+
+    def row_costs(
+        self, data: Data, objective: Objective
+    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+        """Outputs and the cost of every row, in inference.
+
+        Raises:
+            LossError: a loss is a Python function.
+        """
+        compute.refuse_custom(objective)
+        return self._infer(data, objective, INFERENCE_ROWS)
+
+    def _infer(
+        self, data: Data, objective: Objective | None, most: int
+    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+        model = self.model
+        shapes = model.graph.output_shapes
+        outputs = [np.empty((data.rows, *shape), model.dtype) for shape in shapes]
+        costs = np.empty(data.rows)
+        scales = self._scales(data)
+        forward = self._kept(
+            ("infer", objective, scales), lambda: self._forward(objective, scales)
+        )
+        arrays = compute.on_host(data, model.dtype)
+        size = compute.rounded(data.rows, most)
+        with compute.precision(self.jax, model.dtype):
+            values = self.upload(model.values)
+            for first in range(0, data.rows, size):
+                rows = np.arange(first, min(first + size, data.rows))
+                # The last batch is filled up with its first row: one shape for all.
+                filled = np.append(rows, np.full(size - len(rows), first))
+                found, part = forward(values, compute.take(arrays, filled)[:2])
+                for y, kept in zip(found, outputs, strict=True):
+                    kept[rows] = np.asarray(y)[: len(rows)]
+                costs[rows] = np.asarray(part)[: len(rows)]
+        return outputs, costs
+
+    def _forward(
+        self, objective: Objective | None, scales: tuple[float, ...]
+    ) -> Function:
+        graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
+
+        def forward(flat: Any, batch: tuple[Any, Any]) -> tuple[list[Any], Any]:
+            parameters = compute.split(layout, flat)
+            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
+            values = compute.fold(xp, graph, parameters, inputs, INFERENCE)
+            outputs = [values[i] for i in graph.outputs]
+            if objective is None:
+                return outputs, xp.zeros(inputs[0].shape[0], flat.dtype)
+            return outputs, compute.row_costs(xp, objective, values, batch[1])
+
+        return forward
+
+    # -- gradients ----------------------------------------------------------------
+
+    def gradient(
+        self, data: Data, objective: Objective, *, training: bool = False, seed: int = 0
+    ) -> float:
+        """Mean cost of all rows; its gradients go to ``model.gradients``.
+
+        Raises:
+            LossError: a loss is a Python function.
+        """
+        compute.refuse_custom(objective)
+        info, scales = Pass(training, int(seed) if training else 0), self._scales(data)
+        function = self._kept(
+            ("gradient", objective, info, scales),
+            lambda: self._value_and_gradient(objective, info, scales),
+        )
+        batch = compute.on_host(data, self.model.dtype)
+        with compute.precision(self.jax, self.model.dtype):
+            cost, gradients = function(self.upload(self.model.values), batch)
+            self._keep_gradients(gradients)
+        return float(cost)
+
+    def _value_and_gradient(
+        self, objective: Objective, info: Pass, scales: tuple[float, ...]
+    ) -> Function:
+        graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
+        names = compute.learning(self.model)
+
+        def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any]:
+            every = compute.split(layout, flat)
+            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
+
+            def cost(moving: compute.Arrays) -> Any:
+                known = {**every, **moving}
+                values = compute.fold(xp, graph, known, inputs, info)
+                costs = compute.row_costs(xp, objective, values, batch[1])
+                return compute.mean_cost(xp, costs, batch[2])
+
+            return self.jax.value_and_grad(cost)({name: every[name] for name in names})
+
+        return function
+
+    def trace(
+        self, data: Data, objective: Objective | None, *, training: bool = False
+    ) -> Trace:
+        """Everything of one batch.
+
+        Raises:
+            LossError: a loss is a Python function.
+        """
+        if objective is not None:
+            compute.refuse_custom(objective)
+        info, scales = Pass(training), self._scales(data)
+        function = self._kept(
+            ("trace", objective, info, scales),
+            lambda: self._everything(objective, info, scales),
+        )
+        batch = compute.on_host(data, self.model.dtype)
+        with compute.precision(self.jax, self.model.dtype):
+            cost, values, deltas, gradients = function(
+                self.upload(self.model.values), batch
+            )
+            if objective is not None:
+                self._keep_gradients(gradients)
+        kept = {i: np.array(delta) for i, delta in deltas.items()}
+        return Trace(
+            float(cost),
+            tuple(np.array(value) for value in values),
+            tuple(kept.get(i) for i in range(len(values))),
+        )
+
+    def _everything(
+        self, objective: Objective | None, info: Pass, scales: tuple[float, ...]
+    ) -> Function:
+        graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
+        names = compute.learning(self.model)
+        nodes = [] if objective is None else compute.reached(graph, objective)
+
+        def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any, Any, Any]:
+            every = compute.split(layout, flat)
+            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
+            rows = inputs[0].shape[0]
+
+            def cost(moving: compute.Arrays, shifts: dict[int, Any]) -> Any:
+                known = {**every, **moving}
+                values = compute.fold(xp, graph, known, inputs, info, shifts)
+                if objective is None:
+                    return xp.nan, values
+                costs = compute.row_costs(xp, objective, values, batch[1])
+                return compute.mean_cost(xp, costs, batch[2]), values
+
+            moving = {name: every[name] for name in names}
+            if objective is None:
+                mean, values = cost(moving, {})
+                return mean, values, {}, {}
+            still = {
+                i: xp.zeros((rows, *graph.nodes[i].shape), flat.dtype) for i in nodes
+            }
+            differentiate = self.jax.value_and_grad(cost, argnums=(0, 1), has_aux=True)
+            (mean, values), (gradients, deltas) = differentiate(moving, still)
+            return mean, values, deltas, gradients
+
+        return function
+
+    def _keep_gradients(self, gradients: compute.Arrays) -> None:
+        self.model.gradients[:] = 0
+        for s in self.model.layout.segments:
+            if s.name in gradients:
+                s.view(self.model.gradients)[...] = np.asarray(gradients[s.name])
+
+    # -- training -----------------------------------------------------------------
+
+    def trainer(self, job: Job) -> JaxTrainer:
+        """Prepare a training run.
+
+        Raises:
+            LossError: a loss is a Python function.
+        """
+        compute.refuse_custom(job.objective)
+        scales = self._scales(job.data)
+        same = (job.objective, job.optimizer, job.regularizer, int(job.seed), scales)
+        if same not in self._compiled:
+            self._compiled[same] = Program(self.jax, self.model, job, scales)
+        return JaxTrainer(self, job, self._compiled[same])
+
+    # -- shared -------------------------------------------------------------------
+
+    def upload(self, array: npt.NDArray[Any]) -> Any:
+        """A copy on the device: JAX may else read the host's memory later on."""
+        return self.jax.numpy.array(array, copy=True)
+
+    def _kept(self, key: Hashable, make: Callable[[], Function]) -> Function:
+        """The compiled function of this key."""
+        if key not in self._compiled:
+            self._compiled[key] = self.jax.jit(make())
+        return self._compiled[key]
+
+    @staticmethod
+    def _scales(data: Data) -> tuple[float, ...]:
+        return tuple(float(data.scale_of(i)) for i in range(len(data.inputs)))

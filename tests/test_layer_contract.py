@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The contract of every layer, held to its own formula and to finite differences.
+
+Adding a layer adds rows here by itself: the test runs over LAYERS and the examples
+that each layer gives.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nervure as nv
+from nervure._entries import LayerEntry, layer_from_dict, layer_to_dict, with_name
+from nervure._plain import Faults
+from nervure.executors import Data, Model
+from nervure.executors.native import NativeExecutor
+from nervure.graph import Entry, Graph
+from nervure.layers import LAYERS, Constant, Dense, Flatten, Input, Pass
+from nervure.network import Network
+from nervure.objective import Objective
+from nervure.spec import Spec, parse_spec, write_spec
+
+ROWS = 5
+SEED = 11
+STEP = 1e-3
+RTOL = 5e-6
+
+EXAMPLES = [
+    pytest.param(example, id=f"{kind.kind}-{i}")
+    for kind in LAYERS
+    for i, example in enumerate(kind.examples())
+]
+
+
+def of(*kinds: str, training: bool = False) -> list[Any]:
+    """The examples but for those whose layer cannot take part."""
+    chosen = [p for p in EXAMPLES if p.values[0].layer.kind not in kinds]
+    return [p for p in chosen if not (training and is_step(p.values[0].layer))]
+
+
+def is_step(layer: Any) -> bool:
+    return bool(getattr(layer, "untrainable", None))
+
+
+# -- a graph around one layer -----------------------------------------------------------
+
+
+def graph_of(example: Any) -> Graph:
+    """The layer, fed by inputs; a source among them stands for itself."""
+    if isinstance(example.layer, Input):
+        return Graph.of([Entry("layer", example.layer)])
+    names = [f"x{i}" for i in range(len(example.inputs))]
+    feeds = [
+        Entry(name, Input(shape))
+        for name, shape in zip(names, example.inputs, strict=True)
+    ]
+    spare = [] if feeds else [Entry("unused", Input(1))]
+    return Graph.of(
+        [*feeds, *spare, Entry("layer", example.layer, tuple(names))], ["layer"]
+    )
+
+
+def network(example: Any, dtype: str = "float64") -> Network:
+    """With parameters that are far from special: no zeros, some negative."""
+    net = Network.from_graph(graph_of(example), dtype=dtype, begin=True)
+    rng = np.random.default_rng(3)
+    for segment in net.layout.segments:
+        if segment.parameter.trainable:
+            segment.view(net.values)[...] = rng.normal(size=segment.shape) * 0.7
+    return net
+
+
+def inputs_of(net: Network, seed: int = 1) -> tuple[np.ndarray, ...]:
+    """Values at least 0.05 away from 0 and from 3 and 6, the kinks of activations."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for shape in net.graph.input_shapes:
+        x = rng.uniform(0.05, 2.9, (ROWS, *shape)) * rng.choice([-1, 1], (ROWS, *shape))
+        x.reshape(-1)[::7] *= 2.1  # beyond 3 and below 6.1
+        x = np.where(np.abs(np.abs(x) - 3) < 0.05, 2.5, x)
+        x = np.where(np.abs(np.abs(x) - 6) < 0.1, 5.5, x)
+        found.append(x.astype(net.dtype))
+    return tuple(found)
+
+
+def formula(net: Network, inputs: Any, values: Any = None, info: Any = None) -> Any:
+    """Fold the layers' formulas over the graph; the output of its last node."""
+    flat = net.values if values is None else values
+    found: list[Any] = []
+    given = dict(zip(net.graph.inputs, inputs, strict=True))
+    for i, node in enumerate(net.graph.nodes):
+        feeds = [given[i]] if i in given else [found[j] for j in node.inputs]
+        own = {
+            s.parameter.name: s.view(flat).astype(np.float64)
+            for s in net.layout.of_node(i)
+        }
+        where = info or Pass(node=node.random_key)
+        y = node.layer.formula(np, own, *feeds, info=where)
+        found.append(np.broadcast_to(y, (len(inputs[0]), *node.shape)))
+    return found[net.graph.outputs[0]]
+
+
+def weighted_sum(net: Network) -> tuple[Any, np.ndarray]:
+    """The cost sum(c * y) as a loss, so that dC/dy = c for known c."""
+    (shape,) = net.graph.output_shapes
+    size = math.prod(shape)
+    c = np.random.default_rng(9).normal(size=(ROWS, size))
+
+    def loss(output: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+        return float((target * output).sum() / len(output)), target / len(output)
+
+    return loss, c
+
+
+def gradients(
+    net: Network, inputs: Any, *, mode: str = "trace", threads: int = 1
+) -> tuple[np.ndarray, list[np.ndarray | None], list[np.ndarray]]:
+    """Of the parameters (flat), of the inputs, and all values, by the engine."""
+    loss, c = weighted_sum(net)
+    objective = Objective.of(net.graph, loss)
+    model = Model(net.graph, net.layout, net.values, net.gradients)
+    executor = NativeExecutor(model, threads)
+    data = Data(inputs, objective.check_targets(net.graph, [c], net.dtype))
+    net.gradients[:] = 0
+    if mode == "train":
+        executor.gradient(data, objective)
+        return net.gradients.copy(), [], []
+    found = executor.trace(data, objective)
+    wanted = [found.gradients[i] for i in net.graph.inputs]
+    return net.gradients.copy(), wanted, list(found.values)
+
+
+def differences(function: Any, at: np.ndarray) -> np.ndarray:
+    """4-point central differences of a scalar function by each element of ``at``."""
+    result = np.zeros(at.shape)
+    flat, out = at.reshape(-1), result.reshape(-1)
+    for i in range(at.size):
+        kept, h = flat[i], STEP * max(1.0, abs(flat[i]))
+        f = []
+        for k in (-2, -1, 1, 2):
+            flat[i] = kept + k * h
+            f.append(function())
+        flat[i] = kept
+        out[i] = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)
+    return result
+
+
+# -- the contract -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_inferred_shape_is_the_produced_one(example: Any) -> None:
+    net = network(example)
+    shape = net.graph.nodes[net.graph.outputs[0]].shape
+    assert net.graph.output_shapes == (shape,)
+    inputs = inputs_of(net)
+    y = net.forward(list(inputs) if len(inputs) > 1 else inputs[0])
+    assert y.shape == (ROWS, *shape)
+    assert shape == example.layer.output_shape(*example.inputs)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_kernel_computes_the_formula(example: Any, dtype: str) -> None:
+    net = network(example, dtype)
+    inputs = inputs_of(net)
+    found = net.executor().outputs(Data(inputs))[0]
+    expected = formula(net, [x.astype(np.float64) for x in inputs])
+    rtol, atol = (1e-12, 1e-13) if dtype == "float64" else (2e-5, 2e-6)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("example", of("constant", training=True))
+def test_gradients_are_finite_differences(example: Any) -> None:
+    net = network(example)
+    inputs = inputs_of(net)
+    flat, wanted, _ = gradients(net, inputs)
+    _, c = weighted_sum(net)
+
+    def cost() -> float:
+        y = formula(net, inputs)
+        return float((c * y.reshape(ROWS, -1)).sum() / ROWS)
+
+    for found, x in zip(wanted, inputs, strict=True):
+        assert found is not None
+        expected = differences(cost, x)
+        np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-10)
+    for s in net.layout.segments:
+        if s.parameter.trainable:
+            expected = differences(cost, s.view(net.values))
+            np.testing.assert_allclose(s.view(flat), expected, rtol=RTOL, atol=1e-10)
+        else:
+            assert not s.view(flat).any()
+
+
+@pytest.mark.parametrize("example", of("constant", training=True))
+def test_gradients_are_those_of_jax(example: Any) -> None:
+    jax = pytest.importorskip("jax")
+    net = network(example)
+    inputs = inputs_of(net)
+    flat, wanted, _ = gradients(net, inputs)
+    _, c = weighted_sum(net)
+    layer = net.graph.nodes[net.graph.outputs[0]].layer
+    own = {
+        s.parameter.name: s.view(net.values).copy()
+        for s in net.layout.segments
+        if s.node == net.graph.outputs[0]
+    }
+    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else x64(jax):
+        info = Pass()
+        _, pull = jax.vjp(
+            lambda p, x: layer.formula(jax.numpy, p, *x, info=info), own, inputs
+        )
+        (shape,) = net.graph.output_shapes
+        expected, at_inputs = pull(jax.numpy.asarray(c.reshape(ROWS, *shape) / ROWS))
+    for found, one in zip(wanted, at_inputs, strict=True):
+        np.testing.assert_allclose(found, one, rtol=1e-9, atol=1e-12)
+    for s in net.layout.segments:
+        if s.parameter.trainable:
+            one = expected[s.parameter.name]
+            np.testing.assert_allclose(s.view(flat), one, rtol=1e-9, atol=1e-12)
+
+
+def x64(jax: Any) -> Any:
+    from jax.experimental import enable_x64
+
+    return enable_x64()
+
+
+@pytest.mark.parametrize("example", of("input", "constant", training=True))
+def test_gradients_accumulate_over_consumers(example: Any) -> None:
+    """x -> layer twice, outputs added: twice the gradient; also where x is one value
+    that fans out to both, behind another layer whose parameters see the sum."""
+    kinds = [Entry(f"x{i}", Input(shape)) for i, shape in enumerate(example.inputs)]
+    scaled = [
+        Entry(f"s{i}", nv.Activation("scaled_tanh"), (e.name,))
+        for i, e in enumerate(kinds)
+    ]
+    feeds = tuple(e.name for e in scaled)
+    branches = [Entry("a", example.layer, feeds), Entry("b", example.layer, feeds)]
+    one = Graph.of([*kinds, *scaled, Entry("a", example.layer, feeds)])
+    two = Graph.of([*kinds, *scaled, *branches, Entry("sum", nv.Add(), ("a", "b"))])
+    single, double = (Network.from_graph(g, dtype="float64") for g in (one, two))
+    rng = np.random.default_rng(2)
+    for s in single.layout.segments:
+        if s.parameter.trainable:
+            s.view(single.values)[...] = rng.normal(size=s.shape)
+    for name in ("a", "b"):
+        for s in single.layout.segments:
+            own = s.name.removeprefix("a")
+            double.parameters[f"{name}{own}"][...] = s.view(single.values)
+    inputs = inputs_of(single)
+    once, at_inputs, _ = gradients(single, inputs)
+    twice, at_both, _ = gradients(double, inputs)
+    for found, expected in zip(at_both, at_inputs, strict=True):
+        np.testing.assert_allclose(found, 2 * expected, rtol=1e-12, atol=1e-14)
+    for s in single.layout.segments:
+        t = next(t for t in double.layout.segments if t.name == f"b{s.name[1:]}")
+        np.testing.assert_allclose(t.view(twice), s.view(once), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("example", of("input", "constant", training=True))
+def test_gradients_accumulate_over_the_passes_of_a_batch(
+    example: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(example)
+    inputs = inputs_of(net)
+    whole, _, _ = gradients(net, inputs, mode="train")
+    monkeypatch.setattr(NativeExecutor, "_rows_that_fit", lambda *_: 2)
+    parts, _, _ = gradients(net, inputs, mode="train")
+    assert whole.any() == bool([s for s in net.layout.segments if s.parameter.trainable])
+    np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.usefixtures("everywhere")
+def test_threads_change_no_bit(
+    example: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(example, dtype)
+    rows = 300
+    inputs = tuple(np.resize(x, (rows, *x.shape[1:])) for x in inputs_of(net))
+    monkeypatch.setattr(f"{__name__}.ROWS", rows)
+    results = []
+    for threads in (1, 2, 4):
+        flat, wanted, values = gradients(net, inputs, threads=threads)
+        everything = [flat, *values, *(g for g in wanted if g is not None)]
+        results.append([array.tobytes() for array in everything])
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_a_spec_gives_the_layer_back(example: Any) -> None:
+    layer = example.layer
+    faults = Faults("test")
+    again = layer_from_dict(layer_to_dict(layer), faults.at())
+    assert faults.lines == []
+    assert layer_to_dict(again) == layer_to_dict(layer)
+    assert type(again) is type(layer)
+    graph = graph_of(example)
+    entries = tuple(
+        with_name(LayerEntry(e.layer, e.name, e.inputs)) for e in graph.entries
+    )
+    spec = Spec(layers=entries, outputs=("layer",))
+    same = parse_spec(write_spec(spec))
+    assert same == spec
+    shape = again.output_shape(*example.inputs)
+    assert shape == layer.output_shape(*example.inputs)
+
+
+@pytest.mark.parametrize("example", of("input", "constant", training=True))
+def test_loss_falls_on_one_batch(example: Any) -> None:
+    """Input -> dense -> layer -> dense: what is below and above the layer learns."""
+    feeds = tuple(f"x{i}" for i in range(len(example.inputs)))
+    below = [
+        entry
+        for name, shape in zip(feeds, example.inputs, strict=True)
+        for entry in (
+            Entry(f"in_{name}", Input((math.prod(shape),))),
+            Entry(f"d_{name}", Dense(math.prod(shape)), (f"in_{name}",)),
+            Entry(name, nv.Reshape(shape), (f"d_{name}",)),
+        )
+    ]
+    above = [
+        Entry("layer", example.layer, feeds),
+        Entry("flat", Flatten(), ("layer",)),
+        Entry("out", Dense(1), ("flat",)),
+    ]
+    net = Network.from_graph(Graph.of([*below, *above]), seed=1)
+    rng = np.random.default_rng(4)
+    X = [rng.normal(size=(16, *s)).astype(np.float32) for s in net.graph.input_shapes]
+    y = 3 + np.sin(X[0].sum(axis=1))
+    layer = net.graph.index["layer"]
+    model = Model(net.graph, net.layout, net.values, net.gradients)
+    seen = NativeExecutor(model).trace(Data(tuple(X)), None).values[layer]
+    varies = bool(np.ptp(seen, axis=0).any())  # softmax of one element does not
+    before = net.parameters["d_x0.weight"].copy()
+    run = nv.fit(
+        net, X if len(X) > 1 else X[0], y, loss="mse", optimizer=nv.Adam(0.02),
+        epochs=40, batch_size=16, shuffle=False, metrics=[], progress=False,
+    )  # fmt: skip
+    assert run.history["loss"][-1] < 0.7 * run.history["loss"][0]
+    assert (net.parameters["d_x0.weight"] != before).any() == varies
+
+
+def test_dropout_is_that_of_the_formula_while_training() -> None:
+    net = nv.Network([nv.Input(40), nv.Dropout(0.4)], dtype="float64")
+    X = np.ones((ROWS, 40))
+    model = Model(net.graph, net.layout, net.values, net.gradients)
+    executor = NativeExecutor(model)
+    held = executor._prepared("infer", ROWS, None)
+    out = np.empty((ROWS, 40))
+    data = executor.hold(Data((X,)))
+    held.forward(1, data, None, 0, ROWS, True, SEED, 6, [out.reshape(-1)], None)
+    node = net.graph.nodes[1]
+    info = Pass(training=True, seed=SEED, step=6, node=node.random_key)
+    np.testing.assert_array_equal(out, node.layer.formula(np, {}, X, info=info))
+    assert 0.2 < (out == 0).mean() < 0.6
+
+
+def test_a_constant_repeats_its_value() -> None:
+    x = nv.Input(2)
+    y = nv.Concatenate()(x, Constant(3.5))
+    net = nv.Network(inputs=x, outputs=y)
+    np.testing.assert_array_equal(
+        net.forward([[1.0, 2.0], [3.0, 4.0]]), [[1, 2, 3.5], [3, 4, 3.5]]
+    )
