@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Runs a plan: forward, backward and whole stretches of training steps.
 //
-// Every worker runs the same program and takes its share of each phase's parts; a
-// barrier ends each phase. Which worker takes a part does not change a bit.
+// Every worker runs the same program and takes parts of each phase; a phase begins when
+// all parts of the one before it are done.
 #pragma once
 
 #include <functional>
@@ -124,6 +124,7 @@ class Executor {
 
  private:
   struct Batch;
+  struct Shared;
   class Program;
 
   Context<T> context(int node, const Batch& batch) const;

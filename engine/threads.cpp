@@ -146,19 +146,16 @@ int default_threads() {
   return count > 0 ? static_cast<int>(count) : 1;
 }
 
-void Barrier::wait_for_others() {
-  const uint32_t generation = generation_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
-    arrived_.store(0, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-    return;
-  }
+void Crew::await(uint32_t number) {
   for (int i = 0; i < spins; ++i) {
-    if (generation_.load(std::memory_order_acquire) != generation) return;
+    if (completed_.load(std::memory_order_acquire) >= number) return;
     relax();
   }
-  generation_.wait(generation, std::memory_order_acquire);
+  for (;;) {
+    const uint32_t completed = completed_.load(std::memory_order_acquire);
+    if (completed >= number) return;
+    completed_.wait(completed, std::memory_order_acquire);
+  }
 }
 
 bool run_workers(int workers, const std::function<void(int)>& program) {

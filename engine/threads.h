@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One persistent pool of workers that all run the same program (SPMD), and the barrier
-// that keeps them in step.
+// One persistent pool of workers that all run the same program, phase by phase.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -12,21 +12,61 @@ namespace nervure {
 // Cores that this process may use, or NERVURE_THREADS.
 int default_threads();
 
-// Spins for some microseconds, then sleeps: the gap between two steps of a net is
-// mostly shorter than a system call.
-class Barrier {
+// Workers that go through the same phases in the same order. A phase's parts are taken
+// by whoever is there, at first those of the own share: a worker that the system has put
+// to sleep holds nobody up, and finds when it wakes that its phases are done. Which
+// worker takes a part changes no bit.
+class Crew {
  public:
-  explicit Barrier(int workers) : workers_(workers) {}
-  void wait() {
-    if (workers_ > 1) wait_for_others();
+  explicit Crew(int workers) : workers_(workers) {}
+  [[nodiscard]] int workers() const { return workers_; }
+
+  // Returns when all parts of the phase are done. `number` counts phases from 1, and is
+  // the same for all workers.
+  template <class Call>
+  void phase(int worker, uint32_t number, int64_t parts, Call&& call) {
+    if (workers_ == 1) {
+      for (int64_t i = 0; i < parts; ++i) call(i);
+      return;
+    }
+    const int64_t groups = parts < most_groups ? parts : most_groups;
+    const int64_t own = groups * worker / workers_;
+    for (int64_t k = 0; k < groups; ++k) {
+      const int64_t group = own + k < groups ? own + k : own + k - groups;
+      if (!claim(group, number)) continue;
+      const int64_t end = parts * (group + 1) / groups;
+      for (int64_t i = parts * group / groups; i < end; ++i) call(i);
+      finish(number, groups);
+    }
+    if (completed_.load(std::memory_order_acquire) < number) await(number);
   }
 
  private:
-  void wait_for_others();
+  static constexpr int64_t most_groups = 64;
+  struct alignas(64) Claim {
+    std::atomic<uint32_t> number{0};  // the latest phase in which the group was taken
+  };
+
+  bool claim(int64_t group, uint32_t number) {
+    std::atomic<uint32_t>& latest = claims_[static_cast<size_t>(group)].number;
+    uint32_t found = latest.load(std::memory_order_relaxed);
+    return found < number &&
+           latest.compare_exchange_strong(found, number, std::memory_order_relaxed);
+  }
+  void finish(uint32_t number, int64_t groups) {
+    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 < groups) return;
+    done_.store(0, std::memory_order_relaxed);
+    completed_.store(number, std::memory_order_release);
+    completed_.notify_all();
+  }
+  // Spins for some microseconds, then sleeps: the gap between two phases is mostly
+  // shorter than a system call.
+  void await(uint32_t number);
 
   const int workers_;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};
+  std::array<Claim, most_groups> claims_;
+  alignas(64) std::atomic<int64_t> done_{0};
+  alignas(64) std::atomic<uint32_t> completed_{0};
 };
 
 // Runs program(worker) for worker = 0 .. workers-1, 0 being the caller, and returns when

@@ -25,7 +25,7 @@ def error(call, kind=GraphError) -> str:
     return str(caught.value)
 
 
-# -- names and order --------------------------------------------------------------------
+# -- names and order -------------------------------------------------------------------
 
 
 def test_layers_are_named_by_kind_and_counted() -> None:
@@ -95,7 +95,7 @@ def test_every_node_stands_behind_its_inputs(order: list[int]) -> None:
     assert graph.nodes[graph.index["e"]].shape == (6,)
 
 
-# -- symbols ------------------------------------------------------------------------------
+# -- symbols ---------------------------------------------------------------------------
 
 
 def test_symbols_make_skips_several_inputs_and_outputs() -> None:
@@ -140,7 +140,7 @@ def test_deep_graphs_do_not_recurse() -> None:
     assert len(Graph.of(*from_symbols([symbol])).nodes) == 3001
 
 
-# -- shapes and costs ---------------------------------------------------------------------
+# -- shapes and costs ------------------------------------------------------------------
 
 
 def test_shapes_parameters_and_flops_are_inferred() -> None:
@@ -162,7 +162,7 @@ def test_random_keys_depend_on_names_alone() -> None:
     assert len({node.random_key for node in two.nodes}) == 4
 
 
-# -- refusals -----------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------
 
 
 def test_a_cycle_names_two_layers_of_it() -> None:

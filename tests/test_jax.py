@@ -10,8 +10,8 @@ import pytest
 
 import nervure as nv
 from nervure.executors import Data, Job, Stretch, make_executor
-from nervure.layers import LAYERS
-from nervure.losses import LOSSES, LossError
+from nervure.layers import INFERENCE, LAYERS
+from nervure.losses import LOSSES, CrossEntropy, LossError
 from nervure.optimizers import OPTIMIZERS, SGD, Adam, NAdam, RMSprop
 from nervure.parameters import aligned_zeros
 from nervure.regularizers import L1, L2, MaxNorm
@@ -144,8 +144,7 @@ def test_outputs_and_costs_of_a_graph(dtype):
         close(found, expected, dtype)
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dtype", "training"), [("float32", True), ("float64", False)])
 def test_gradients_of_a_graph(dtype, training):
     net = branching_net(dtype)
     X, y = branching_data()
@@ -233,6 +232,26 @@ def test_every_loss_equals_the_native_one(example):
     close(net.gradients, gradients, "float64")
 
 
+@pytest.mark.parametrize("kind", ["softmax", "log_softmax", "cross_entropy"])
+def test_no_largest_element_is_differentiated(kind):
+    """JAX compares for it, and 0 / 0 follows where XLA rounds an operand in two ways.
+
+    Nesterov's look-ahead gave NaN so, compiled with most optimizations off.
+    """
+    formula = {
+        "softmax": lambda z: nv.Softmax().formula(jax.numpy, {}, z, info=INFERENCE),
+        "log_softmax": lambda z: nv.LogSoftmax().formula(
+            jax.numpy, {}, z, info=INFERENCE
+        ),
+        "cross_entropy": lambda z: CrossEntropy().logits_formula(
+            jax.numpy, z, np.array([0, 1])
+        ),
+    }[kind]
+    derivative = jax.make_jaxpr(jax.grad(lambda z: formula(z)[0].sum()))
+    assert "reduce_max" in str(derivative(np.ones((2, 3), np.float32)))
+    assert " eq " not in str(derivative(np.ones((2, 3), np.float32)))
+
+
 # -- training --------------------------------------------------------------------
 
 
@@ -302,7 +321,7 @@ def test_every_rule_takes_the_native_steps(rule):
     agree(native, other, "float64", slack=100)
 
 
-@pytest.mark.parametrize("rule", [SGD(momentum=0.9, nesterov=True), Adam(), NAdam()])
+@pytest.mark.parametrize("rule", [Adam(), NAdam()])
 def test_training_in_float32(rule):
     X, y = small_data(rows=165)
     native, other = both(lambda: small_net(), lambda net: job_of(net, X, y, rule))
@@ -312,7 +331,7 @@ def test_training_in_float32(rule):
 
 @pytest.mark.parametrize("regularizer", [L1(0.01), L2(0.1), MaxNorm(0.7)])
 def test_regularizers(regularizer):
-    X, y = small_data()
+    X, y = small_data(rows=80)
     rule = SGD(momentum=0.9, nesterov=True)
     native, other = both(
         lambda: small_net("float64"),
@@ -352,21 +371,24 @@ def test_bytes_are_read_with_their_scale():
     close(found, expected, "float32")
 
 
-@pytest.mark.parametrize("bad", [9, 21, 40])
-def test_ends_before_the_update_of_a_cost_that_is_not_finite(bad):
+def test_ends_before_the_update_of_a_cost_that_is_not_finite():
     X, y = small_data(rows=44)
-
-    def job(net):
-        job = job_of(net, X.copy(), y, SGD(momentum=0.9, nesterov=True))
-        job.data.inputs[0][order_of(44)[bad]] = np.nan
-        return job
-
-    native, other = both(lambda: small_net("float64"), job)
-    assert not other[2].finite
-    assert len(other[2].costs) == bad // 8
-    np.testing.assert_array_equal(np.isfinite(other[0].values), True)
-    close(other[0].values, native[0].values, "float64", slack=100)
-    close(other[2].costs, native[2].costs, "float64", slack=100)
+    nets = [small_net("float64") for _ in EXECUTORS]
+    for bad in (3, 21, 40):  # in the first, a later and the partial batch
+        found = []
+        for executor, net in zip(EXECUTORS, nets, strict=True):
+            net.values[:] = small_net("float64").values
+            job = job_of(net, X.copy(), y, SGD(momentum=0.9, nesterov=True))
+            job.data.inputs[0][order_of(44)[bad]] = np.nan
+            ((result,), _) = train(executor, net, job, order_of(44))
+            found.append((result, net, job))
+        (native, net, job), (other, net2, job2) = found
+        assert not other.finite
+        assert len(other.costs) == bad // 8
+        close(other.costs, native.costs, "float64")
+        assert np.isfinite(net2.values).all()
+        close(net2.values, net.values, "float64", slack=100)
+        close(job2.slots[0], job.slots[0], "float64", slack=100)  # the momentum
 
 
 def test_the_bits_do_not_depend_on_how_training_is_cut():

@@ -46,7 +46,7 @@ def is_step(layer: Any) -> bool:
     return bool(getattr(layer, "untrainable", None))
 
 
-# -- a graph around one layer -----------------------------------------------------------
+# -- a graph around one layer ----------------------------------------------------------
 
 
 def graph_of(example: Any) -> Graph:
@@ -149,7 +149,7 @@ def differences(function: Any, at: np.ndarray) -> np.ndarray:
     return result
 
 
-# -- the contract -----------------------------------------------------------------------
+# -- the contract ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -273,7 +273,9 @@ def test_gradients_accumulate_over_the_passes_of_a_batch(
     whole, _, _ = gradients(net, inputs, mode="train")
     monkeypatch.setattr(NativeExecutor, "_rows_that_fit", lambda *_: 2)
     parts, _, _ = gradients(net, inputs, mode="train")
-    assert whole.any() == bool([s for s in net.layout.segments if s.parameter.trainable])
+    assert whole.any() == bool(
+        [s for s in net.layout.segments if s.parameter.trainable]
+    )
     np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-14)
 
 

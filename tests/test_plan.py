@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Plans: buffers that are alive together never share memory, and sharing changes no bit.
+"""Plans: buffers alive together never share memory, and sharing changes no bit.
 
 The property test runs a plan symbolically: every place of the arena remembers who
 wrote it last, and whoever reads checks that it finds what it needs.
@@ -30,13 +30,15 @@ ROWS = 3
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-# -- random graphs ------------------------------------------------------------------------
+# -- random graphs ---------------------------------------------------------------------
 
 
 @st.composite
 def graphs(draw: Any) -> Graph:
     """Vectors through activations, dense layers, sums, products and concatenations."""
-    symbols: list[Any] = [Input(draw(st.integers(1, 5))) for _ in range(draw(st.integers(1, 2)))]
+    symbols: list[Any] = [
+        Input(draw(st.integers(1, 5))) for _ in range(draw(st.integers(1, 2)))
+    ]
     inputs = tuple(symbols)
     widths = {id(x): x.shape[0] for x in symbols}
 
@@ -46,7 +48,9 @@ def graphs(draw: Any) -> Graph:
 
     for _ in range(draw(st.integers(1, 12))):
         x = some()
-        kind = draw(st.sampled_from(["tanh", "relu", "dense", "add", "multiply", "join"]))
+        kind = draw(
+            st.sampled_from(["tanh", "relu", "dense", "add", "multiply", "join"])
+        )
         width = widths[id(x)]
         if kind in ("tanh", "relu"):
             y = Activation(kind)(x)
@@ -69,7 +73,9 @@ def graphs(draw: Any) -> Graph:
     extra = draw(st.sampled_from(symbols[len(inputs) :]))
     ends[id(extra)] = extra
     outputs = [s for s in ends.values() if s not in inputs]
-    return Graph.of(*from_symbols(outputs, list(inputs) if not _unused(inputs, symbols) else []))
+    return Graph.of(
+        *from_symbols(outputs, list(inputs) if not _unused(inputs, symbols) else [])
+    )
 
 
 def _unused(inputs: Any, symbols: Any) -> bool:
@@ -82,7 +88,11 @@ def planned(draw: Any) -> tuple[Graph, Plan, list[Traits], set[int]]:
     graph = draw(graphs())
     flags = st.booleans()
     traits = [
-        Traits(draw(st.integers(0, 20)), draw(st.integers(0, 20)), *draw(st.tuples(flags, flags, flags)))
+        Traits(
+            draw(st.integers(0, 20)),
+            draw(st.integers(0, 20)),
+            *draw(st.tuples(flags, flags, flags)),
+        )
         for _ in graph.nodes
     ]
     costs = set()
@@ -100,7 +110,7 @@ def planned(draw: Any) -> tuple[Graph, Plan, list[Traits], set[int]]:
     return graph, plan, traits, costs
 
 
-# -- running a plan symbolically ------------------------------------------------------------
+# -- running a plan symbolically -------------------------------------------------------
 
 
 @dataclass
@@ -114,7 +124,7 @@ class Memory:
         return self.tokens.setdefault(token, len(self.tokens) + 1)
 
     def write(self, offset: int, size: int, token: Any) -> None:
-        assert 0 <= offset
+        assert offset >= 0
         assert offset + size <= len(self.cells)
         self.cells[offset : offset + size] = self._number(token)
 
@@ -143,7 +153,9 @@ class Simulation:
         step, traits = self.plan.steps[node], self.traits[node]
         found = [(step.saved, traits.saved, ("saved", node))] if traits.saved else []
         return found + (
-            [(step.scratch, traits.scratch, ("scratch", node))] if traits.scratch else []
+            [(step.scratch, traits.scratch, ("scratch", node))]
+            if traits.scratch
+            else []
         )
 
     def forward(self) -> None:
@@ -255,7 +267,7 @@ def test_allocation_keeps_lives_apart(wanted: list[tuple[int, int, int]]) -> Non
     assert total <= sum(b.size for b in buffers)
 
 
-# -- on the engine --------------------------------------------------------------------------
+# -- on the engine ---------------------------------------------------------------------
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -265,7 +277,8 @@ def test_shared_memory_changes_no_bit(graph: Graph, seed: int) -> None:
     executor = NativeExecutor(Model(net.graph, net.layout, net.values, net.gradients))
     rng = np.random.default_rng(seed)
     inputs = tuple(
-        rng.normal(size=(ROWS, *shape)).astype(np.float32) for shape in graph.input_shapes
+        rng.normal(size=(ROWS, *shape)).astype(np.float32)
+        for shape in graph.input_shapes
     )
     objective = Objective.of(graph, "mse")
     targets = [rng.normal(size=(ROWS, *shape)) for shape in graph.output_shapes]
@@ -284,7 +297,10 @@ def test_shared_memory_changes_no_bit(graph: Graph, seed: int) -> None:
 
 def test_a_chain_shares_memory() -> None:
     """Twenty layers of one width: in inference two buffers at work, not twenty."""
-    layers = [Input(64), *(Dense(64, activation="relu", name=f"h{i}") for i in range(20))]
+    layers = [
+        Input(64),
+        *(Dense(64, activation="relu", name=f"h{i}") for i in range(20)),
+    ]
     net = nv.Network(layers)
     executor = net.executor()
     width = 64 * 10
@@ -301,7 +317,12 @@ def test_nothing_below_the_lowest_learning_layer_has_a_gradient() -> None:
         graph, lambda *_: none, rows=ROWS, mode="train", cost_nodes=[3], trainable=[3]
     )
     assert [step.backward for step in plan.steps] == [False, False, False, True]
-    assert [step.gradient == NOWHERE for step in plan.steps] == [True, True, True, False]
+    assert [step.gradient == NOWHERE for step in plan.steps] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64])

@@ -130,7 +130,7 @@ def test_a_trace_shows_itself(net: nv.Network) -> None:
     assert "hidden: z (1, 2), a (1, 2), |delta| 0.0" in text
 
 
-# -- checking gradients ---------------------------------------------------------------------
+# -- checking gradients ----------------------------------------------------------------
 
 
 def test_right_gradients_pass(net: nv.Network) -> None:
@@ -154,7 +154,9 @@ def test_deep_nets_pass_under_every_loss(loss: str) -> None:
     X = rng.normal(size=(6, 4))
     t = rng.dirichlet(np.ones(3), 6) if loss == "kl" else np.eye(3)[[0, 1, 2, 0, 1, 2]]
     target = [0, 1, 2, 0, 1, 2] if loss in ("cross_entropy", "focal") else t
-    check = nv.check_gradients(net, X, target, loss=loss, sample_weight=[1, 2, 1, 0.5, 1, 1])
+    check = nv.check_gradients(
+        net, X, target, loss=loss, sample_weight=[1, 2, 1, 0.5, 1, 1]
+    )
     assert check.passed, check
 
 

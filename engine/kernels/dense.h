@@ -2,8 +2,8 @@
 // Dense: z = x W + b.
 //
 // Legend: m rows (samples), k features, n units; x (m, k), weight (k, n), bias (n).
-// The forward pass is cut by units, so that a worker keeps its columns of the weights
-// in its own cache; the backward pass by units for dW and db, by features for dx.
+// Each of the three products z = x W, dW = x^T dz, dx = dz W^T is cut along the columns
+// or rows of what it gives.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,6 @@ namespace nervure {
 
 struct Dense {
   static constexpr std::string_view name = "dense";
-  static constexpr int64_t unit_grain = 256;
-  static constexpr int64_t feature_grain = 256;
 
   int64_t features, units;
   bool has_bias;
@@ -30,67 +28,87 @@ struct Dense {
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
 
-  [[nodiscard]] Work forward_work(int64_t) const { return {parts_of(units, unit_grain)}; }
-  [[nodiscard]] Work backward_work(int64_t) const {
-    return {parts_of(units, unit_grain) + parts_of(features, feature_grain)};
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return {Cut::of(rows, units, features).parts};
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return {weight_cut(rows).parts + input_cut(rows).parts};
   }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    const Range range = range_of(units, unit_grain, task.part);
-    const int64_t width = range.end - range.begin;
-    T* z = c.output.value + range.begin;
+    const Block block = block_of(Cut::of(c.rows, units, features), c.rows, units, task.part);
+    const auto [row, rows, column, columns] = block;
+    const T* x = c.inputs[0].value + row * features;
+    T* z = c.output.value + row * units + column;
     if (has_bias) {
-      const T* bias = c.parameters[1].value + range.begin;
-      for (int64_t i = 0; i < c.rows; ++i) std::copy_n(bias, width, z + i * units);
+      const T* bias = c.parameters[1].value + column;
+      for (int64_t i = 0; i < rows; ++i) std::copy_n(bias, columns, z + i * units);
     }
-    gemm({.m = c.rows, .n = width, .k = features, .beta = has_bias ? 1.0 : 0.0},
-            c.inputs[0].value, features, c.parameters[0].value + range.begin, units, z,
-            units);
+    gemm({.m = rows, .n = columns, .k = features, .beta = has_bias ? 1.0 : 0.0}, x, features,
+         c.parameters[0].value + column, units, z, units);
   }
 
   template <class T>
   void backward(const Context<T>& c, Task task) const {
-    const int64_t unit_parts = parts_of(units, unit_grain);
-    if (task.part < unit_parts) {
-      parameter_gradients(c, range_of(units, unit_grain, task.part));
+    const Cut weights = weight_cut(c.rows);
+    if (task.part < weights.parts) {
+      const Block block = block_of(weights, features, units, task.part);
+      weight_gradient(c, block);
+      if (block.row == 0) bias_gradient(c, block.column, block.columns);
     } else if (c.inputs[0].gradient != nullptr) {
-      input_gradient(c, range_of(features, feature_grain, task.part - unit_parts));
+      const int64_t part = task.part - weights.parts;
+      input_gradient(c, block_of(input_cut(c.rows), c.rows, features, part));
     }
   }
 
  private:
-  // dW = x^T dz, db = sum of dz over the rows, for some columns.
-  template <class T>
-  void parameter_gradients(const Context<T>& c, Range range) const {
-    const int64_t width = range.end - range.begin;
-    const T* dz = c.output.gradient + range.begin;
-    const Operand<T>& weight = c.parameters[0];
-    if (weight.gradient != nullptr)
-      gemm({.transpose_a = true,
-               .m = features,
-               .n = width,
-               .k = c.rows,
-               .beta = weight.accumulate ? 1.0 : 0.0},
-              c.inputs[0].value, features, dz, units, weight.gradient + range.begin, units);
-    if (!has_bias || c.parameters[1].gradient == nullptr) return;
-    T* db = c.parameters[1].gradient + range.begin;
-    if (!c.parameters[1].accumulate) std::fill_n(db, width, T(0));
-    for (int64_t i = 0; i < c.rows; ++i)
-      for (int64_t j = 0; j < width; ++j) db[j] += dz[i * units + j];
+  struct Block {
+    int64_t row, rows, column, columns;
+  };
+  static Block block_of(const Cut& cut, int64_t rows, int64_t columns, int64_t part) {
+    const Range r = range_of(cut.by_columns ? columns : rows, cut.grain, part);
+    if (cut.by_columns) return {0, rows, r.begin, r.end - r.begin};
+    return {r.begin, r.end - r.begin, 0, columns};
   }
 
-  // dx = dz W^T, for some features.
+  [[nodiscard]] Cut weight_cut(int64_t rows) const { return Cut::of(features, units, rows); }
+  [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
+
   template <class T>
-  void input_gradient(const Context<T>& c, Range range) const {
+  void weight_gradient(const Context<T>& c, const Block& b) const {
+    const Operand<T>& weight = c.parameters[0];
+    if (weight.gradient == nullptr) return;
+    gemm({.transpose_a = true,
+          .m = b.rows,
+          .n = b.columns,
+          .k = c.rows,
+          .beta = weight.accumulate ? 1.0 : 0.0},
+         c.inputs[0].value + b.row, features, c.output.gradient + b.column, units,
+         weight.gradient + b.row * units + b.column, units);
+  }
+
+  // db = sum of dz over the rows.
+  template <class T>
+  void bias_gradient(const Context<T>& c, int64_t column, int64_t columns) const {
+    if (!has_bias || c.parameters[1].gradient == nullptr) return;
+    const T* dz = c.output.gradient + column;
+    T* db = c.parameters[1].gradient + column;
+    if (!c.parameters[1].accumulate) std::fill_n(db, columns, T(0));
+    for (int64_t i = 0; i < c.rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) db[j] += dz[i * units + j];
+  }
+
+  template <class T>
+  void input_gradient(const Context<T>& c, const Block& b) const {
     const Operand<T>& x = c.inputs[0];
     gemm({.transpose_b = true,
-             .m = c.rows,
-             .n = range.end - range.begin,
-             .k = units,
-             .beta = x.accumulate ? 1.0 : 0.0},
-            c.output.gradient, units, c.parameters[0].value + range.begin * units, units,
-            x.gradient + range.begin, features);
+          .m = b.rows,
+          .n = b.columns,
+          .k = units,
+          .beta = x.accumulate ? 1.0 : 0.0},
+         c.output.gradient + b.row * units, units, c.parameters[0].value + b.column * units,
+         units, x.gradient + b.row * features + b.column, features);
   }
 };
 

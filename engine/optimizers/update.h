@@ -32,6 +32,7 @@ struct Update {
   std::vector<Part> parts;    // of the sweep
   std::vector<Part> columns;  // of the max-norm pass
   std::vector<double> squares;  // of the gradient, one sum per part
+  double gradient_scale = 1;    // that brings its norm down to the limit
 
  private:
   Arena<T> arena;

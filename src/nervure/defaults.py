@@ -51,15 +51,6 @@ _TABLES = (
 _SMOOTHING = 0.05
 
 
-def default_data(data: DataSpec, *, own_test: bool) -> DataSpec:
-    """The description of the data with shares held out, where none are given."""
-    from dataclasses import replace
-
-    if data.test or data.validation:
-        return data
-    return replace(data, test=0.0 if own_test else TEST, validation=VALIDATION)
-
-
 def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     """A network and training by the kind of data, its task and number of rows.
 

@@ -136,6 +136,8 @@ class Network:
         encoded = self.preprocessing.encode(X)
         scales = (self.preprocessing.scale,)
         found = self.executor().outputs(Data(self._shaped((encoded,)), scales=scales))
+        if self.preprocessing.task == "classification":
+            return found[0]
         return self.preprocessing.decode_targets(found[0])
 
     def predict_classes(self, X: Any) -> Array:
@@ -197,7 +199,7 @@ class Network:
                     f"{', '.join(names)}; add it"
                 )
             X = [table[name] for name in names]
-        given = list(X) if len(names) > 1 else [X]
+        given: list[Any] = list(cast(Any, X)) if len(names) > 1 else [X]
         if len(given) != len(names):
             raise ValueError(
                 f"[network] {len(given)} inputs; expected {len(names)} "

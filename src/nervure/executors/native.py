@@ -273,8 +273,10 @@ def _segments(model: Model, job: Job) -> list[dict[str, Any]]:
 
 def _loss(cost: Cost, data: Data | None) -> dict[str, Any]:
     custom = cost.loss if isinstance(cost.loss, CustomLoss) else None
+    # Log-probabilities are logits of themselves, also where nothing is fused.
+    form = cost.activation if cost.activation == "log_softmax" else cost.fused
     return {
-        "kind": "" if custom else cost.loss.engine_name(cost.fused),
+        "kind": "" if custom else cost.loss.engine_name(form),
         "attributes": {} if custom else cost.loss.attributes(),
         "node": cost.node,
         "weight": cost.weight,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nervure._stop_gradient import stop_gradient
 from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
 
 _EXAMPLES: tuple[Shape, ...] = ((5,), (1,), (37,), (2, 3))
@@ -15,7 +16,7 @@ _EXAMPLES: tuple[Shape, ...] = ((5,), (1,), (37,), (2, 3))
 
 def _shifted(xp: Any, z: Array) -> Array:
     """Scores less the largest of their row, so that no exponential overflows."""
-    return z - xp.max(z, axis=-1, keepdims=True)
+    return z - stop_gradient(xp, xp.max(z, axis=-1, keepdims=True))
 
 
 def _require_axis(layer: Layer, shape: Shape) -> Shape:

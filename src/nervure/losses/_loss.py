@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nervure._stop_gradient import stop_gradient
 from nervure.losses import _targets
 
 Array = Any
@@ -187,7 +188,7 @@ def mean_rows(values: Array) -> Array:
 
 def log_softmax(xp: Any, z: Array) -> Array:
     """``z - log sum exp z`` of every row, without overflow."""
-    shifted = z - z.max(axis=1, keepdims=True)
+    shifted = z - stop_gradient(xp, z.max(axis=1, keepdims=True))
     return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 

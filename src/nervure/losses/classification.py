@@ -218,7 +218,8 @@ class Hinge(Loss):
             side = xp.where(target > 0, 1.0, -1.0).astype(output.dtype)
             return mean_rows(xp.maximum(0, 1 - side * output))
         own = target[:, None] == xp.arange(output.shape[1])
-        rival = xp.where(own, -xp.inf, output).max(axis=1)
+        others = xp.where(own, -xp.inf, output)
+        rival = pick(xp, others, others.argmax(axis=1))
         return xp.maximum(0, 1 + rival - pick(xp, output, target))
 
     def check_target(

@@ -39,8 +39,8 @@ def explain(
 
 
 def _first_bad_layer(net: Network, batch: Data) -> str | None:
-    from nervure.executors.native import NativeExecutor
     from nervure.executors import Model
+    from nervure.executors.native import NativeExecutor
 
     model = Model(net.graph, net.layout, net.values, net.gradients)
     with np.errstate(all="ignore"):

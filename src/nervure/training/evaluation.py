@@ -72,7 +72,9 @@ def evaluate(
         )
     else:
         data = make_data(net, X, y, objective, sample_weight, class_weight)
-    return evaluate_data(net, objective, data, metrics_of(net, objective, data, metrics))
+    return evaluate_data(
+        net, objective, data, metrics_of(net, objective, data, metrics)
+    )
 
 
 def evaluate_data(

@@ -123,11 +123,15 @@ def fit(
         epochs=int(epochs),
         batch_size=_batch_size(rule, int(batch_size), prepared),
         metrics=metrics,
-        early_stopping=next((c for c in callbacks if isinstance(c, EarlyStopping)), None),
+        early_stopping=next(
+            (c for c in callbacks if isinstance(c, EarlyStopping)), None
+        ),
         callbacks=tuple(
             as_callback(c) for c in callbacks if not isinstance(c, EarlyStopping)
         ),
-        regularizer=None if regularizer is None else find_regularizer(cast(Any, regularizer)),
+        regularizer=None
+        if regularizer is None
+        else find_regularizer(cast(Any, regularizer)),
         class_weight=class_weight,
         validation=validation if isinstance(validation, float) else 0.0,
         shuffle=shuffle and not rule.full_batch,
@@ -140,12 +144,17 @@ def fit(
         threads=threads,
     )
     fingerprint = _fingerprint(network, prepared, settings) if folder else {}
-    shown = make_progress(bool(progress), None if progress is True else progress or None)
+    shown = make_progress(
+        bool(progress), None if progress is True else progress or None
+    )
     kind = LbfgsSession if isinstance(rule, LBFGS) else Session
     session = kind(network, prepared, settings, shown, folder, fingerprint)
     if folder is not None:
         own_validation = not isinstance(validation, float | int | None)
-        arrays = {"validation": own_validation, "sample_weight": sample_weight is not None}
+        arrays = {
+            "validation": own_validation,
+            "sample_weight": sample_weight is not None,
+        }
         again = [name for name, given in arrays.items() if given]
         _open(folder, session, fingerprint, again, resume)
     return session.train()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nervure._atomic import WriteError, write_atomically
+from nervure._atomic import WriteError, remove_leftovers, write_atomically
 from nervure.modelfile import ModelFileError, read_model, write_model
 from nervure.training.state import State
 
@@ -74,6 +74,7 @@ class RunFolder:
                 f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
                 "that may be written; choose another"
             ) from error
+        self._clean()
         begin = {"event": "begin", "format": FORMAT, "again": list(again)}
         write_atomically(self.record, json.dumps(begin) + "\n")
         for left in self._found():  # of a process that was killed at this place
@@ -121,6 +122,7 @@ class RunFolder:
                 network.
         """
         reason = "there is none"
+        self._clean()
         for path in reversed(self._found()):
             try:
                 tensors, document = read_model(path)
@@ -138,6 +140,11 @@ class RunFolder:
             f"{self.checkpoints.name}/; begin a new run"
         )
 
+    def _clean(self) -> None:
+        """Remove what killed processes left half-written."""
+        remove_leftovers(self.path)
+        remove_leftovers(self.checkpoints)
+
     def _found(self) -> list[Path]:
         return sorted(self.checkpoints.glob("step-*.safetensors"))
 
@@ -147,7 +154,9 @@ class RunFolder:
             os.truncate(self.record, size)
 
 
-def fingerprint_of(arrays: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, str]:
+def fingerprint_of(
+    arrays: Mapping[str, Any], words: Mapping[str, str]
+) -> dict[str, str]:
     """What must be the same for a run to go on with the same bits."""
     sums = {name: _checksum(array) for name, array in arrays.items()}
     return {**words, **sums}
@@ -155,7 +164,7 @@ def fingerprint_of(arrays: Mapping[str, Any], words: Mapping[str, str]) -> dict[
 
 def _checksum(array: Any) -> str:
     whole = np.ascontiguousarray(array)
-    view = memoryview(whole).cast("B") if whole.size else b""
+    view = memoryview(cast(Any, whole)).cast("B") if whole.size else b""
     return f"{whole.dtype} {whole.shape} {zlib.crc32(view):08x}"
 
 

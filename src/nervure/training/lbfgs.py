@@ -38,9 +38,7 @@ class LbfgsSession(Session):
         self._known_epochs = state.epoch
         self.net.values[:] = state.slots[0]
         state.restart()
-        self._learning = [
-            s for s in self.net.layout.segments if s.parameter.trainable
-        ]
+        self._learning = [s for s in self.net.layout.segments if s.parameter.trainable]
         self._batch = take(self.prepared.data, self.prepared.rows)
         self._begun = self._saved = time.monotonic()
         for callback in settings.callbacks:
@@ -72,7 +70,9 @@ class LbfgsSession(Session):
     def _scatter(self, point: Vector) -> None:
         begin = 0
         for s in self._learning:
-            s.view(self.net.values)[...] = point[begin : begin + s.size].reshape(s.shape)
+            s.view(self.net.values)[...] = point[begin : begin + s.size].reshape(
+                s.shape
+            )
             begin += s.size
 
     def _value_and_gradient(self, point: Vector) -> tuple[float, Vector]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nervure.data import Dataset, split
 from nervure.executors import Data
-from nervure.losses import combine_weights
+from nervure.losses import class_weights, combine_weights
 from nervure.objective import Objective
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _with_validation(
     class_weight: Any,
     seed: int,
 ) -> Prepared:
+    if class_weight is not None:  # of the training rows, whatever is held against them
+        class_weight = class_weights(data.targets[0], class_weight)
     everything = np.arange(data.rows)
     if validation is None or (isinstance(validation, float | int) and not validation):
         return Prepared(data, everything, None)
@@ -138,7 +140,7 @@ def _with_validation(
             data, everything, _own(net, own, objective, class_weight, data.scale_of(0))
         )
     if isinstance(validation, tuple | list):
-        given = tuple(cast(Sequence[Any], validation))
+        given: tuple[Any, ...] = tuple(cast(Sequence[Any], validation))
         if len(given) in (2, 3):
             own = (*given, None)[:3]
             scale = data.scale_of(0)
@@ -146,7 +148,7 @@ def _with_validation(
                 data, everything, _own(net, own, objective, class_weight, scale)
             )
     raise ValueError(
-        f"[fit] validation = {type(validation).__name__}; expected a fraction in "
+        f"[fit] validation = {type(cast(object, validation)).__name__}; expected a fraction in "
         "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
     )
 

@@ -114,9 +114,9 @@ class Calm:
 
 def make_progress(wanted: bool, stream: TextIO | None = None) -> Progress:
     """The display for where the output goes."""
-    if not wanted:
+    stream = stream if stream is not None else sys.stderr
+    if not wanted or stream is None:  # a windowed program has no stderr
         return Silence()
-    stream = stream or sys.stderr
     return Live(stream) if stream.isatty() else Calm(stream)
 
 

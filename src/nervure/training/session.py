@@ -15,7 +15,7 @@ from nervure.executors import Job, Stretch, Trainer
 from nervure.metrics import Metric
 from nervure.objective import Objective
 from nervure.optimizers import ReduceOnPlateau, UpdateRule, learning_rates
-from nervure.parameters import Floats, aligned_zeros
+from nervure.parameters import aligned_zeros
 from nervure.regularizers import Regularizer
 from nervure.training.callbacks import Callback, EarlyStopping
 from nervure.training.divergence import DivergenceError, explain
@@ -389,5 +389,3 @@ class Session:
         raise DivergenceError(
             f"{message}; the network keeps its weights {whose}", self.run
         )
-
-

@@ -93,7 +93,7 @@ def _metric_names(metrics: Sequence[Any] | None) -> tuple[str, ...] | None:
         return None
     names = [one.name if isinstance(one, Metric) else one for one in metrics]
     by_name = all(
-        isinstance(name, str) and METRICS.get(name, one) == one or one == name
+        (isinstance(name, str) and METRICS.get(name, one) == one) or one == name
         for name, one in zip(names, metrics, strict=True)
     )
     known = by_name and all(name in METRICS for name in names)
@@ -107,7 +107,7 @@ def _class_weight_of(found: Any, labels: Sequence[object]) -> Any:
     if isinstance(found, Mapping):
         pairs = list(cast(Mapping[Any, Any], found).items())
     else:
-        pairs = list(enumerate(np.asarray(found).tolist()))
+        pairs = list(enumerate(cast(list[float], np.asarray(found).tolist())))
     return {str(labels[int(k)] if labels else int(k)): float(v) for k, v in pairs}
 
 
@@ -244,11 +244,10 @@ def resume(
         )
     spec = load_spec(folder.spec)
     _check_given(folder, overrides)
-    if X is None:
-        X = _data_again(folder, spec)
+    rows = _data_again(folder, spec) if X is None else X
     folder.data = spec.data
-    arguments = _arguments(spec, X, overrides)
-    return fit(network_of(spec), X, y, directory=folder, resume=True, **arguments)
+    arguments = _arguments(spec, rows, overrides)
+    return fit(network_of(spec), rows, y, directory=folder, resume=True, **arguments)
 
 
 def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The commands and their options; errors are told without a traceback."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SOURCE = (
+    "Data: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist; a CSV, "
+    "TSV, Parquet, JSON or .npz file; a folder of IDX files."
+)
+MODEL = "A model file, or the folder of a run."
+
+Source = Annotated[str, typer.Argument(help=SOURCE)]
+Model = Annotated[Path, typer.Argument(help=MODEL)]
+Query = Annotated[
+    str | None, typer.Option(help="SQL over a table file, which is called data in it.")
+]
+
+app = typer.Typer(
+    name="nervure",
+    help="Train, use and inspect neural networks.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; the exit code."""
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        try:
+            app(args=words, prog_name="nervure")
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        except (ValueError, OSError, ArithmeticError, ImportError) as error:
+            if debug:
+                raise
+            return _fail(error)
+    return 0
+
+
+def _fail(error: BaseException) -> int:
+    lines = str(error).splitlines() or [type(error).__name__]
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    if not lines[0].startswith("["):
+        print("(--debug shows where this comes from)", file=sys.stderr)
+    return 2
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Train, use and inspect neural networks."""
+
+
+@app.command()
+def train(
+    source: Annotated[str | None, typer.Argument(help=SOURCE)] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Spec of network and training (TOML); by default chosen."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column to predict; by default the last.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of the spec: training.epochs=3, layer.0.units=50.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; by default runs/<source>-<number>."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress.")
+    ] = False,
+) -> None:
+    """Train a network on data and save it with all that is needed to use it."""
+    from nervure.cli.training import Request, train
+
+    request = Request(source, spec, target, tuple(sets or ()), out, resume, quiet)
+    raise typer.Exit(train(request))
+
+
+@app.command()
+def predict(
+    model: Model,
+    source: Source,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File ending in .csv, .parquet or .npz; else CSV is shown."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add the probability of each class.")
+    ] = False,
+    query: Query = None,
+) -> None:
+    """Predict for rows as they were before any preprocessing."""
+    from nervure.cli.predicting import predict
+
+    predict(model, source, out, probabilities=probabilities, query=query)
+
+
+@app.command()
+def evaluate(model: Model, source: Source, query: Query = None) -> None:
+    """Compare predictions with the targets of a source."""
+    from nervure.cli.predicting import evaluate
+
+    evaluate(model, source, query=query)
+
+
+@app.command()
+def inspect(
+    path: Annotated[str, typer.Argument(help="A model, a spec, a run, or data.")],
+) -> None:
+    """Show what a model, a spec, a run or a data set holds."""
+    from nervure.cli.inspecting import inspect
+
+    print(inspect(path))

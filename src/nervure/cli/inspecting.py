@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``nervure inspect``: what a model, a spec, a run or a data set holds, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nervure as nv
+from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.layers import Input
+from nervure.saving import network_of
+from nervure.spec import Spec, load_spec, write_spec
+from nervure.training.specs import load_data
+
+MOST_LABELS = 20
+
+
+def inspect(path: str) -> str:
+    """A description of what stands at a path, or of the data set of this name."""
+    place = Path(path)
+    run = place.is_dir() and (place / "spec.toml").exists()
+    if run and not (place / "model.safetensors").exists():
+        return _spec(place / "spec.toml")
+    if run or place.suffix == ".safetensors":
+        return _model(place / "model.safetensors" if run else place)
+    if place.suffix == ".toml":
+        return _spec(place)
+    return nv.data.load(path).summary()
+
+
+def _model(path: Path) -> str:
+    network = nv.load(path)
+    record = network.preprocessing
+    words = [] if record is None else ["", *_record(record)]
+    return "\n".join([network.summary(), *words])
+
+
+def _record(record: Preprocessing) -> list[str]:
+    shape = " x ".join(map(str, record.shape))
+    lines = [f"inputs: {shape}"]
+    names = record.feature_names()
+    if names:
+        lines.append(f"features: {_listed(names)}")
+    target = record.target
+    if isinstance(target, Classes):
+        count, labels = len(target.labels), _listed(list(map(str, target.labels)))
+        return [*lines, f"target: {target.name}, {count} classes: {labels}"]
+    return [*lines, f"target: {_listed(list(target.names))} (amounts)"]
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - MOST_LABELS
+    more = f", ... ({rest:,} more)" if rest > 0 else ""
+    return ", ".join(names[:MOST_LABELS]) + more
+
+
+def _spec(path: Path) -> str:
+    """The network's table if its input is known, and the spec as it is understood."""
+    spec = load_spec(path)
+    shape = _shape(spec)
+    given = any(isinstance(entry.layer, Input) for entry in spec.layers)
+    known = given or shape is not None
+    table = [network_of(spec, shape).summary(), ""] if known else []
+    return "\n".join([*table, write_spec(spec).rstrip()])
+
+
+def _shape(spec: Spec) -> tuple[int, ...] | None:
+    if spec.data.source is None:
+        return None
+    return load_data(spec.data, dtype=spec.dtype).inputs.shape[1:]

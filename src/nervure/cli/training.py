@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``nervure train``: from a source and perhaps a spec to a run folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nervure as nv
+from nervure.cli.judging import judge, report
+from nervure.data import Dataset
+from nervure.defaults import TEST, VALIDATION, default_spec
+from nervure.spec import (
+    DataSpec,
+    Spec,
+    SpecError,
+    TrainingSpec,
+    apply_sets,
+    parse_spec,
+    read_tables,
+    spec_to_dict,
+)
+from nervure.training.progress import duration
+from nervure.training.specs import fit_spec, load_data, resume
+
+RUNS = Path("runs")
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    source: str | None = None
+    spec: Path | None = None
+    target: str | None = None
+    sets: tuple[str, ...] = ()
+    out: Path | None = None
+    resume: bool = False
+    quiet: bool = False
+
+
+def train(request: Request) -> int:
+    """Train as asked, tell how good the network is and where it lies; the exit code."""
+    if request.resume:
+        return _go_on(request)
+    spec, dataset = _described(request) if request.spec else _chosen(request)
+    folder = request.out or _new_folder(spec.data)
+    print(dataset.summary(), flush=True)
+    run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
+    return _finish(run, dataset, folder)
+
+
+def _go_on(request: Request) -> int:
+    folder = request.out or _latest_folder(request)
+    where = folder / "spec.toml"
+    spec, changed = _spec(where, request), _spec(where, request, request.sets)
+    if replace(changed, training=spec.training) != spec:
+        raise SpecError(
+            "[--set] changes another key than those of training; expected only these "
+            "with --resume; leave it out, or begin a new run"
+        )
+    training = changed.training or TrainingSpec()
+    dataset = load_data(spec.data, training.seed, spec.dtype)
+    overrides = training.arguments() if request.sets else {}
+    overrides.pop("class_weight", None)  # by label in the spec, and as it was
+    print(dataset.summary(), flush=True)
+    run = resume(folder, dataset, progress=not request.quiet, **overrides)
+    return _finish(run, dataset, folder)
+
+
+# -- spec and data --------------------------------------------------------------------
+
+
+def _described(request: Request) -> tuple[Spec, Dataset]:
+    """The spec that the user gave, and its data."""
+    assert request.spec is not None
+    spec = _spec(request.spec, request, request.sets)
+    seed = spec.training.seed if spec.training else 0
+    return spec, load_data(spec.data, seed, spec.dtype)
+
+
+def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
+    tables = apply_sets(_with_data(read_tables(path), request), sets)
+    return parse_spec(tables, str(path))
+
+
+def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
+    """The tables with the source and target of the command line, if given."""
+    given = {"source": request.source, "target": request.target}
+    named = {key: value for key, value in given.items() if value is not None}
+    data = tables.get("data", {})
+    return {**tables, "data": {**data, **named}} if isinstance(data, dict) else tables
+
+
+def _chosen(request: Request) -> tuple[Spec, Dataset]:
+    """The default spec for the user's data, with single keys changed."""
+    if request.source is None:
+        raise SpecError(
+            "[train] neither a source nor --spec; expected data to train on; try: "
+            "nervure train digits"
+        )
+    asked = _asked(request)
+    seed = asked.training.seed if asked.training else 0
+    data, dataset = asked.data, load_data(asked.data, seed, asked.dtype)
+    if dataset.test is None and not _sets(request, r"data\.test"):
+        data = replace(data, test=TEST)
+        dataset = load_data(data, seed, asked.dtype)
+    tables = spec_to_dict(default_spec(dataset, data, seed))
+    return parse_spec(apply_sets(tables, request.sets), "--set"), dataset
+
+
+def _asked(request: Request) -> Spec:
+    """What the command line says of the data, before a network can be chosen."""
+    base = {"data": {"validation": VALIDATION}, "layer": [{"type": "flatten"}]}
+    early = _sets(request, r"data\.|dtype|training\.seed")
+    return parse_spec(apply_sets(_with_data(base, request), early), "--set")
+
+
+def _sets(request: Request, key: str) -> list[str]:
+    return [text for text in request.sets if re.match(key, text)]
+
+
+# -- folders --------------------------------------------------------------------------
+
+
+def _name(source: str | None) -> str:
+    stem = Path(source or "run").resolve().name.split(".")[0]
+    return re.sub(r"[^\w-]+", "_", stem)[:60] or "run"
+
+
+def _numbers(name: str) -> list[int]:
+    found = (re.fullmatch(rf"{re.escape(name)}-(\d+)", p.name) for p in RUNS.glob("*"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _new_folder(data: DataSpec) -> Path:
+    name = _name(data.source)
+    return RUNS / f"{name}-{max(_numbers(name), default=0) + 1}"
+
+
+def _latest_folder(request: Request) -> Path:
+    numbers = _numbers(_name(request.source)) if request.source else []
+    if numbers:
+        return RUNS / f"{_name(request.source)}-{numbers[-1]}"
+    raise SpecError(
+        f"[--resume] found no run of {request.source or 'no source'} in {RUNS}/; "
+        "expected the folder of a run; name it with --out"
+    )
+
+
+# -- the end --------------------------------------------------------------------------
+
+
+def _finish(run: nv.Run, dataset: Dataset, folder: Path) -> int:
+    network = nv.load(folder / "model.safetensors")
+    print(_trained(run, network))
+    held_out = _held_out(dataset)
+    if held_out is not None:
+        name, inputs, targets = held_out
+        print(report(judge(network, inputs, targets), name))
+    print(f"saved in {folder} (model.safetensors, spec.toml, record.jsonl)")
+    if run.stopped == "interrupted":
+        print(f"interrupted; go on with: nervure train --resume --out {folder}")
+        return INTERRUPTED
+    return 0
+
+
+def _trained(run: nv.Run, network: nv.Network) -> str:
+    early = f" ({run.stopped})" if run.stopped else ""
+    best = f", weights of epoch {run.best_epoch + 1}" if run.best_epoch >= 0 else ""
+    return (
+        f"trained {network.layout.count:,} parameters for {run.epoch} epochs in "
+        f"{duration(run.seconds)}{early}{best}"
+    )
+
+
+def _held_out(dataset: Dataset) -> tuple[str, Any, Any] | None:
+    """Rows that training did not see, or only for stopping; None if there are none."""
+    if dataset.test is not None:
+        return "held-out", *dataset.test
+    rows = dataset.held_out_rows
+    if rows is None or not len(rows):
+        return None
+    return "validation", dataset.inputs[rows], dataset.targets[rows]

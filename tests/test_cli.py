@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line, in real processes; what is refused, in this one."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nervure as nv
+from nervure.cli.app import run
+from nervure.cli.judging import Judgement, report
+from nervure.cli.predicting import predictions
+from nervure.data.preprocessing import Amounts, ArrayInput, Classes, Preprocessing
+from nervure.spec import load_spec
+
+COMMAND = [sys.executable, "-m", "nervure"]
+
+
+def nervure(
+    folder: Path, *words: object, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder and wait for it."""
+    command = [*COMMAND, *map(str, words)]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, **options
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def start(folder: Path, *words: object, **options: Any) -> subprocess.Popen[str]:
+    """Start the command in a folder; what it tells comes on its stderr."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def accuracy(text: str) -> float:
+    found = re.search(r"accuracy ([\d.]+) %", text)
+    assert found, text
+    return float(found[1])
+
+
+# -- digits, from training to predictions ---------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder in which digits was trained with nothing said, and what was told."""
+    folder = tmp_path_factory.mktemp("digits")
+    done = nervure(folder, "train", "digits")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/40  loss " in done.stderr
+    return folder, done.stdout
+
+
+def test_digits_reach_97_percent(digits: tuple[Path, str]) -> None:
+    folder, told = digits
+    assert accuracy(told) >= 97
+    assert re.search(r"held-out accuracy [\d.]+ % \(\d+ of 270 rows\)", told)
+    assert "most confused: " in told
+    assert "true \\ predicted   0   1   2   3   4   5   6   7   8   9\n" in told
+    assert told.endswith(
+        "saved in runs/digits-1 (model.safetensors, spec.toml, record.jsonl)\n"
+    )
+    names = {path.name for path in (folder / "runs" / "digits-1").iterdir()}
+    assert names == {"spec.toml", "record.jsonl", "checkpoints", "model.safetensors"}
+
+
+def test_the_chosen_spec_is_written_out(digits: tuple[Path, str]) -> None:
+    """Training from it again gives the same bits, under another name."""
+    folder, _ = digits
+    spec = folder / "runs" / "digits-1" / "spec.toml"
+    assert load_spec(spec).data.source == "digits"
+    few = ["--set", "training.epochs=2", "-q"]
+    for out, words in (("a", ["digits"]), ("b", ["--spec", spec])):
+        assert nervure(folder, "train", *words, *few, "--out", out).returncode == 0
+    one, two = (folder / out / "model.safetensors" for out in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_another_process_evaluates(digits: tuple[Path, str]) -> None:
+    done = nervure(digits[0], "evaluate", "runs/digits-1", "digits")
+    assert done.stdout.startswith("digits accuracy 9")
+    assert "of 1,797 rows" in done.stdout
+
+
+def test_another_process_inspects(digits: tuple[Path, str]) -> None:
+    folder, _ = digits
+    told = nervure(folder, "inspect", "runs/digits-1/model.safetensors").stdout
+    assert "dense_2.softmax" in told
+    assert "target: digit, 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in told
+    told = nervure(folder, "inspect", "runs/digits-1/spec.toml").stdout
+    assert 'loss = {type = "cross_entropy", label_smoothing = 0.05}' in told
+    assert "50,826 parameters" in told
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.npz"])
+def test_another_process_predicts(digits: tuple[Path, str], name: str) -> None:
+    folder, _ = digits
+    words = ["runs/digits-1", "digits", "--out", name, "--probabilities"]
+    done = nervure(folder, "predict", *words)
+    assert done.stdout == f"1,797 predictions written to {name}\n"
+    found = columns_of(folder / name)
+    assert list(found) == ["prediction", *(f"probability_{i}" for i in range(10))]
+    p = np.column_stack([found[f"probability_{i}"] for i in range(10)]).astype(float)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(p.argmax(axis=1), found["prediction"].astype(int))
+    truth = nv.data.load("digits").targets
+    assert np.mean(p.argmax(axis=1) == truth) > 0.97
+
+
+def columns_of(path: Path) -> dict[str, Any]:
+    if path.suffix == ".npz":
+        return dict(np.load(path))
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(path)
+        return {name: table[name].to_numpy() for name in table.column_names}
+    with open(path, newline="") as file:
+        head, *rows = csv.reader(file)
+    return {
+        name: np.array(column) for name, column in zip(head, zip(*rows), strict=True)
+    }
+
+
+def test_a_reader_that_leaves_is_no_error(digits: tuple[Path, str]) -> None:
+    process = start(digits[0], "predict", "runs/digits-1", "digits", "--probabilities")
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.wait()
+
+
+# -- other sources --------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A CSV file with numbers, categories, missing values and text to predict."""
+    rng = np.random.default_rng(5)
+    path = tmp_path / "rows.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["age", "ill", "colour"])
+        for _ in range(300):
+            age = int(rng.integers(20, 80))
+            colour = ["red", "blue, dark", ""][rng.integers(3)]
+            writer.writerow([age, "yes" if age > 50 else "no", colour])
+    return path
+
+
+def test_a_csv_file_with_a_target(rows: Path) -> None:
+    folder = rows.parent
+    done = nervure(folder, "train", rows, "--target", "ill", "-q")
+    assert done.stderr == ""
+    assert accuracy(done.stdout) > 90
+    assert "target 'ill': 2 classes (no, yes)" in done.stdout
+    (folder / "new.csv").write_text("colour,age\nred,25\n,75\n")
+    done = nervure(folder, "predict", "runs/rows-1", "new.csv")
+    assert done.stdout == "prediction\nno\nyes\n"
+
+
+def test_a_regression_is_told_in_its_units(tmp_path: Path) -> None:
+    words = ["diabetes", "-q", "--set", "training.epochs=20"]
+    done = nervure(tmp_path, "train", *words)
+    found = re.search(r"held-out: loss .*  r2 .*  rmse (.*) \(66 rows\)", done.stdout)
+    assert found
+    assert 40 < float(found[1]) < 80
+
+
+def test_four_idx_files(tmp_path: Path) -> None:
+    """The test part of the folder's own is what is held out."""
+    data = nv.data.load("digits")
+    images = (data.inputs.reshape(-1, 8, 8) * 15).astype(np.uint8)
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for part, rows in (("train", slice(None, 1500)), ("t10k", slice(1500, None))):
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images[rows])
+        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", data.targets[rows])
+    done = nervure(tmp_path, "train", "idx", "--set", "training.epochs=10", "-q")
+    assert "of 297 rows" in done.stdout
+    assert accuracy(done.stdout) > 90
+
+
+def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:
+    head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(head + array.astype(np.uint8).tobytes()))
+
+
+# -- going on -------------------------------------------------------------------------
+
+LONG = ["--set", "training.epochs=12", "--set", "training.checkpoint_steps=7"]
+
+
+def model_of(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_resume_after_a_kill_gives_the_same_bits(tmp_path: Path) -> None:
+    nervure(tmp_path, "train", "digits", *LONG, "--out", "whole", "-q")
+    process = start(tmp_path, "train", "digits", *LONG)
+    assert process.stderr
+    assert "epoch 1/12" in process.stderr.readline()
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "runs" / "digits-1" / "model.safetensors").exists()
+    done = nervure(tmp_path, "train", "digits", "--resume", "-q")
+    assert "for 12 epochs" in done.stdout
+    assert model_of(tmp_path / "runs" / "digits-1") == model_of(tmp_path / "whole")
+
+
+def test_interrupt_and_resume(tmp_path: Path) -> None:
+    endless = ["--set", "training.epochs=100000", "--set", "training.metrics=[]"]
+    endless += ["--set", "training.early_stopping.patience=100000"]
+    process = start(tmp_path, "train", "iris", *endless, "--out", "a")
+    assert process.stderr
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "(interrupted)" in told
+    assert told.endswith("interrupted; go on with: nervure train --resume --out a\n")
+    few = ["--set", "training.max_seconds=0.001"]
+    done = nervure(tmp_path, "train", "--resume", "--out", "a", *few)
+    assert "max_seconds = 0.001 reached" in done.stdout
+
+
+def test_live_progress_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "train", "digits"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = read_all(ours)
+    assert process.wait() == 0
+    assert "\r" in shown
+    assert "epoch 40/40" in shown
+
+
+def read_all(descriptor: int) -> str:
+    pieces: list[bytes] = []
+    try:
+        while piece := os.read(descriptor, 1 << 16):
+            pieces.append(piece)
+    except OSError:  # how a terminal tells that the other end is closed
+        pass
+    os.close(descriptor)
+    return b"".join(pieces).decode()
+
+
+# -- what is refused ------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    assert run(list(words)) == 2
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["train"],
+            "error: [train] neither a source nor --spec; expected data to train on; "
+            "try: nervure train digits",
+        ),
+        (
+            ["train", "digit"],
+            "error: [source] unknown data set or file 'digit'; did you mean 'digits'? ",
+        ),
+        (
+            ["train", "iris", "--set", "training.epoch=3"],
+            "error: [--set] training.epoch: unknown key; did you mean 'epochs'? ",
+        ),
+        (
+            ["train", "iris", "--set", "layer.0.units=-1"],
+            "error: [--set] layer[0]: units = -1; use at least 1 unit",
+        ),
+        (
+            ["train", "iris", "--set", "data.test=2"],
+            "error: [--set] data: test = 2.0; expected a finite number (>= 0) and ",
+        ),
+        (
+            ["train", "wine", "--resume"],
+            "error: [--resume] found no run of wine in runs/; expected the folder of a "
+            "run; name it with --out",
+        ),
+        (
+            ["train", "--spec", "no.toml"],
+            "error: [no.toml] cannot be read: no such file or directory; ",
+        ),
+        (
+            ["predict", "no.safetensors", "iris"],
+            "error: [no.safetensors] cannot be read: no such file or directory; ",
+        ),
+        (
+            ["predict", "no.safetensors", "iris", "--out", "a.xls"],
+            "error: [a.xls] ends in '.xls'; expected one of .csv, .parquet, .npz; rename "
+            "the file",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_errors_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    assert refused(capsys, *words)[0].startswith(line)
+
+
+def test_every_fault_of_a_spec(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "net.toml").write_text('[[layer]]\ntype = "dens"\n[training]\nepoch = 1\n')
+    found = refused(capsys, "train", "iris", "--spec", "net.toml")
+    assert [line.split(": ")[1] for line in found] == [
+        "[net.toml] training.epoch",
+        "[net.toml] layer[0].type",
+    ]
+
+
+def test_an_earlier_run_is_not_overwritten(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "iris", "-q", "--out", "a", "--set", "training.epochs=1"]
+    assert run(words) == 0
+    before = model_of(here / "a")
+    assert refused(capsys, *words)[0].startswith("error: [a] holds a run already; ")
+    assert model_of(here / "a") == before
+    refusal = refused(capsys, "train", "--resume", "--out", "a", "--set", "data.test=0")
+    assert refusal[0].startswith("error: [--set] changes another key than those of ")
+
+
+def test_models_that_do_not_suit(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nv.Network([nv.Input(4), nv.Dense(1)])
+    net.save("bare.safetensors")
+    line = refused(capsys, "predict", "bare.safetensors", "iris")[0]
+    assert "has no record of its data's preprocessing" in line
+    words = ["train", "diabetes", "-q", "--out", "a", "--set", "training.epochs=1"]
+    assert run(words) == 0
+    line = refused(capsys, "predict", "a", "diabetes", "--probabilities")[0]
+    assert line.startswith("error: [--probabilities] the model predicts amounts; ")
+
+
+def test_an_earlier_prediction_is_kept(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "iris", "-q", "--out", "a", "--set", "training.epochs=1"]
+    assert run(words) == 0
+    line = refused(capsys, "predict", "a", "iris", "--out", "no/out.csv")[0]
+    assert "cannot be written: there is no such folder" in line
+    assert run(["predict", "a", "iris", "--out", "out.csv"]) == 0
+    assert len((here / "out.csv").read_text().splitlines()) == 151
+
+
+def test_wrong_usage_and_debug(tmp_path: Path) -> None:
+    done = nervure(tmp_path, "frob")
+    assert done.returncode == 2
+    done = nervure(tmp_path, "train", "nothing")
+    assert done.returncode == 2
+    command = [*COMMAND, "train", "nothing", "--debug"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" in shown.stderr
+
+
+def test_help_is_there() -> None:
+    done = nervure(Path.cwd(), "--help")
+    for word in ("train", "predict", "evaluate", "inspect"):
+        assert f"\n  {word} " in done.stdout
+
+
+# -- words ----------------------------------------------------------------------------
+
+
+def test_two_classes_from_one_logistic_output() -> None:
+    record = Preprocessing(ArrayInput((2,)), Classes("y", ("no", "yes")))
+    found = predictions(record, np.array([[0.2], [0.9]]), probabilities=True)
+    assert found["prediction"].tolist() == ["no", "yes"]
+    np.testing.assert_allclose(found["probability_no"], [0.8, 0.1])
+
+
+def test_several_amounts_are_named() -> None:
+    record = Preprocessing(
+        ArrayInput((2,)), Amounts(("u", "v"), (1.0, 0.0), (2.0, 1.0))
+    )
+    found = predictions(record, np.array([[0.5, 3.0]]))
+    assert {k: v.tolist() for k, v in found.items()} == {
+        "prediction_u": [2.0],
+        "prediction_v": [3.0],
+    }
+
+
+def test_many_classes_are_told_without_the_matrix() -> None:
+    labels = tuple(f"class {i} with a name that is long" for i in range(20))
+    confusion = np.eye(20, dtype=int) * 9
+    confusion[3, 4] = 1
+    text = report(Judgement(181, {"loss": 0.5}, labels, confusion), "held-out")
+    assert text == (
+        "held-out accuracy 99.4 % (180 of 181 rows), loss 0.5\n"
+        "most confused: class 3 with a name t... taken for class 4 with a name t... "
+        "(1 of 10)"
+    )
