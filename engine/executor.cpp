@@ -184,6 +184,7 @@ class Executor<T>::Program {
         for (int64_t i = 0; i < batch.rows.count; ++i)
           cost += share(batch, i) * executor_.row_costs_[static_cast<size_t>(i)];
       });
+      cost_phase_ = phase_;
       backward_pass(batch);
     }
   }
@@ -201,6 +202,7 @@ class Executor<T>::Program {
       look_ahead(request, begin + request.batch_size);
       cost_and_gradient(rows, key, request.costs[step]);
       if (worker_ == 0) request.weights[step] = weight_sum(rows);
+      shared_.crew.settle(cost_phase_);
       if (!std::isfinite(request.costs[step])) break;
       update_pass(update, request.learning_rates[static_cast<size_t>(step)], number + 1);
     }
@@ -369,6 +371,7 @@ class Executor<T>::Program {
   const int worker_;
   Shared& shared_;
   uint32_t phase_ = 0;
+  uint32_t cost_phase_ = 0;  // in which the latest cost was written
   Ahead ahead_;
 };
 

@@ -4,7 +4,7 @@
 //
 // A tile of `rows` x (`vectors` * width) of C stays in registers while one row of B
 // after the other is loaded and multiplied by single elements of A. B is used as it lies
-// where few rows would share a copy; else some columns of it are packed, one panel at a
+// where that is good for the cache; else some columns of it are packed, one panel at a
 // time. Within a panel every element of C is one chain of fused multiply-adds in the
 // order of k, whatever the tile it is in.
 #include "gemm.h"
@@ -236,9 +236,10 @@ void all_packed(const blas::Product& p, const Operands<T>& o) {
 
 template <class T, bool transposed>
 void multiply(const blas::Product& p, const Operands<T>& o) {
-  // A copy of B pays where many rows use it, and B does not lie in the nearest cache.
-  const bool near = p.m <= 2 * most_rows || p.k * p.n <= 4096;
-  if (!p.transpose_b && near && p.k <= panel_rows)
+  // B is used as it lies unless its rows fall on the same few places of the cache.
+  const bool crowded = o.ldb * sizeof(T) % 512 == 0 && p.k * p.n > 4096;
+  const bool few_rows = p.m <= 2 * most_rows;
+  if (!p.transpose_b && p.k <= panel_rows && (few_rows || !crowded))
     all_columns<T, widest<T>, transposed>(p, o, 0);
   else
     all_packed<T, transposed>(p, o);

@@ -21,14 +21,25 @@ struct Cut {
   bool by_columns;
   int64_t grain, parts;
 
+  Cut(bool columns, int64_t total, int64_t longest)
+      : by_columns(columns), grain(longest), parts((total + longest - 1) / longest) {}
+
   [[nodiscard]] static Cut of(int64_t m, int64_t n, int64_t k) {
-    constexpr int64_t work = 4'000'000, most = 16, columns = 32, rows = 14;
-    const int64_t wanted = std::clamp<int64_t>(2 * m * n * k / work, 1, most);
-    const bool by_columns = n >= columns * wanted || n >= m;
-    const int64_t total = by_columns ? n : m, unit = by_columns ? columns : rows;
+    constexpr int64_t work = 4'000'000, least_work = 200'000, most = 16;
+    constexpr int64_t columns = 32, rows = 14;
+    const int64_t operations = 2 * m * n * k;
+    const int64_t least = operations < least_work ? 1 : 2;
+    const int64_t wanted = std::clamp<int64_t>(operations / work, least, most);
+    if (n >= columns * wanted) return {true, n, stretch(n, columns, wanted)};
+    if (m >= rows * wanted) return {false, m, stretch(m, rows, wanted)};
+    return {false, m, (m + wanted - 1) / wanted};
+  }
+
+ private:
+  // The longest of `parts` stretches that are whole units but for the last.
+  static int64_t stretch(int64_t total, int64_t unit, int64_t parts) {
     const int64_t units = (total + unit - 1) / unit;
-    const int64_t grain = (units + wanted - 1) / wanted * unit;
-    return {by_columns, grain, (total + grain - 1) / grain};
+    return (units + parts - 1) / parts * unit;
   }
 };
 

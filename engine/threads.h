@@ -21,8 +21,9 @@ class Crew {
   explicit Crew(int workers) : workers_(workers) {}
   [[nodiscard]] int workers() const { return workers_; }
 
-  // Returns when all parts of the phase are done. `number` counts phases from 1, and is
-  // the same for all workers.
+  // Takes parts of the phase after the one before it is done; returns when none is left
+  // to take. `number` counts phases from 1, and is the same for all workers. A phase of
+  // one part is left to worker 0, who then goes through a row of them without a wait.
   template <class Call>
   void phase(int worker, uint32_t number, int64_t parts, Call&& call) {
     if (workers_ == 1) {
@@ -30,15 +31,21 @@ class Crew {
       return;
     }
     const int64_t groups = parts < most_groups ? parts : most_groups;
+    if (groups == 1 && worker != 0) return;
+    settle(number - 1);
     const int64_t own = groups * worker / workers_;
     for (int64_t k = 0; k < groups; ++k) {
       const int64_t group = own + k < groups ? own + k : own + k - groups;
-      if (!claim(group, number)) continue;
+      if (groups > 1 && !claim(group, number)) continue;
       const int64_t end = parts * (group + 1) / groups;
       for (int64_t i = parts * group / groups; i < end; ++i) call(i);
       finish(number, groups);
     }
-    if (completed_.load(std::memory_order_acquire) < number) await(number);
+  }
+
+  // Returns when the phase is done.
+  void settle(uint32_t number) {
+    if (workers_ > 1 && completed_.load(std::memory_order_acquire) < number) await(number);
   }
 
  private:
@@ -54,7 +61,7 @@ class Crew {
            latest.compare_exchange_strong(found, number, std::memory_order_relaxed);
   }
   void finish(uint32_t number, int64_t groups) {
-    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 < groups) return;
+    if (groups > 1 && done_.fetch_add(1, std::memory_order_acq_rel) + 1 < groups) return;
     done_.store(0, std::memory_order_relaxed);
     completed_.store(number, std::memory_order_release);
     completed_.notify_all();

@@ -27,7 +27,12 @@ from nervure.plan import NOWHERE, Plan, Traits, allocate, make_plan
 from nervure.plan import _Buffer as Buffer
 
 ROWS = 3
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 # -- random graphs ---------------------------------------------------------------------
@@ -270,7 +275,7 @@ def test_allocation_keeps_lives_apart(wanted: list[tuple[int, int, int]]) -> Non
 # -- on the engine ---------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@FAST
 @given(graphs(), st.integers(0, 3))
 def test_shared_memory_changes_no_bit(graph: Graph, seed: int) -> None:
     net = Network.from_graph(graph, seed=seed, dtype="float32")

@@ -635,9 +635,9 @@ def test_a_step_cannot_be_trained_through() -> None:
     with pytest.raises(nv.LayerError) as caught:
         fit(net, LINE_X, LINE_Y)
     assert str(caught.value) == (
-        "heaviside has derivative 0 wherever it exists, so backpropagation learns "
-        'nothing through it; train with activation="logistic" (its smooth version) or '
-        "set the weights by hand"
+        "[dense.activation] heaviside has derivative 0 wherever it exists, so "
+        "backpropagation learns nothing through it; train with "
+        'activation="logistic" (its smooth version) or set the weights by hand'
     )
 
 

@@ -66,7 +66,7 @@ struct Buffers {
 struct Range {
   int64_t begin, end;
 };
-constexpr int64_t elementwise_grain = 16384;
+constexpr int64_t elementwise_grain = 4096;
 inline int64_t parts_of(int64_t total, int64_t grain) {
   return total > 0 ? (total + grain - 1) / grain : 1;
 }

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "check.h"
-#include "optimizers/list.h"
+#include "../optimizers/list.h"
 
 using namespace nervure;
 

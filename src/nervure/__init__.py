@@ -30,7 +30,8 @@ _MODULES = {
     "nervure.optimizers": (
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"
     ),
-    "nervure.training.specs": "fit_spec resume",
+    "nervure.training.specs": "resume",
+    "nervure.training.learning_rate": "LearningRateSearch find_learning_rate",
     "nervure.training": "Callback DivergenceError EarlyStopping History Run fit",
 }
 """Where each public name lives; a module is imported when a name of it is used."""

@@ -8,49 +8,29 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from nervure._cpu import level as newest  # type: ignore[import-not-found]
 
-LEVELS = ("v2", "v3", "v4") if newest != "native" else ("native",)
-
-
-def _level() -> str:
-    wanted = os.environ.get("NERVURE_ISA", newest)
-    if wanted not in LEVELS or LEVELS.index(wanted) > LEVELS.index(newest):
-        usable = ", ".join(LEVELS[: LEVELS.index(newest) + 1])
-        raise ImportError(
-            f"[NERVURE_ISA] {wanted!r} cannot run on this processor; "
-            f"expected one of {usable}; unset the variable for the newest"
-        )
-    return wanted
+def _newest() -> str:
+    """The newest level that this processor has; ``native`` where there is but one."""
+    cpu: Any = importlib.import_module("nervure._cpu")
+    return cpu.level
 
 
-@contextmanager
-def _blas_core(level: str) -> Iterator[None]:
-    """OpenBLAS knows processors by model and takes new ones for older families.
-
-    On one with AVX-512 that it took for Haswell, the right family doubled the speed of
-    large float32 products (107 -> 206 GFLOP/s on one core). The library reads the
-    variable while it is loaded; a value set by the user wins.
-    """
-    key = "OPENBLAS_CORETYPE"
-    if level != "v4" or key in os.environ:
-        yield
-        return
-    os.environ[key] = "SkylakeX"
-    try:
-        yield
-    finally:
-        del os.environ[key]
+def _level(newest: str) -> str:
+    levels = ("native",) if newest == "native" else ("v2", "v3", "v4")
+    usable = levels[: levels.index(newest) + 1]
+    wanted = os.environ.get("NERVURE_ISA") or newest
+    if wanted in usable:
+        return wanted
+    raise ImportError(
+        f"[NERVURE_ISA] {wanted!r} cannot run on this processor; "
+        f"expected one of {', '.join(usable)}; unset the variable for the newest"
+    )
 
 
 def _load() -> Any:
-    level = _level()
-    with _blas_core(level):
-        return importlib.import_module(f"nervure._engine_{level}")
+    return importlib.import_module(f"nervure._engine_{_level(_newest())}")
 
 
-engine = _load()
+engine: Any = _load()

@@ -148,7 +148,7 @@ class Graph:
         return tuple(i for i, n in enumerate(self.nodes) if node in n.inputs)
 
 
-# -- from layers and symbols to entries -------------------------------------------------
+# -- from layers and symbols to entries ------------------------------------------------
 
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
@@ -247,7 +247,7 @@ class _Names:
                 return name
 
 
-# -- from entries to nodes ----------------------------------------------------------------
+# -- from entries to nodes -------------------------------------------------------------
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
@@ -329,9 +329,7 @@ class _Builder:
         whole = layer.expand(*stand_ins)
         if whole is None:
             return self._append(layer, feeds, group)
-        placed = {
-            id(s): node for s, node in zip(stand_ins, feeds, strict=True)
-        }
+        placed = {id(s): node for s, node in zip(stand_ins, feeds, strict=True)}
         for symbol in _reachable([whole]):
             if id(symbol) in placed or not isinstance(symbol, Symbol):
                 continue

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 
 RELU_FAMILY = frozenset(
-    {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "softplus"}
+    {"relu", "leaky_relu", "relu6", "elu", "gelu", "gelu_tanh", "silu", "softplus"}
 )
 """Activations for which half of the signal is lost, so that the variance doubles."""
 

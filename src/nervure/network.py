@@ -141,7 +141,7 @@ class Network:
         return self.preprocessing.decode_targets(found[0])
 
     def predict_classes(self, X: Any) -> Array:
-        """The most probable class of each row: its label, or its index if none is known.
+        """The most probable class of each row: its label, or its index without labels.
 
         One logistic output says class 1 above one half.
         """
@@ -198,8 +198,9 @@ class Network:
                     f"[network] no data for input {missing[0]!r}; expected "
                     f"{', '.join(names)}; add it"
                 )
-            X = [table[name] for name in names]
-        given: list[Any] = list(cast(Any, X)) if len(names) > 1 else [X]
+            given: list[Any] = [table[name] for name in names]
+        else:
+            given = list(cast(Any, X)) if len(names) > 1 else [X]
         if len(given) != len(names):
             raise ValueError(
                 f"[network] {len(given)} inputs; expected {len(names)} "

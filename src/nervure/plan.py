@@ -106,7 +106,9 @@ def allocate(buffers: Sequence[_Buffer]) -> int:
     placed: list[_Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.size):
         offset = 0
-        rivals = (b for b in placed if b.first <= buffer.last and buffer.first <= b.last)
+        rivals = (
+            b for b in placed if b.first <= buffer.last and buffer.first <= b.last
+        )
         for rival in sorted(rivals, key=lambda b: b.offset):
             if offset + buffer.size <= rival.offset:
                 break
@@ -117,9 +119,7 @@ def allocate(buffers: Sequence[_Buffer]) -> int:
 
 
 class _Planner:
-    def __init__(
-        self, graph: Graph, describe: Describe, rows: int, mode: Mode
-    ) -> None:
+    def __init__(self, graph: Graph, describe: Describe, rows: int, mode: Mode) -> None:
         self.graph, self.rows, self.mode = graph, rows, mode
         self.count = len(graph.nodes)
         none = Traits(0, 0, False, False, False)
@@ -174,6 +174,10 @@ class _Planner:
     def size(self, node: int) -> int:
         return _rounded(self.rows * math.prod(self.graph.nodes[node].shape))
 
+    def _same_size(self, one: int, other: int) -> bool:
+        a, b = self.graph.nodes[one].shape, self.graph.nodes[other].shape
+        return math.prod(a) == math.prod(b)
+
     def place_values(self) -> None:
         for i in range(self.count):
             buffer = _Buffer(self.size(i), i, self._last_use(i))
@@ -206,7 +210,7 @@ class _Planner:
         (feed,) = feeds
         under = self.values[feed]
         fed_by_data = isinstance(self.graph.nodes[feed].layer, Input)
-        if fed_by_data or under.last > node or under.size != self.size(node):
+        if fed_by_data or under.last > node or not self._same_size(feed, node):
             return None
         return under
 
@@ -238,7 +242,7 @@ class _Planner:
         single = len(self.graph.nodes[writer].inputs) == 1
         if under is None or not self.traits[writer].in_place or not single:
             return None
-        fits = under.last == self.back(writer) and under.size == self.size(node)
+        fits = under.last == self.back(writer) and self._same_size(writer, node)
         return under if fits else None
 
     def place_own_buffers(self) -> None:

@@ -25,7 +25,7 @@ from nervure.objective import Cost, Objective
 from nervure.plan import Mode, Plan, Traits, engine_plan, make_plan
 from nervure.regularizers import L2
 
-PARALLEL_FLOPS = 3_000_000
+PARALLEL_FLOPS = 1_000_000
 """Below this much work in a batch, one thread is faster than two."""
 
 ARENA_BYTES = 256 * 2**20

@@ -92,7 +92,7 @@ class Layer:
         raise NotImplementedError(cls.__name__)
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Shape of one output sample; raises `LayerError` for inputs that do not fit."""
+        """Shape of one output sample; raises `LayerError` where inputs do not fit."""
         raise NotImplementedError(self.kind)
 
     def formula(
@@ -102,6 +102,11 @@ class Layer:
         raise NotImplementedError(self.kind)
 
     # -- with defaults ----------------------------------------------------------
+
+    @property
+    def untrainable(self) -> str | None:
+        """Why backpropagation cannot pass this layer, and what to do; or None."""
+        return None
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         """Parameters for inputs of these shapes."""

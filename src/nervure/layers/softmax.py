@@ -16,7 +16,7 @@ _EXAMPLES: tuple[Shape, ...] = ((5,), (1,), (37,), (2, 3))
 
 def _shifted(xp: Any, z: Array) -> Array:
     """Scores less the largest of their row, so that no exponential overflows."""
-    return z - stop_gradient(xp, xp.max(z, axis=-1, keepdims=True))
+    return z - xp.max(stop_gradient(xp, z), axis=-1, keepdims=True)
 
 
 def _require_axis(layer: Layer, shape: Shape) -> Shape:

@@ -188,7 +188,7 @@ def mean_rows(values: Array) -> Array:
 
 def log_softmax(xp: Any, z: Array) -> Array:
     """``z - log sum exp z`` of every row, without overflow."""
-    shifted = z - stop_gradient(xp, z.max(axis=1, keepdims=True))
+    shifted = z - stop_gradient(xp, z).max(axis=1, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 

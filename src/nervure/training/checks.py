@@ -15,6 +15,6 @@ def check_trainable(graph: Graph) -> None:
     learns = [bool(node.parameters) for node in graph.nodes]
     for i, node in enumerate(graph.nodes):
         learns[i] = learns[i] or any(learns[feed] for feed in node.inputs)
-        reason = getattr(node.layer, "untrainable", None)
+        reason = node.layer.untrainable
         if reason and any(learns[feed] for feed in node.inputs):
-            raise LayerError(str(reason))
+            raise LayerError(f"[{node.name}] {reason}")

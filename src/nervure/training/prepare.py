@@ -147,8 +147,9 @@ def _with_validation(
             return Prepared(
                 data, everything, _own(net, own, objective, class_weight, scale)
             )
+    kind = type(cast(object, validation)).__name__
     raise ValueError(
-        f"[fit] validation = {type(cast(object, validation)).__name__}; expected a fraction in "
+        f"[fit] validation = {kind}; expected a fraction in "
         "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
     )
 

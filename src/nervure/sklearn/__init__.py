@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Estimators for scikit-learn, trained by nervure's engine.
+
+`MLPClassifier` and `MLPRegressor` take the place of scikit-learn's two classes;
+`NeuralNetClassifier` and `NeuralNetRegressor` train any network.
+
+>>> from sklearn.datasets import load_iris
+>>> from nervure.sklearn import MLPClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> MLPClassifier(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.95
+True
+"""
+
+from __future__ import annotations
+
+from nervure.sklearn._mlp import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What differs between the versions of scikit-learn from 1.5 on.
+
+Everything that is private there and used here is imported in this file, so that a new
+version has one place to be looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sklearn.base
+import sklearn.utils.validation
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,  # pyright: ignore[reportPrivateUsage]
+)
+
+__all__ = [
+    "Interval",
+    "Options",
+    "StrOptions",
+    "TagsMixin",
+    "check_sample_weight",
+    "fit_context",
+    "validate_data",
+]
+
+fit_context: Any = sklearn.base._fit_context  # pyright: ignore
+check_sample_weight: Any = _check_sample_weight
+
+_validate: Any = getattr(sklearn.utils.validation, "validate_data", None)
+OLD_TAGS = not hasattr(BaseEstimator, "__sklearn_tags__")  # before 1.6
+
+
+def validate_data(estimator: Any, *args: Any, **options: Any) -> Any:
+    """`sklearn.utils.validation.validate_data`, which before 1.6 was a method."""
+    if _validate is not None:
+        return _validate(estimator, *args, **options)
+    return estimator._validate_data(*args, **options)
+
+
+class TagsMixin:
+    """Sparse input is taken, and what else a class says of itself in `_own_tags`."""
+
+    _own_tags: frozenset[str] = frozenset({"sparse"})
+
+    if OLD_TAGS:
+
+        def _more_tags(self) -> dict[str, Any]:
+            names = {"multi_label": "multilabel", "multi_output": "multioutput"}
+            return {names[tag]: True for tag in self._own_tags if tag in names}
+
+    else:
+
+        def __sklearn_tags__(self) -> Any:
+            tags = super().__sklearn_tags__()  # pyright: ignore
+            tags.input_tags.sparse = "sparse" in self._own_tags
+            tags.target_tags.multi_output = "multi_output" in self._own_tags
+            if is_classifier(self):
+                tags.classifier_tags.multi_label = "multi_label" in self._own_tags
+            return tags
