@@ -401,6 +401,8 @@ nb::dict describe(const std::string& kernel, const nb::dict& fields,
 
 NB_MODULE(NERVURE_MODULE, m) {
   using namespace nervure;
+  // At exit Python frees some objects late; that is no leak of ours.
+  nb::set_leak_warnings(false);
   m.attr("level") = NERVURE_LEVEL;
   m.def("kernels", &Kernels::names);
   m.def("describe", &describe);

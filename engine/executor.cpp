@@ -15,11 +15,13 @@ namespace {
 
 constexpr std::align_val_t arena_alignment{64};
 
+// Some columns of one row, as numbers of type T.
 template <class T, class E>
-void convert_row(const void* source, int64_t row, int64_t columns, double scale, T* target) {
-  const E* x = static_cast<const E*>(source) + row * columns;
-  const T factor = static_cast<T>(scale);
-  for (int64_t j = 0; j < columns; ++j) target[j] = static_cast<T>(x[j]) * factor;
+void convert_row(const Source& source, int64_t row, Range columns, T* target) {
+  const E* x = static_cast<const E*>(source.data) + row * source.columns + columns.begin;
+  const T factor = static_cast<T>(source.scale);
+  for (int64_t j = 0; j < columns.end - columns.begin; ++j)
+    target[j] = static_cast<T>(x[j]) * factor;
 }
 
 int64_t bytes_of(Element element) {
@@ -42,12 +44,14 @@ int64_t bytes_of(Element element) {
 class Ahead {
  public:
   // `calls` is how often step() will be called until the rows are needed.
-  void begin(const Source& source, Rows rows, int64_t calls) {
-    data_ = static_cast<const char*>(source.data);
-    row_bytes_ = source.columns * bytes_of(source.element);
+  void begin(const Source& source, Rows rows, Range columns, int64_t calls) {
+    const int64_t size = bytes_of(source.element);
+    data_ = static_cast<const char*>(source.data) + columns.begin * size;
+    row_bytes_ = source.columns * size;
+    wanted_bytes_ = (columns.end - columns.begin) * size;
     rows_ = rows;
     row_ = offset_ = 0;
-    const int64_t lines = rows.count * ((row_bytes_ + line - 1) / line + 1);
+    const int64_t lines = rows.count * (wanted_bytes_ / line + 2);
     quota_ = (lines + calls - 1) / std::max<int64_t>(1, calls);
   }
 
@@ -55,7 +59,7 @@ class Ahead {
     for (int64_t left = quota_; left > 0 && row_ < rows_.count; --left) {
       __builtin_prefetch(data_ + rows_[row_] * row_bytes_ + offset_, 0, 2);
       offset_ += line;
-      if (offset_ >= row_bytes_ + line) {
+      if (offset_ >= wanted_bytes_ + line) {
         offset_ = 0;
         ++row_;
       }
@@ -66,23 +70,22 @@ class Ahead {
   static constexpr int64_t line = 64;
   const char* data_ = nullptr;
   Rows rows_;
-  int64_t row_bytes_ = 0, row_ = 0, offset_ = 0, quota_ = 0;
+  int64_t row_bytes_ = 0, wanted_bytes_ = 0, row_ = 0, offset_ = 0, quota_ = 0;
 };
 
 template <class T>
-void read_row(const Source& source, int64_t row, T* target) {
-  const int64_t n = source.columns;
+void read_row(const Source& source, int64_t row, Range columns, T* target) {
   switch (source.element) {
     case Element::float32:
-      return convert_row<T, float>(source.data, row, n, source.scale, target);
+      return convert_row<T, float>(source, row, columns, target);
     case Element::float64:
-      return convert_row<T, double>(source.data, row, n, source.scale, target);
+      return convert_row<T, double>(source, row, columns, target);
     case Element::uint8:
-      return convert_row<T, uint8_t>(source.data, row, n, source.scale, target);
+      return convert_row<T, uint8_t>(source, row, columns, target);
     case Element::int32:
-      return convert_row<T, int32_t>(source.data, row, n, source.scale, target);
+      return convert_row<T, int32_t>(source, row, columns, target);
     case Element::int64:
-      return convert_row<T, int64_t>(source.data, row, n, source.scale, target);
+      return convert_row<T, int64_t>(source, row, columns, target);
   }
 }
 
@@ -97,7 +100,7 @@ struct Executor<T>::Batch {
   Rows rows;              // of this pass
   double weight_sum = 0;  // of all rows that the cost is a mean over
   PassKey key;
-  bool accumulate = false;  // parameter gradients of an earlier part of the same batch
+  int64_t first_row = 0;  // of this pass within the batch
 };
 
 // What the workers of one call share. All but the crew is written in a phase of one part
@@ -133,7 +136,7 @@ class Executor<T>::Program {
     gather(batch);
     for (size_t node = 0; node < executor_.steps_.size(); ++node) {
       const Step<T>* step = executor_.steps_[node].get();
-      if (step == nullptr) continue;
+      if (step == nullptr || executor_.skipped_[node]) continue;
       const Context<T> context = executor_.context(static_cast<int>(node), batch);
       each_part(step->forward_work(batch.rows.count),
                 [&](Task task) { step->forward(context, task); });
@@ -176,11 +179,11 @@ class Executor<T>::Program {
     const int64_t most = executor_.plan_.rows;
     for (int64_t first = 0; first < rows.count; first += most) {
       batch.rows = rows.part(first, std::min(most, rows.count - first));
-      batch.accumulate = first > 0;
+      batch.first_row = first;
       forward_pass(batch);
       loss_pass(batch, true);
       each_of(1, [&](int64_t) {
-        if (!batch.accumulate) cost = 0;
+        if (batch.first_row == 0) cost = 0;
         for (int64_t i = 0; i < batch.rows.count; ++i)
           cost += share(batch, i) * executor_.row_costs_[static_cast<size_t>(i)];
       });
@@ -231,13 +234,31 @@ class Executor<T>::Program {
       const Source& source = data_.inputs[i];
       const int node = executor_.plan_.inputs[i];
       T* x = executor_.at(executor_.plan_.nodes[static_cast<size_t>(node)].value);
+      if (halved(source, batch.rows.count)) {
+        gather_halves(source, batch.rows, x);
+        continue;
+      }
       const int64_t grain = rows_per_part(source.columns);
       each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
         const Range range = range_of(batch.rows.count, grain, part);
         for (int64_t row = range.begin; row < range.end; ++row)
-          read_row(source, batch.rows[row], x + row * source.columns);
+          read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
       });
     }
+  }
+
+  // Few long rows are cut across, so that a worker that goes on with some features of
+  // every row (a Dense with few units) has read them itself.
+  static bool halved(const Source& source, int64_t rows) {
+    return rows <= 32 && source.columns >= 256;
+  }
+  void gather_halves(const Source& source, Rows rows, T* x) {
+    const int64_t grain = (source.columns + 1) / 2;
+    each_of(2, [&](int64_t part) {
+      const Range columns = range_of(source.columns, grain, part);
+      for (int64_t i = 0; i < rows.count; ++i)
+        read_row(source, rows[i], columns, x + i * source.columns + columns.begin);
+    });
   }
 
   void keep_outputs(const Batch& batch) {
@@ -315,13 +336,19 @@ class Executor<T>::Program {
 
   // This worker's share of the next batch.
   void look_ahead(const TrainRequest& request, int64_t begin) {
+    const Source& source = data_.inputs[0];
     const int64_t count = std::min(request.batch_size, request.rows.count - begin);
-    if (count <= 0) return ahead_.begin(data_.inputs[0], {}, 1);
-    const int workers = shared_.crew.workers();
-    const int64_t first = count * worker_ / workers;
-    const int64_t last = count * (worker_ + 1) / workers;
+    if (count <= 0) return ahead_.begin(source, {}, {0, 0}, 1);
+    const int64_t workers = shared_.crew.workers();
+    const auto share = [&](int64_t total) {
+      return Range{total * worker_ / workers, total * (worker_ + 1) / workers};
+    };
+    const bool across = halved(source, count);
+    const Range rows = across ? Range{0, count} : share(count);
+    const Range columns = across ? share(source.columns) : Range{0, source.columns};
     const auto calls = static_cast<int64_t>(2 * executor_.steps_.size());
-    ahead_.begin(data_.inputs[0], request.rows.part(begin + first, last - first), calls);
+    ahead_.begin(source, request.rows.part(begin + rows.begin, rows.end - rows.begin),
+                 columns, calls);
   }
 
   template <class Call>
@@ -383,7 +410,8 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
       arena_(static_cast<T*>(::operator new(
           std::max<size_t>(64, static_cast<size_t>(plan_.arena) * sizeof(T)),
           arena_alignment))),
-      row_costs_(static_cast<size_t>(plan_.rows)) {
+      row_costs_(static_cast<size_t>(plan_.rows)),
+      skipped_(plan_.nodes.size(), false) {
   for (const NodePlan& node : plan_.nodes) {
     steps_.push_back(node.kernel.empty()
                          ? nullptr
@@ -416,13 +444,14 @@ Context<T> Executor<T>::context(int index, const Batch& batch) const {
   return {.rows = batch.rows.count,
           .inputs = inputs_[i],
           .output = {at(node.value), at(node.gradient), size_of(node.shapes.output), false},
-          .parameters = batch.accumulate ? weights_again_[i] : weights_[i],
+          .parameters = batch.first_row > 0 ? weights_again_[i] : weights_[i],
           .saved = at(node.saved),
           .scratch = at(node.scratch),
           .training = batch.key.training,
           .seed = batch.key.seed,
           .step = batch.key.step,
-          .node = node.random_key};
+          .node = node.random_key,
+          .first_row = batch.first_row};
 }
 
 // Runs body(program) on every worker, or on the caller alone while the pool is busy.
@@ -450,7 +479,8 @@ void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey k
   launch(workers, data, results, [&](Program& program, int) {
     for (int64_t first = 0; first < rows.count; first += plan_.rows) {
       Batch batch{.rows = rows.part(first, std::min(plan_.rows, rows.count - first)),
-                  .key = key};
+                  .key = key,
+                  .first_row = first};
       batch.weight_sum = program.weight_sum(batch.rows);
       program.forward_pass(batch);
       if (data.targets.empty()) continue;
@@ -473,11 +503,27 @@ template <class T>
 int64_t Executor<T>::train(int workers, const Data<T>& data, const TrainRequest& request,
                            const Results<T>& results) {
   int64_t taken = 0;
+  skip_idle_nodes(results);
   launch(workers, data, results, [&](Program& program, int worker) {
     const int64_t steps = program.train(request, *update_);
     if (worker == 0) taken = steps;
   });
+  skipped_.assign(skipped_.size(), false);
   return taken;
+}
+
+// Nodes that neither a loss nor a wanted output depends on: a softmax whose derivative is
+// fused with the loss need not be computed in training.
+template <class T>
+void Executor<T>::skip_idle_nodes(const Results<T>& results) {
+  skipped_.assign(plan_.nodes.size(), true);
+  const auto want = [&](int node) { skipped_[static_cast<size_t>(node)] = false; };
+  for (const LossPlan<T>& loss : losses_) want(loss.node);
+  for (size_t i = 0; i < results.outputs.size(); ++i)
+    if (results.outputs[i] != nullptr) want(plan_.outputs[i]);
+  for (size_t i = plan_.nodes.size(); i-- > 0;)
+    if (!skipped_[i])
+      for (const EdgePlan& edge : plan_.nodes[i].inputs) want(edge.node);
 }
 
 template <class T>

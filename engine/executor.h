@@ -128,6 +128,7 @@ class Executor {
   class Program;
 
   Context<T> context(int node, const Batch& batch) const;
+  void skip_idle_nodes(const Results<T>& results);
   T* at(int64_t offset) const { return offset < 0 ? nullptr : arena_ + offset; }
   template <class Body>
   void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
@@ -139,6 +140,7 @@ class Executor {
   std::vector<std::unique_ptr<Step<T>>> steps_;
   std::vector<std::vector<Operand<T>>> inputs_, weights_, weights_again_;
   std::vector<double> row_costs_;
+  std::vector<bool> skipped_;  // nodes that the present call has no use for
   std::vector<LossPlan<T>> losses_;
   std::optional<Update<T>> update_;
 };

@@ -4,14 +4,13 @@
 //
 // A tile of `rows` x (`vectors` * width) of C stays in registers while one row of B
 // after the other is loaded and multiplied by single elements of A. B is used as it lies
-// where that is good for the cache; else some columns of it are packed, one panel at a
+// where few rows would share a copy; else some columns of it are packed, one panel at a
 // time. Within a panel every element of C is one chain of fused multiply-adds in the
 // order of k, whatever the tile it is in.
 #include "gemm.h"
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 namespace nervure {
@@ -53,6 +52,15 @@ struct Operands {
 // The sums are in registers only if every loop over them is unrolled.
 #define NERVURE_UNROLL _Pragma("GCC unroll 16")
 
+// The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
+template <class T>
+[[gnu::noinline]] void store_part(const Operands<T>& o, const T* values, int rows,
+                                  int wide) {
+  T* c = o.c;
+  for (int i = 0; i < rows; ++i, c += o.ldc, values += wide)
+    for (int64_t j = 0; j < o.valid; ++j) c[j] = o.add ? c[j] + values[j] : values[j];
+}
+
 // Sum over k of A[., k] B[k, .]. A is transposed where its rows are the steps of k.
 template <class T, int width, int vectors, bool transposed, int rows>
 void tile(const Operands<T>& o) {
@@ -73,15 +81,11 @@ void tile(const Operands<T>& o) {
     }
   }
   if (o.valid < o.second + width) {
-    NERVURE_UNROLL for (int i = 0; i < rows; ++i) {
-      V line[vectors];
-      NERVURE_UNROLL for (int v = 0; v < vectors; ++v) line[v] = sum[i][v];
-      T values[vectors * width];
-      std::memcpy(values, line, sizeof values);
-      T* c = o.c + i * o.ldc;
-      for (int64_t j = 0; j < o.valid; ++j) c[j] = o.add ? c[j] + values[j] : values[j];
-    }
-    return;
+    alignas(64) T values[rows * vectors * width];
+    NERVURE_UNROLL for (int i = 0; i < rows; ++i)
+      NERVURE_UNROLL for (int v = 0; v < vectors; ++v)
+        *reinterpret_cast<V*>(values + (i * vectors + v) * width) = sum[i][v];
+    return store_part(o, values, rows, vectors * width);
   }
   if (o.add)  // both vectors of a row before either is stored: they may overlap
     NERVURE_UNROLL for (int i = 0; i < rows; ++i)
@@ -236,10 +240,9 @@ void all_packed(const blas::Product& p, const Operands<T>& o) {
 
 template <class T, bool transposed>
 void multiply(const blas::Product& p, const Operands<T>& o) {
-  // B is used as it lies unless its rows fall on the same few places of the cache.
-  const bool crowded = o.ldb * sizeof(T) % 512 == 0 && p.k * p.n > 4096;
-  const bool few_rows = p.m <= 2 * most_rows;
-  if (!p.transpose_b && p.k <= panel_rows && (few_rows || !crowded))
+  // A copy of B pays where many rows use it, and B does not lie in the nearest cache.
+  const bool near = p.m <= 2 * most_rows || p.k * p.n <= 4096;
+  if (!p.transpose_b && near && p.k <= panel_rows)
     all_columns<T, widest<T>, transposed>(p, o, 0);
   else
     all_packed<T, transposed>(p, o);

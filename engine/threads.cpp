@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "threads.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -67,8 +69,8 @@ class Pool {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       program_ = &program;
-      wanted_ = workers - 1;
-      running_ = workers - 1;
+      wanted_ = std::min(workers - 1, started_);
+      running_ = wanted_;
       ++generation_;
     }
     wake_.notify_all();
@@ -85,8 +87,15 @@ class Pool {
   void grow(int count) {
     const std::lock_guard<std::mutex> lock(mutex_);
     while (started_ < count) {
-      const int worker = ++started_;
-      std::thread([this, worker, seen = generation_] { serve(worker, seen); }).detach();
+      const auto work = [this, worker = started_ + 1, seen = generation_] {
+        serve(worker, seen);
+      };
+      try {
+        std::thread(work).detach();
+      } catch (const std::system_error&) {
+        return;  // the system grants no more
+      }
+      ++started_;
     }
   }
 

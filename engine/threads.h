@@ -63,7 +63,9 @@ class Crew {
   void finish(uint32_t number, int64_t groups) {
     if (groups > 1 && done_.fetch_add(1, std::memory_order_acq_rel) + 1 < groups) return;
     done_.store(0, std::memory_order_relaxed);
-    completed_.store(number, std::memory_order_release);
+    // Sequentially consistent: the library looks for sleepers after the store, and with
+    // a mere release could look before it and leave one asleep for ever.
+    completed_.store(number, std::memory_order_seq_cst);
     completed_.notify_all();
   }
   // Spins for some microseconds, then sleeps: the gap between two phases is mostly
@@ -77,8 +79,9 @@ class Crew {
 };
 
 // Runs program(worker) for worker = 0 .. workers-1, 0 being the caller, and returns when
-// all are done. Returns false, having run nothing, when the pool is busy with another
-// caller's program: the caller then runs alone, with the same bits.
+// all are done. Fewer run where the system grants no more threads: a crew does without
+// them. Returns false, having run nothing, when the pool is busy with another caller's
+// program: the caller then runs alone, with the same bits.
 bool run_workers(int workers, const std::function<void(int)>& program);
 
 }  // namespace nervure

@@ -3,7 +3,9 @@
 //
 // Legend: m rows (samples), k features, n units; x (m, k), weight (k, n), bias (n).
 // Each of the three products z = x W, dW = x^T dz, dx = dz W^T is cut along the columns
-// or rows of what it gives.
+// or rows of what it gives. A small z of many features is instead cut along the features,
+// and two halves are added: a worker then meets the same rows of W in the forward pass,
+// in dW and in the update, and they stay in its cache.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +18,8 @@ namespace nervure {
 struct Dense {
   static constexpr std::string_view name = "dense";
 
+  static constexpr int64_t few_rows = 32;
+
   int64_t features, units;
   bool has_bias;
 
@@ -26,9 +30,13 @@ struct Dense {
   [[nodiscard]] bool reads_input() const { return true; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Buffers buffers(int64_t rows) const {
+    const int64_t few = std::min(rows, few_rows);  // the last batch may be smaller
+    return {.scratch = halved(few) ? few * units : 0};
+  }
 
   [[nodiscard]] Work forward_work(int64_t rows) const {
+    if (halved(rows)) return {2, 1};
     return {Cut::of(rows, units, features).parts};
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
@@ -37,14 +45,12 @@ struct Dense {
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
+    if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add_halves(c);
     const Block block = block_of(Cut::of(c.rows, units, features), c.rows, units, task.part);
     const auto [row, rows, column, columns] = block;
     const T* x = c.inputs[0].value + row * features;
     T* z = c.output.value + row * units + column;
-    if (has_bias) {
-      const T* bias = c.parameters[1].value + column;
-      for (int64_t i = 0; i < rows; ++i) std::copy_n(bias, columns, z + i * units);
-    }
+    if (has_bias) begin_with_bias(c, z, rows, column, columns);
     gemm({.m = rows, .n = columns, .k = features, .beta = has_bias ? 1.0 : 0.0}, x, features,
          c.parameters[0].value + column, units, z, units);
   }
@@ -70,6 +76,33 @@ struct Dense {
     const Range r = range_of(cut.by_columns ? columns : rows, cut.grain, part);
     if (cut.by_columns) return {0, rows, r.begin, r.end - r.begin};
     return {r.begin, r.end - r.begin, 0, columns};
+  }
+
+  [[nodiscard]] bool halved(int64_t rows) const {
+    return rows <= few_rows && units <= 64 && rows * units * features >= 100'000;
+  }
+
+  template <class T>
+  void begin_with_bias(const Context<T>& c, T* z, int64_t rows, int64_t column,
+                       int64_t columns) const {
+    const T* bias = c.parameters[1].value + column;
+    for (int64_t i = 0; i < rows; ++i) std::copy_n(bias, columns, z + i * units);
+  }
+
+  // One half of the features, into z or beside it.
+  template <class T>
+  void half(const Context<T>& c, int64_t part) const {
+    const Range r = range_of(features, (features + 1) / 2, part);
+    T* z = part == 0 ? c.output.value : c.scratch;
+    const bool add = part == 0 && has_bias;
+    if (add) begin_with_bias(c, z, c.rows, 0, units);
+    gemm({.m = c.rows, .n = units, .k = r.end - r.begin, .beta = add ? 1.0 : 0.0},
+         c.inputs[0].value + r.begin, features, c.parameters[0].value + r.begin * units,
+         units, z, units);
+  }
+  template <class T>
+  void add_halves(const Context<T>& c) const {
+    for (int64_t i = 0; i < c.rows * units; ++i) c.output.value[i] += c.scratch[i];
   }
 
   [[nodiscard]] Cut weight_cut(int64_t rows) const { return Cut::of(features, units, rows); }

@@ -56,9 +56,10 @@ struct Dropout {
     uint32_t words[tile];
     const T factor = static_cast<T>(scale);
     const uint32_t least = threshold;
+    const int64_t first = c.first_row * size;
     for (int64_t begin = range.begin; begin < range.end; begin += tile) {
       const Range part = {begin, std::min(begin + tile, range.end)};
-      random::words({c.seed, c.step, c.node}, begin, part.end - begin, words);
+      random::words({c.seed, c.step, c.node}, first + begin, part.end - begin, words);
       const uint32_t* word = words;
       put(to, part, [=](int64_t i) {
         return (word[i - begin] >> 8) >= least ? from[i] * factor : T(0);

@@ -46,6 +46,7 @@ struct Context {
   uint64_t seed = 0;                        // keys of the counter-based random numbers
   uint64_t step = 0;
   uint32_t node = 0;
+  int64_t first_row = 0;  // of these rows within the batch; a multiple of 4
 };
 
 struct Task {
@@ -56,7 +57,7 @@ struct Task {
 // Number of parts of each phase; 0 where there is no such phase.
 using Work = std::array<int64_t, 4>;
 
-// Elements that a kernel wants for a batch of `rows`.
+// Elements that a kernel wants for batches of at most `rows`.
 struct Buffers {
   int64_t saved = 0;
   int64_t scratch = 0;

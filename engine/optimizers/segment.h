@@ -28,7 +28,7 @@ struct Part {  // elements [begin, end) of the arena, or columns of the segment
   int64_t begin = 0, end = 0;
 };
 
-constexpr int64_t sweep_grain = 8192;  // elements of a part
+constexpr int64_t sweep_grain = 2048;  // elements of a part
 constexpr int64_t column_grain = 64;    // columns of a part of the max-norm pass
 
 // The trainable elements, for gradient norm, sweep, enter and leave.

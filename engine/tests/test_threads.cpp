@@ -111,7 +111,8 @@ void several_callers() {
   std::vector<std::thread> threads;
   for (int caller = 0; caller < callers; ++caller)
     threads.emplace_back([&, caller] {
-      for (int i = 0; i < calls; ++i) right += run_phases(2 + (caller + i) % 3, phases) == alone;
+      for (int i = 0; i < calls; ++i)
+        right += run_phases(2 + (caller + i) % 3, phases) == alone;
     });
   for (std::thread& thread : threads) thread.join();
   CHECK(right == callers * calls);

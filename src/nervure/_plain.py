@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, cast
 
+import numpy as np
+
 from nervure._registry import default_of, hints_of, is_described, registered
 from nervure._wording import (
     LISTS,
@@ -129,6 +131,8 @@ def read(hint: Any, value: object, at: Place) -> Any:
 
 
 def _read_scalar(hint: Any, value: object, at: Place) -> Any:
+    if isinstance(value, np.generic):  # from Python, never from a file
+        value = value.item()
     if isinstance(value, bool) or hint is bool:
         return value if type(value) is hint else at.mismatch(hint, value)
     if isinstance(value, int) and hint in (int, float):
@@ -206,6 +210,8 @@ def _is_mapping(hint: Any) -> bool:
 
 def _read_described(base: Any, value: object, at: Place) -> Any:
     """An object of a registered class below ``base``: its name, or a table."""
+    if isinstance(value, base):
+        return value
     kinds = {c.kind: c for c in registered() if issubclass(c, base)}
     if isinstance(value, str):
         known = value in kinds

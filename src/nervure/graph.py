@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from nervure._names import unknown
+from nervure._wording import short
 from nervure.layers import Constant, Input, Layer, LayerError, Parameter, Shape, Symbol
 
 MOST_NODES = 20_000
@@ -153,7 +155,7 @@ class Graph:
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
     """Entries of a list of layers, each fed by the one before it."""
-    layers = list(layers)
+    layers = _listed(layers)
     if not layers or not isinstance(layers[0], Input):
         raise GraphError(
             "[graph] the first layer must say what comes in; expected nv.Input(shape); "
@@ -173,6 +175,24 @@ def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def _listed(layers: Iterable[Layer]) -> list[Layer]:
+    """The layers, each of them one."""
+    if isinstance(layers, Layer | str) or not isinstance(layers, Iterable):
+        raise GraphError(
+            f"[graph] layers is {short(layers)}; expected a list of layers; write e.g. "
+            "nv.Network([nv.Input(4), nv.Dense(3)])"
+        )
+    found: list[Layer] = []
+    for i, layer in enumerate(layers):
+        if not isinstance(cast(object, layer), Layer):
+            raise GraphError(
+                f"[graph] layer {i} is {short(layer)}; expected a layer; write e.g. "
+                "nv.Dense(3)"
+            )
+        found.append(layer)
+    return found
+
+
 def from_symbols(
     outputs: Sequence[Symbol | Layer], inputs: Sequence[Layer] = ()
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
@@ -180,6 +200,7 @@ def from_symbols(
 
     ``inputs`` fixes the order of the network's inputs.
     """
+    _check_ends(outputs, inputs)
     ordered = _reachable([*inputs, *outputs])
     names = _Names(s if isinstance(s, Layer) else s.layer for s in ordered)
     name_of: dict[int, str] = {}
@@ -198,6 +219,25 @@ def from_symbols(
                 "among inputs=; expected every nv.Input there; add it"
             )
     return tuple(entries), tuple(name_of[id(symbol)] for symbol in outputs)
+
+
+def _check_ends(outputs: Sequence[Symbol | Layer], inputs: Sequence[Layer]) -> None:
+    for i, layer in enumerate(inputs):
+        if not isinstance(cast(object, layer), Input):
+            raise GraphError(
+                f"[graph] inputs= holds {short(layer)}; expected nv.Input(...) alone; "
+                "name the places where data enter"
+            )
+        if any(layer is other for other in inputs[:i]):
+            raise GraphError(
+                "[graph] inputs= holds the same nv.Input twice; expected each once; "
+                "remove one"
+            )
+    if not outputs:
+        raise GraphError(
+            "[graph] outputs= is empty; expected at least one layer called on its "
+            "inputs; name what the network gives"
+        )
 
 
 def _reachable(ends: Sequence[Symbol | Layer]) -> list[Symbol | Layer]:
@@ -223,6 +263,11 @@ def _feeds(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
         return symbol.inputs
     if isinstance(symbol, Input | Constant):
         return ()
+    if not isinstance(cast(object, symbol), Layer):
+        raise GraphError(
+            f"[graph] {short(symbol)} is used as a layer's input; expected layers called "
+            "on each other, one argument for each, as in nv.Add()(a, b); change it"
+        )
     raise GraphError(
         f"[graph] layer {symbol.kind!r} is used as a value; expected a layer called on "
         f"its inputs, as in nv.Dense(8)(x); call it"
@@ -294,7 +339,8 @@ def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None
             "change one"
         )
     for entry in entries:
-        if not entry.name or any(c in entry.name for c in "/\\\n\0"):
+        word = isinstance(cast(object, entry.name), str) and entry.name
+        if not word or any(c in entry.name for c in "/\\\n\0"):
             raise GraphError(
                 f"[graph] layer name {entry.name!r}; expected a word without slashes; "
                 "change it"

@@ -353,7 +353,7 @@ def initializer(
     >>> initializer({"type": "normal", "std": 0.01})
     Normal(mean=0.0, std=0.01)
     """
-    return read(found, INITIALIZERS, Initializer, where, "initializer")
+    return read(found, Initializer, where)
 
 
 def default_for(activation: Any) -> Initializer:

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure._described import count
 from nervure._names import unknown
 from nervure.data.arrays import as_inputs, as_targets
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph import Graph, from_symbols, sequence
 from nervure.layers import Layer, Symbol
 from nervure.objective import Objective
-from nervure.parameters import Layout, ParameterViews, aligned_zeros, initialize
+from nervure.parameters import (
+    LARGEST_SEED,
+    Floats,
+    Layout,
+    ParameterViews,
+    aligned_zeros,
+    initialize,
+)
 
 if TYPE_CHECKING:
     from nervure.data.preprocessing import Preprocessing
@@ -70,13 +78,14 @@ class Network:
         return net
 
     def _build(self, graph: Graph, seed: int, dtype: str, begin: bool = True) -> None:
+        dtype = getattr(dtype, "__name__", None) or str(dtype)  # np.float64 as well
         if dtype not in DTYPES:
             raise ValueError(unknown("network", "dtype", dtype, DTYPES))
+        count("network", "seed", seed, least=0, most=LARGEST_SEED)
         self.graph = graph
-        self.seed = seed
+        self.seed = int(seed)
         self.layout = Layout.of(graph)
-        self.values = aligned_zeros(self.layout.size, dtype)
-        self.gradients = aligned_zeros(self.layout.size, dtype)
+        self.values, self.gradients = _memory(self.layout, dtype)
         if begin:
             initialize(self.layout, seed, self.values)
         self.preprocessing: Preprocessing | None = None
@@ -145,7 +154,13 @@ class Network:
 
         One logistic output says class 1 above one half.
         """
-        p = cast(Array, self.predict(X))
+        found = self.predict(X)
+        if isinstance(found, list):
+            raise ValueError(
+                f"[network] {len(found)} outputs; expected one for predict_classes; use "
+                "net.predict(X)[i].argmax(axis=1) of the output you mean"
+            )
+        p = cast(Array, found)
         flat = p.reshape(len(p), -1)
         index = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
         index = index.astype(np.int64)
@@ -190,23 +205,19 @@ class Network:
     def arrays(self, X: Any) -> tuple[Array, ...]:
         """The inputs as arrays, one per input of the graph, shapes checked."""
         names = [self.graph.nodes[i].group for i in self.graph.inputs]
-        if isinstance(X, Mapping) and len(names) > 1:
-            table = cast(Mapping[str, Any], X)
-            missing = [name for name in names if name not in table]
-            if missing:
+        given = _by_name(X, names, "input")
+        places = names if len(names) > 1 else ["X"]
+        arrays = self._shaped(
+            tuple(as_inputs(x, where=w) for x, w in zip(given, places, strict=True))
+        )
+        for array, place in zip(arrays, places, strict=True):
+            _check_range(array, self.values.dtype, place)
+            if len(array) != len(arrays[0]):
                 raise ValueError(
-                    f"[network] no data for input {missing[0]!r}; expected "
-                    f"{', '.join(names)}; add it"
+                    f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
+                    "expected as many; give the same rows to each input"
                 )
-            given: list[Any] = [table[name] for name in names]
-        else:
-            given = list(cast(Any, X)) if len(names) > 1 else [X]
-        if len(given) != len(names):
-            raise ValueError(
-                f"[network] {len(given)} inputs; expected {len(names)} "
-                f"({', '.join(names)}); give one array for each"
-            )
-        return self._shaped(tuple(as_inputs(x) for x in given))
+        return arrays
 
     def _shaped(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         shapes = self.graph.input_shapes
@@ -219,18 +230,9 @@ class Network:
     def targets(self, y: Any) -> list[Array]:
         """The targets as arrays, one per output."""
         names = self.graph.output_names
-        if len(names) == 1:
-            return [as_targets(y)]
-        if isinstance(y, Mapping):
-            table = cast(Mapping[str, Any], y)
-            missing = [name for name in names if name not in table]
-            if missing:
-                raise ValueError(
-                    f"[network] no targets for output {missing[0]!r}; expected "
-                    f"{', '.join(names)}; add them"
-                )
-            return [as_targets(table[name]) for name in names]
-        return [as_targets(one) for one in y]
+        given = _by_name(y, names, "output")
+        places = names if len(names) > 1 else ("y",)
+        return [as_targets(t, where=w) for t, w in zip(given, places, strict=True)]
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""
@@ -258,6 +260,41 @@ class Network:
         return f"<Network {' -> '.join(shown)}, {self.layout.count:,} parameters>"
 
 
+def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:
+    """What is given for each input or output: one thing, a sequence, or a mapping."""
+    if isinstance(given, Mapping):
+        table = cast(Mapping[str, Any], given)
+        for name in names:
+            if name not in table:
+                things = "data" if what == "input" else "targets"
+                raise ValueError(
+                    f"[network] no {things} for {what} {name!r}; expected "
+                    f"{', '.join(names)}; add it"
+                )
+        return [table[name] for name in names]
+    if len(names) == 1:
+        return [given]
+    several: list[Any] = list(given) if hasattr(given, "__len__") else [given]
+    if len(several) != len(names):
+        raise ValueError(
+            f"[network] {len(several)} {'inputs' if what == 'input' else 'targets'}; "
+            f"expected {len(names)} ({', '.join(names)}); give one array for each"
+        )
+    return several
+
+
+def _check_range(x: Array, dtype: np.dtype[Any], where: str) -> None:
+    """Doubles that a network of singles would read as infinite."""
+    if x.dtype != np.float64 or dtype == np.float64:
+        return
+    largest = max(float(x.max()), -float(x.min()))
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(
+            f"[{where}] a value of size {largest:.3g}; expected at most 3.4e38 for a "
+            'float32 network; scale the column, or use nv.Network(..., dtype="float64")'
+        )
+
+
 def _graph(
     layers: Sequence[Layer] | None,
     inputs: Layer | Sequence[Layer] | None,
@@ -270,9 +307,24 @@ def _graph(
             "[network] expected a list of layers, or inputs= and outputs= of a graph; "
             "give one of the two"
         )
-    begins = [inputs] if isinstance(inputs, Layer) else list(inputs or ())
-    ends = [outputs] if isinstance(outputs, Symbol | Layer) else list(outputs)
-    return Graph.of(*from_symbols(ends, begins))
+    begins = [] if inputs is None else _several(inputs)
+    return Graph.of(*from_symbols(_several(outputs), begins))
+
+
+def _several(given: Any) -> list[Any]:
+    return list(cast(Any, given)) if isinstance(given, list | tuple) else [given]
+
+
+def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
+    """Arrays for the parameters and their gradients."""
+    try:
+        return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
+    except (MemoryError, ValueError):  # ValueError: more than addresses can count
+        gigabytes = layout.size * np.dtype(dtype).itemsize / 1e9
+        raise ValueError(
+            f"[network] {layout.count:,} parameters, {gigabytes:,.0f} GB; expected that "
+            "they and their gradients fit into memory; use smaller layers"
+        ) from None
 
 
 def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:

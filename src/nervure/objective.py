@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure._described import number
 from nervure._names import unknown
 from nervure.graph import Graph
 from nervure.losses import Loss, activation_name
@@ -58,6 +59,13 @@ class Objective:
         losses = _per_output(graph, loss, "loss")
         given = loss_weights if loss_weights is not None else 1.0
         weights = _per_output(graph, given, "loss weight")
+        for name, weight in zip(graph.output_names, weights, strict=True):
+            number("loss weight", name, weight, least=0)
+        if not any(weights):
+            raise ValueError(
+                "[loss weight] every loss weighs 0; expected a positive weight; change "
+                "loss_weights="
+            )
         costs: list[Cost] = []
         taken = set(graph.outputs)  # nodes where no fused loss may write
         for i, (one, weight) in enumerate(zip(losses, weights, strict=True)):

@@ -23,6 +23,9 @@ ALIGNMENT = 64
 _GRAIN = 16
 """Elements: every segment begins on a cache line in float32 and float64."""
 
+LARGEST_SEED = 2**64 - 1
+"""Seeds key Philox generators with 64 bits."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -112,7 +115,13 @@ class ParameterViews(Mapping[str, Floats]):
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
         view = self[name]
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value, view.dtype)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
+                f"shape {view.shape}; give an array of them"
+            ) from None
         if array.shape != view.shape:
             raise ValueError(
                 f"[parameters] {name!r} is given shape {array.shape}; expected "

@@ -182,4 +182,4 @@ def regularizer(
     >>> regularizer({"type": "l2", "strength": 1e-4})
     L2(strength=0.0001)
     """
-    return read(found, REGULARIZERS, Regularizer, where, "regularizer")
+    return read(found, Regularizer, where)

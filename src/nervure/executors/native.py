@@ -54,7 +54,9 @@ class NativeExecutor:
     def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
         """What the network gives for every row, in inference."""
         rows = min(batch_size or INFERENCE_ROWS, data.rows)
-        held = self._prepared("infer", rows, None)
+        # Few sizes, so that calls with ever other numbers of rows keep few plans.
+        planned = rows if batch_size else 1 << (rows - 1).bit_length()
+        held = self._prepared("infer", planned, None)
         results = self._empty_outputs(data.rows)
         held.forward(
             self.workers(rows),
@@ -162,7 +164,7 @@ class NativeExecutor:
 
     def _rows_that_fit(self, rows: int, objective: Objective) -> int:
         """The largest stretch of a batch whose arena stays within bounds."""
-        while rows > 1:
+        while rows > 1 and ("train", rows, objective) not in self._held:
             plan = self.plan("train", rows, objective)
             if plan.arena * self.model.dtype.itemsize <= ARENA_BYTES:
                 break

@@ -9,6 +9,7 @@ the native executor looks its ``kind`` up in the engine's list of kernels.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -137,6 +138,13 @@ class Layer:
         """The error ``[kind 'name'] fact; remedy``."""
         label = f"{self.kind} '{self.name}'" if self.name else self.kind
         return LayerError(f"[{label}] {fact}; {remedy}")
+
+
+def whole(layer: Layer, name: str, value: Any) -> int:
+    """``value`` as an int if it is a whole number; raises `LayerError` if it is not."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise layer.fail(f"{name} = {value!r}", f"use a whole number as {name}")
+    return operator.index(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -217,8 +217,8 @@ class Activation(Layer):
                 f"{self.function} has no alpha, found alpha = {self.alpha}",
                 "leave it out, or use leaky_relu or elu",
             )
-        if not 0 <= self.alpha < math.inf:
-            raise self.fail(f"alpha = {self.alpha}", "use a number of at least 0")
+        if not hasattr(self.alpha, "__float__") or not 0 <= self.alpha < math.inf:
+            raise self.fail(f"alpha = {self.alpha!r}", "use a number of at least 0")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from nervure.initializers import Initializer, Zeros, default_for
+from nervure.initializers import Initializer, Zeros, default_for, initializer
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -17,6 +17,7 @@ from nervure.layers._layer import (
     Pass,
     Shape,
     Symbol,
+    whole,
 )
 from nervure.layers.activation import activation_layer
 
@@ -35,8 +36,9 @@ class Dense(Layer):
         units: number of nodes, at least 1.
         activation: name of an activation or an activation layer; None is linear.
         bias: whether the nodes have a bias.
-        initializer: how the weights begin; by default chosen by the activation
-            (He for the ReLU family, LeCun for SELU, Glorot otherwise).
+        initializer: how the weights begin, an initializer or its name; by default
+            chosen by the activation (He for the ReLU family, LeCun for SELU, Glorot
+            otherwise).
         bias_initializer: how the biases begin, zeros by default.
 
     Raises:
@@ -59,8 +61,14 @@ class Dense(Layer):
     bias_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        if self.units < 1:
-            raise self.fail(f"units = {self.units}", "use at least 1 unit")
+        units = whole(self, "units", self.units)
+        if units < 1:
+            raise self.fail(f"units = {units}", "use at least 1 unit")
+        object.__setattr__(self, "units", units)
+        for name in ("initializer", "bias_initializer"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, initializer(given, f"dense.{name}"))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

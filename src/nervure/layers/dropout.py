@@ -44,8 +44,8 @@ class Dropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise self.fail(f"rate = {self.rate}", "use a fraction in [0, 1)")
+        if not hasattr(self.rate, "__float__") or not 0 <= self.rate < 1:
+            raise self.fail(f"rate = {self.rate!r}", "use a fraction in [0, 1)")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

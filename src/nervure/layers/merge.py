@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.layers._axis import sample_axis
-from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    Pass,
+    Shape,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class Concatenate(Layer):
     arity: ClassVar[int | None] = None
 
     axis: int = -1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axis", whole(self, "axis", self.axis))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from nervure.layers._axis import sample_axis
-from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    Pass,
+    Shape,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,9 @@ class Reshape(Layer):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        several = self.shape if isinstance(self.shape, list | tuple) else (self.shape,)
+        extents = tuple(whole(self, "shape", e) for e in cast(Sequence[Any], several))
+        object.__setattr__(self, "shape", extents)
         wrong = any(extent < 1 and extent != -1 for extent in self.shape)
         if wrong or self.shape.count(-1) > 1:
             raise self.fail(
@@ -129,6 +139,9 @@ class Slice(Layer):
     step: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("begin", "end", "axis", "step"):
+            if name != "end" or self.end is not None:
+                object.__setattr__(self, name, whole(self, name, getattr(self, name)))
         if self.step < 1:
             raise self.fail(f"step = {self.step}", "use a step of at least 1")
 

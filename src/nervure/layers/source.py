@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    Pass,
+    Shape,
+    whole,
+)
 
 
 def _checked(layer: Layer, shape: Any) -> Shape:
     """A shape from an integer, a tuple or a list."""
-    extents = (shape,) if isinstance(shape, int) else tuple(shape)
+    several = shape if isinstance(shape, list | tuple) else (shape,)
+    extents = tuple(whole(layer, "shape", e) for e in cast(Sequence[Any], several))
     if any(extent < 1 for extent in extents):
         raise layer.fail(f"shape {extents}", "use extents of at least 1")
     return extents
@@ -109,8 +118,8 @@ class Constant(_Source):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", _checked(self, self.shape))
-        if not math.isfinite(self.value):
-            raise self.fail(f"value = {self.value}", "use a finite number")
+        if not hasattr(self.value, "__float__") or not math.isfinite(self.value):
+            raise self.fail(f"value = {self.value!r}", "use a finite number")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -88,8 +88,8 @@ def loss(
     >>> loss("cross_entropy")
     CrossEntropy(label_smoothing=0.0)
     """
-    if isinstance(found, type):
+    if isinstance(found, type) and issubclass(found, Loss):
         return found()
-    if isinstance(found, str | Loss) or not callable(found):
-        return read(found, LOSSES, Loss, where, "loss")
+    if isinstance(found, str | Loss | type) or not callable(found):
+        return read(found, Loss, where)
     return CustomLoss(found)

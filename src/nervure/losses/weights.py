@@ -74,7 +74,7 @@ def class_weights(targets: npt.ArrayLike, class_weight: ClassWeight) -> Floats:
         mapping = cast(Mapping[Any, float], class_weight)
         weights = _from_mapping(classes_of(found), _width(found), mapping)
     else:
-        weights = np.asarray(class_weight, np.float64)
+        weights = _numbers("class_weight", class_weight, "give one number per class")
     if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
         raise _fail(
             "class_weight",
@@ -120,7 +120,7 @@ def weighted_mean(costs: Any, weights: Any | None = None) -> Any:
 
 
 def _checked_sample_weight(sample_weight: npt.ArrayLike, rows: int) -> Floats:
-    weights = np.asarray(sample_weight, np.float64)
+    weights = _numbers("sample_weight", sample_weight, "give one number per row")
     if weights.shape != (rows,):
         raise _fail(
             "sample_weight",
@@ -164,8 +164,17 @@ def _from_mapping(
                 f"a weight for {key!r}, but the classes are 0 to {len(weights) - 1}",
                 "use class indices as keys",
             )
-        weights[key] = weight
+        weights[key] = _numbers("class_weight", weight, "give one number per class")
     return weights
+
+
+def _numbers(where: str, given: Any, remedy: str) -> Floats:
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        shown = repr(given)
+        shown = shown if len(shown) <= 60 else f"{shown[:56]}..."
+        raise _fail(where, f"{shown}, expected numbers", remedy) from None
 
 
 def _width(targets: npt.NDArray[Any]) -> int:

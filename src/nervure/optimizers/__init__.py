@@ -78,4 +78,4 @@ def optimizer(
     >>> optimizer({"type": "sgd", "learning_rate": 0.1, "momentum": 0.9}).momentum
     0.9
     """
-    return read(found, OPTIMIZERS, Optimizer, where, "optimizer")
+    return read(found, Optimizer, where)

@@ -72,7 +72,7 @@ class UpdateRule(Optimizer):
 
     def __post_init__(self) -> None:
         # A table or name from a spec becomes the schedule that it stands for.
-        found = rate(self.learning_rate, f"{self.kind}.learning_rate")
+        found = rate(self.learning_rate, self.kind, "learning_rate")
         object.__setattr__(self, "learning_rate", found)
         number(self.kind, "weight_decay", self.weight_decay, least=0)
         for name in ("clip_value", "clip_norm"):

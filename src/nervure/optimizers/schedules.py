@@ -26,8 +26,6 @@ from nervure._described import count, number, read
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[Any]
-Rate = Any
-"""A number or a schedule; names and tables of specs become schedules on creation."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,10 @@ class Schedule:
     def values(self, steps: Steps, steps_per_epoch: int, total_steps: int) -> Floats:
         """Learning rates of these steps; every value depends on its step alone."""
         raise NotImplementedError(self.kind)
+
+
+Rate = float | Schedule
+"""A number or a schedule; names and tables become schedules on creation."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ class WarmUp(Schedule):
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "then", _stateless(self.then, f"{self.kind}.then"))
+        object.__setattr__(self, "then", _stateless(self.then, self.kind, "then"))
         number(self.kind, "epochs", self.epochs, above=0)
         number(self.kind, "start", self.start, least=0, most=1)
         if self.steps is not None:
@@ -328,7 +330,7 @@ class Chain(Schedule):
                     f"its epochs; write parts = [[0.1, 5], [0.01, 5]]"
                 )
             found, epochs = cast(Sequence[Any], part)
-            found = _stateless(found, f"{self.kind}.parts")
+            found = _stateless(found, self.kind, "parts")
             parts.append((found, number(self.kind, "epochs", epochs, above=0)))
         object.__setattr__(self, "parts", tuple(parts))
 
@@ -360,7 +362,7 @@ class Product(Schedule):
 
     def __post_init__(self) -> None:
         items = _items(self.kind, "factors", self.factors)
-        factors = tuple(_stateless(item, f"{self.kind}.factors") for item in items)
+        factors = tuple(_stateless(item, self.kind, "factors") for item in items)
         object.__setattr__(self, "factors", factors)
 
     def values(self, steps: Steps, steps_per_epoch: int, total_steps: int) -> Floats:
@@ -421,7 +423,7 @@ class ReduceOnPlateau(Schedule):
     mode: str = "min"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", _stateless(self.start, f"{self.kind}.start"))
+        object.__setattr__(self, "start", _stateless(self.start, self.kind, "start"))
         number(self.kind, "factor", self.factor, above=0, below=1)
         count(self.kind, "patience", self.patience, least=1)
         number(self.kind, "min_delta", self.min_delta, least=0)
@@ -481,25 +483,25 @@ def schedule(
     >>> schedule({"type": "warm_up", "then": {"type": "cosine", "start": 0.1}}).then
     Cosine(start=0.1, end=0.0, epochs=None, growth=1.0)
     """
-    return read(found, SCHEDULES, Schedule, where, "schedule")
+    return read(found, Schedule, where)
 
 
-def rate(found: object, where: str = "learning_rate") -> float | Schedule:
-    """The positive number or schedule that a learning rate stands for.
+def rate(found: object, where: str, name: str) -> Rate:
+    """The positive number or schedule that the field ``name`` of ``where`` stands for.
 
     Raises:
         ValueError: it is none of both.
 
-    >>> rate(0.1)
+    >>> rate(0.1, "sgd", "learning_rate")
     0.1
     """
     if isinstance(found, str | Mapping | Schedule):
-        return schedule(cast(Any, found), where)
-    return number(where, "rate", found, above=0)
+        return schedule(cast(Any, found), f"{where}.{name}")
+    return number(where, name, found, above=0)
 
 
 def learning_rates(
-    found: float | Schedule, steps: Steps, steps_per_epoch: int, total_steps: int
+    found: Rate, steps: Steps, steps_per_epoch: int, total_steps: int
 ) -> Floats:
     """Learning rates of these steps, of a number or a schedule.
 
@@ -547,13 +549,13 @@ def _items(where: str, name: str, found: object) -> Sequence[object]:
     )
 
 
-def _stateless(found: object, where: str) -> float | Schedule:
+def _stateless(found: object, where: str, name: str) -> Rate:
     """A rate inside of another schedule: anything but `ReduceOnPlateau`."""
-    inner = rate(found, where)
+    inner = rate(found, where, name)
     if isinstance(inner, ReduceOnPlateau):
         raise ValueError(
-            f"[{where}] reduce_on_plateau inside of another schedule; expected it "
-            f"outermost, since it has a state; write reduce_on_plateau with the other "
-            f"as its start"
+            f"[{where}.{name}] reduce_on_plateau inside of another schedule; expected "
+            f"it outermost, since it has a state; write reduce_on_plateau with the "
+            f"other as its start"
         )
     return inner

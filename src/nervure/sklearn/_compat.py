@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# pyright: basic, reportMissingImports=false, reportMissingTypeStubs=false
+# scikit-learn has no types.
 """What differs between the versions of scikit-learn from 1.5 on.
 
 Everything that is private there and used here is imported in this file, so that a new
@@ -11,8 +13,8 @@ from typing import Any
 
 import sklearn.base
 import sklearn.utils.validation
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.base import BaseEstimator
+from sklearn.utils import _param_validation as _parameters
 from sklearn.utils.validation import (
     _check_sample_weight,  # pyright: ignore[reportPrivateUsage]
 )
@@ -27,6 +29,9 @@ __all__ = [
     "validate_data",
 ]
 
+Interval: Any = _parameters.Interval
+Options: Any = _parameters.Options
+StrOptions: Any = _parameters.StrOptions
 fit_context: Any = sklearn.base._fit_context  # pyright: ignore
 check_sample_weight: Any = _check_sample_weight
 
@@ -58,6 +63,6 @@ class TagsMixin:
             tags = super().__sklearn_tags__()  # pyright: ignore
             tags.input_tags.sparse = "sparse" in self._own_tags
             tags.target_tags.multi_output = "multi_output" in self._own_tags
-            if is_classifier(self):
+            if tags.classifier_tags is not None:
                 tags.classifier_tags.multi_label = "multi_label" in self._own_tags
             return tags

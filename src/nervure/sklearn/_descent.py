@@ -103,14 +103,21 @@ class Solver:
         return False
 
 
-def make_rule(estimator: Any) -> UpdateRule:
-    """The update rule of an estimator's parameters."""
+def make_solver(estimator: Any, perceptron: Perceptron) -> Solver:
+    """The solver of an estimator's parameters, at its beginning."""
+    schedule = estimator.learning_rate if estimator.solver == "sgd" else "constant"
+    return Solver(_rule(estimator), perceptron, schedule, estimator.power_t)
+
+
+def _rule(estimator: Any) -> UpdateRule:
     rate = float(estimator.learning_rate_init)
     if estimator.solver == "adam":
         beta1, beta2 = float(estimator.beta_1), float(estimator.beta_2)
         return Adam(rate, beta1, beta2, float(estimator.epsilon))
     momentum = float(estimator.momentum)
-    return _Momentum(rate, momentum, bool(estimator.nesterovs_momentum) and momentum > 0)
+    return _Momentum(
+        rate, momentum, bool(estimator.nesterovs_momentum) and momentum > 0
+    )
 
 
 class Descent:
@@ -128,14 +135,14 @@ class Descent:
         self._perceptron, self._objective = perceptron, objective
         self._data, self._solver = data, solver
         self._batch_size, self._alpha = batch_size, alpha
-        self._trainers: dict[tuple[int, float], Trainer] = {}
+        self._trainers: dict[int, tuple[float, Trainer]] = {}
         solver.begin(perceptron.values)
         flops = max(1, perceptron.net.graph.flops) * 3 * batch_size
         self._longest = max(1, int(LONGEST_CALL / flops))
         self._squares = perceptron.squares() if alpha else 0.0
 
-    def epoch(self, order: Rows) -> float:
-        """Take the steps of an epoch; mean over its rows of cost and penalty.
+    def epoch(self, order: Rows) -> tuple[float, float]:
+        """Take the steps of an epoch; means over its rows of cost and penalty.
 
         NaN: the numbers became infinite, and training cannot go on.
         """
@@ -143,10 +150,12 @@ class Descent:
         solver.hide(perceptron.values)
         parts = list(self._stretches(order))
         solver.show(perceptron.values)
-        costs, weights, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+        costs, weights, rows = (
+            np.concatenate(part) for part in zip(*parts, strict=True)
+        )
         if len(costs) < -(-len(order) // self._batch_size):
-            return float("nan")
-        return float(costs @ rows / len(order)) + self._penalty(weights, rows)
+            return float("nan"), 0.0
+        return float(costs @ rows / len(order)), self._penalty(weights, rows)
 
     def _stretches(self, order: Rows) -> Any:
         size, count = self._batch_size, len(order)
@@ -171,12 +180,10 @@ class Descent:
         """The steps' trainer: the penalty is divided by the weight of a batch."""
         size, weights = len(rows) // steps, self._data.weights
         weight = float(size if weights is None else weights[rows].sum())
-        key = (size, weight)
-        if key not in self._trainers:
-            if len(self._trainers) > 2:
-                self._trainers.clear()
-            self._trainers[key] = self._make_trainer(size, weight)
-        return self._trainers[key]
+        # Trainers of one size share the engine's plan, so there is one at a time.
+        if size not in self._trainers or self._trainers[size][0] != weight:
+            self._trainers[size] = (weight, self._make_trainer(size, weight))
+        return self._trainers[size][1]
 
     def _make_trainer(self, size: int, weight: float) -> Trainer:
         job = Job(

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# pyright: basic, reportMissingImports=false, reportMissingTypeStubs=false
+# scikit-learn has no types.
 """L-BFGS over all weights of an MLP at once."""
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class FullCost:
         return cost + self.penalty(point), gradient
 
 
-def minimize(cost: FullCost, start: Vector, estimator: Any) -> tuple[Any, int]:
+def minimize(
+    cost: FullCost, start: npt.NDArray[Any], estimator: Any
+) -> tuple[Any, int]:
     """Run SciPy's L-BFGS-B; its result and the number of iterations."""
     import scipy
     from scipy import optimize

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from nervure._described import count, describe, number
+from nervure._described import count, number
+from nervure._plain import write
 from nervure.executors import Data
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
@@ -229,7 +230,7 @@ def _fingerprint(
         "loss": repr([(c.loss, c.weight) for c in settings.objective.costs]),
         "regularizer": repr(settings.regularizer),
         "layers": json.dumps([[n.name, str(n.shape)] for n in network.graph.nodes]),
-        "optimizer": json.dumps(describe(settings.optimizer)),
+        "optimizer": json.dumps(write(settings.optimizer)),
         "batch size": str(settings.batch_size),
         "seed": str(settings.seed),
         "shuffle": str(settings.shuffle),

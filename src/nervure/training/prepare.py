@@ -50,11 +50,29 @@ def prepare(
         ValueError: data that do not fit the network, the loss or each other.
     """
     if isinstance(X, Dataset):
-        return _prepare_dataset(
+        found = _prepare_dataset(
             net, X, objective, validation, sample_weight, class_weight, seed
         )
-    data = make_data(net, X, y, objective, sample_weight, class_weight)
-    return _with_validation(net, data, objective, validation, class_weight, seed)
+    else:
+        data = make_data(net, X, y, objective, sample_weight, class_weight)
+        found = _with_validation(net, data, objective, validation, class_weight, seed)
+    for cost, target in zip(objective.costs, found.data.targets, strict=True):
+        if cost.loss.task == "classification":
+            name = net.graph.output_names[cost.output]
+            _check_classes(target[found.rows], name)
+    return found
+
+
+def _check_classes(target: npt.NDArray[Any], name: str) -> None:
+    """Several rows of one class, of which there is nothing to learn."""
+    first = target[:1]
+    certain = target.ndim == 1 or np.isin(first, (-1, 0, 1)).all()
+    if len(target) > 1 and certain and (target == first).all():
+        raise ValueError(
+            f"[fit] all {len(target)} rows have the target {first[0].tolist()} for "
+            f"{name!r}; expected at least two classes; check y and how its rows were "
+            "chosen"
+        )
 
 
 def make_data(
@@ -79,12 +97,6 @@ def make_data(
             raise ValueError(
                 f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
                 "of inputs; expected as many; give exactly one target per row"
-            )
-    for array in inputs:
-        if len(array) != len(inputs[0]):
-            raise ValueError(
-                f"[fit] inputs have {len(inputs[0])} and {len(array)} rows; expected "
-                "as many; give the same rows to each input"
             )
     weights = combine_weights(targets[0], sample_weight, class_weight)
     return Data(inputs, targets, weights, tuple(scale for _ in inputs))
@@ -147,9 +159,10 @@ def _with_validation(
             return Prepared(
                 data, everything, _own(net, own, objective, class_weight, scale)
             )
-    kind = type(cast(object, validation)).__name__
+    plain = isinstance(validation, int | float | str)
+    shown = repr(validation) if plain else type(cast(object, validation)).__name__
     raise ValueError(
-        f"[fit] validation = {kind}; expected a fraction in "
+        f"[fit] validation = {shown}; expected a fraction in "
         "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
     )
 

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Plans built by hand, trained for some steps: the same bits for any number of workers,
+// gradients by finite differences, and what happens when something goes wrong. Meant for
+// the sanitizers: every buffer has just the size it needs.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "../executor.h"
+#include "check.h"
+
+namespace {
+
+using namespace nervure;
+
+Attributes with(std::initializer_list<std::pair<const char*, Attributes::Value>> fields) {
+  Attributes attributes;
+  for (const auto& [key, value] : fields) attributes.set(key, value);
+  return attributes;
+}
+
+// A chain of nodes; every buffer has a place of its own.
+struct PlanBuilder {
+  explicit PlanBuilder(int64_t rows, int64_t features) {
+    plan.rows = rows;
+    plan.inputs = {0};
+    add("", {}, {}, {features});
+    plan.nodes[0].inputs.clear();
+    plan.nodes[0].backward = false;
+  }
+
+  void add(const char* kernel, Attributes attributes, std::vector<int64_t> parameters,
+           Shape shape) {
+    NodePlan node;
+    node.kernel = kernel;
+    node.attributes = std::move(attributes);
+    const int before = static_cast<int>(plan.nodes.size()) - 1;
+    node.shapes.output = shape;
+    if (before >= 0) {
+      node.shapes.inputs = {plan.nodes.back().shapes.output};
+      node.inputs = {{before, before > 0, false}};
+    }
+    for (const int64_t size : parameters) {
+      node.parameters.push_back({count, size, true});
+      count += size;
+    }
+    node.value = place(plan.rows * size_of(shape));
+    node.gradient = place(plan.rows * size_of(shape));
+    node.backward = true;
+    node.random_key = static_cast<uint32_t>(plan.nodes.size());
+    plan.nodes.push_back(std::move(node));
+    plan.outputs = {before + 1};
+  }
+
+  void dense(int64_t units) {
+    const int64_t features = size_of(plan.nodes.back().shapes.output);
+    add("dense", with({{"bias", int64_t{1}}}), {features * units, units}, {units});
+  }
+  void tanh() {
+    add("activation", with({{"function", "tanh"}, {"alpha", 0.0}}), {},
+        plan.nodes.back().shapes.output);
+  }
+  void dropout(double rate) {
+    const auto threshold = static_cast<int64_t>(rate * (1 << 24));
+    add("dropout", with({{"rate", rate}, {"threshold", threshold}}), {},
+        plan.nodes.back().shapes.output);
+  }
+
+  int64_t place(int64_t size) {
+    const int64_t offset = plan.arena;
+    plan.arena += (size + 15) / 16 * 16;
+    return offset;
+  }
+
+  Plan plan;
+  int64_t count = 0;  // of parameters
+};
+
+struct Problem {
+  int64_t rows, features, hidden, classes, batch;
+};
+
+// A classifier with one hidden layer and its data; `rate` of dropout.
+template <class T>
+class Trained {
+ public:
+  explicit Trained(const Problem& p, double rate = 0.25)
+      : problem_(p), builder_(p.batch, p.features) {
+    builder_.dense(p.hidden);
+    builder_.tanh();
+    if (rate > 0) builder_.dropout(rate);
+    builder_.dense(p.classes);
+    const auto count = static_cast<size_t>(builder_.count);
+    weights.resize(count);
+    gradients.resize(count);
+    for (size_t i = 0; i < count; ++i)
+      weights[i] = static_cast<T>(0.2 * std::sin(1.3 * static_cast<double>(i)));
+    x_.resize(static_cast<size_t>(p.rows * p.features));
+    for (size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<uint8_t>(i * 37 % 251);
+    for (int64_t i = 0; i < p.rows; ++i) {
+      labels_.push_back(static_cast<int32_t>(i * 7 % p.classes));
+      order_.push_back((i * 5 + 3) % p.rows);
+      row_weights_.push_back(1 + 0.25 * static_cast<double>(i % 3));
+    }
+    data.inputs = {{x_.data(), Element::uint8, p.features, 1.0 / 255}};
+    data.targets = {{labels_.data(), nullptr, 1}};
+    data.weights = row_weights_.data();
+    executor =
+        std::make_unique<Executor<T>>(builder_.plan, weights.data(), gradients.data());
+    std::vector<LossPlan<T>> losses(1);
+    losses[0].loss =
+        LossKinds::make<T>("softmax_cross_entropy", with({{"label_smoothing", 0.1}}));
+    losses[0].node = output();
+    executor->set_losses(std::move(losses));
+  }
+
+  [[nodiscard]] int output() const { return builder_.plan.outputs[0]; }
+  [[nodiscard]] Rows rows() const { return {order_.data(), 0, problem_.rows}; }
+
+  void optimize(const char* rule, const Attributes& attributes, int slots,
+                double max_norm) {
+    std::vector<Segment> segments;
+    for (const NodePlan& node : builder_.plan.nodes)
+      for (const ParameterPlan& p : node.parameters)
+        segments.push_back({.offset = p.offset,
+                            .size = p.size,
+                            .columns = size_of(node.shapes.output),
+                            .decays = &p == node.parameters.data(),
+                            .l2 = 0.01,
+                            .max_norm = max_norm});
+    slots_.assign(static_cast<size_t>(slots), std::vector<T>(weights.size()));
+    std::vector<T*> arrays;
+    for (std::vector<T>& slot : slots_) arrays.push_back(slot.data());
+    executor->set_update(Update<T>(make_updater<T>(rule, attributes), weights.data(),
+                                   gradients.data(), arrays, segments));
+  }
+
+  // Whole epochs; the number of steps taken.
+  int64_t train(int workers, int epochs, double learning_rate = 0.1) {
+    const int64_t steps = (problem_.rows + problem_.batch - 1) / problem_.batch;
+    int64_t taken = 0;
+    for (int epoch = 0; epoch < epochs; ++epoch) {
+      std::vector<double> epoch_costs(static_cast<size_t>(steps)), sums(epoch_costs.size());
+      const TrainRequest request{
+          .rows = rows(),
+          .batch_size = problem_.batch,
+          .learning_rates = std::vector<double>(epoch_costs.size(), learning_rate),
+          .first_step = epoch * steps,
+          .seed = 11,
+          .costs = epoch_costs.data(),
+          .weights = sums.data()};
+      taken += executor->train(workers, data, request, {});
+      costs.insert(costs.end(), epoch_costs.begin(), epoch_costs.end());
+    }
+    return taken;
+  }
+
+  std::vector<T> weights, gradients;
+  std::vector<double> costs;
+  std::unique_ptr<Executor<T>> executor;
+  Data<T> data;
+
+ private:
+  Problem problem_;
+  PlanBuilder builder_;
+  std::vector<uint8_t> x_;
+  std::vector<int32_t> labels_;
+  std::vector<int64_t> order_;
+  std::vector<double> row_weights_;
+  std::vector<std::vector<T>> slots_;
+};
+
+template <class V>
+bool same_bits(const std::vector<V>& a, const std::vector<V>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(V)) == 0;
+}
+
+Attributes sweep_with(
+    std::initializer_list<std::pair<const char*, Attributes::Value>> own) {
+  Attributes attributes = with(own);
+  attributes.set("weight_decay", 0.01);
+  attributes.set("clip_value", 0.0);
+  attributes.set("clip_norm", 0.5);
+  return attributes;
+}
+
+struct Rule {
+  const char* name;
+  Attributes attributes;
+  int slots;
+};
+
+std::vector<Rule> rules() {
+  return {
+      {"adam",
+       sweep_with({{"beta1", 0.9}, {"beta2", 0.99}, {"epsilon", 1e-8}, {"amsgrad", 0L}}),
+       2},
+      {"sgd", sweep_with({{"momentum", 0.9}, {"nesterov", 1L}}), 1}};
+}
+
+template <class T>
+Trained<T> trained(const Problem& problem, const Rule& rule, int workers, int epochs) {
+  Trained<T> net(problem);
+  net.optimize(rule.name, rule.attributes, rule.slots, 0.7);
+  net.train(workers, epochs);
+  return net;
+}
+
+// Wide layers, whose products and sweeps have several parts, and a last batch that is
+// shorter; small ones, whose phases are over before a worker has come.
+constexpr Problem wide{150, 300, 260, 40, 64}, small{53, 9, 12, 3, 10};
+
+template <class T>
+void workers_change_no_bit(const Problem& problem, int epochs) {
+  for (const Rule& rule : rules()) {
+    const Trained<T> alone = trained<T>(problem, rule, 1, epochs);
+    CHECK(alone.costs.back() < alone.costs.front());
+    for (const int workers : {2, 3, 4}) {
+      const Trained<T> net = trained<T>(problem, rule, workers, epochs);
+      CHECK(same_bits(net.weights, alone.weights));
+      CHECK(same_bits(net.costs, alone.costs));
+    }
+  }
+}
+
+// Only one of them gets the pool at a time; the others train alone.
+void several_nets_at_once() {
+  const Rule rule = rules()[0];
+  const Trained<float> alone = trained<float>(small, rule, 1, 10);
+  std::vector<int> same(3);
+  std::vector<std::thread> threads;
+  for (int& result : same)
+    threads.emplace_back([&] {
+      result = same_bits(trained<float>(small, rule, 3, 10).weights, alone.weights);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const int result : same) CHECK(result == 1);
+}
+
+// The mean cost by its gradient and by 4-point central differences. 53 rows in a plan
+// for 10: gradients of six stretches add up.
+void gradient_by_differences() {
+  Trained<double> net(small, 0);
+  const auto cost = [&](int workers) {
+    return net.executor->gradient(workers, net.data, net.rows(), {true, 1, 2}, {});
+  };
+  const double found = cost(2);
+  const std::vector<double> gradients = net.gradients;
+  CHECK(found == cost(1) && same_bits(gradients, net.gradients));
+  for (size_t i = 0; i < net.weights.size(); i += 5) {
+    const double before = net.weights[i], h = 1e-3;
+    const auto moved = [&](double by) {
+      net.weights[i] = before + by;
+      return cost(1);
+    };
+    const double slope =
+        (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
+    net.weights[i] = before;
+    CHECK_CLOSE(gradients[i], slope, 1e-9);
+  }
+}
+
+// Outputs and costs of each row land at the row's place in the data.
+void forward_by_rows() {
+  Trained<float> net(small);
+  const auto outputs_of = [&](int workers, Rows rows, std::vector<double>& costs) {
+    std::vector<float> outputs(static_cast<size_t>(small.rows * small.classes), -1);
+    costs.assign(static_cast<size_t>(small.rows), -1);
+    net.executor->forward(workers, net.data, rows, {}, {{outputs.data()}, costs.data()});
+    return outputs;
+  };
+  std::vector<double> costs, shuffled_costs, some_costs;
+  const Rows in_order{nullptr, 0, small.rows};
+  const std::vector<float> outputs = outputs_of(1, in_order, costs);
+  CHECK(same_bits(outputs, outputs_of(3, net.rows(), shuffled_costs)));
+  CHECK(same_bits(costs, shuffled_costs));
+  const std::vector<float> some = outputs_of(2, in_order.part(20, 7), some_costs);
+  for (size_t i = 0; i < some_costs.size(); ++i)
+    CHECK(some_costs[i] == (i >= 20 && i < 27 ? costs[i] : -1));
+  CHECK(some.front() == -1 && some.back() == -1);
+}
+
+// The step whose cost is not finite is not taken.
+void not_finite() {
+  Trained<float> net(small);
+  const Rule rule = rules()[1];
+  net.optimize(rule.name, rule.attributes, rule.slots, 0);
+  std::vector<double> weights(static_cast<size_t>(small.rows), 1.0);
+  weights[static_cast<size_t>(net.rows()[2 * small.batch])] =
+      std::numeric_limits<double>::quiet_NaN();
+  net.data.weights = weights.data();
+  CHECK(net.train(3, 1) == 2);
+  bool finite = true;
+  for (const float w : net.weights) finite = finite && std::isfinite(w);
+  CHECK(finite);
+}
+
+// An error of the user's own loss reaches the caller, and the net is usable after it.
+void error_in_a_callback() {
+  Trained<float> net(small);
+  const Rule rule = rules()[1];
+  net.optimize(rule.name, rule.attributes, rule.slots, 0);
+  int calls = 0;
+  std::vector<LossPlan<float>> losses(1);
+  losses[0].node = net.output();
+  losses[0].callback = [&](const float*, Rows rows, float* gradient) {
+    if (++calls == 3) throw std::runtime_error("third call");
+    std::fill_n(gradient, rows.count * small.classes, 0.5F);
+    return 1.0;
+  };
+  net.executor->set_losses(std::move(losses));
+  bool thrown = false;
+  try {
+    net.train(2, 1);
+  } catch (const std::runtime_error& error) {
+    thrown = std::strcmp(error.what(), "third call") == 0;
+  }
+  CHECK(thrown && calls == 3);
+  CHECK(net.train(2, 1) == 6);
+}
+
+}  // namespace
+
+int main() {
+  workers_change_no_bit<float>(small, 8);
+  workers_change_no_bit<double>(small, 8);
+  workers_change_no_bit<float>(wide, 2);
+  several_nets_at_once();
+  gradient_by_differences();
+  forward_by_rows();
+  not_finite();
+  error_in_a_callback();
+  return check::report();
+}
