@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dense beyond the contract: batches that are smaller than the plan's, in every cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nervure as nv
+from nervure.executors import Data, Model
+from nervure.executors.native import NativeExecutor
+
+SIZES = [(600, 10), (600, 64), (784, 30), (40, 100), (100, 300)]
+"""Few units of many features are cut along the features, others along the output."""
+
+
+def executor(net: nv.Network, threads: int) -> NativeExecutor:
+    model = Model(net.graph, net.layout, net.values, net.gradients)
+    return NativeExecutor(model, threads)
+
+
+@pytest.mark.parametrize(("features", "units"), SIZES)
+@pytest.mark.parametrize("rows", [128 + 1, 128 + 20, 128 + 32, 128 + 33])
+def test_last_stretch_is_smaller_than_the_plan(
+    features: int, units: int, rows: int
+) -> None:
+    net = nv.Network([nv.Input(features), nv.Dense(units)], seed=3, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(rows, features))
+    expected = x @ net.parameters["dense.weight"] + net.parameters["dense.bias"]
+    for threads in (1, 2):
+        (found,) = executor(net, threads).outputs(Data((x,)), batch_size=128)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("features", "units"), SIZES)
+@pytest.mark.parametrize("rows", [1, 7, 20, 33])
+def test_one_step_on_a_partial_batch(features: int, units: int, rows: int) -> None:
+    """Two batches of one epoch, the second partial: two steps of plain SGD by hand."""
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=(64 + rows, features))
+    y = generator.normal(size=(64 + rows, units))
+    net = nv.Network([nv.Input(features), nv.Dense(units)], seed=5, dtype="float64")
+    w, b = net.parameters["dense.weight"].copy(), net.parameters["dense.bias"].copy()
+    nv.fit(
+        net,
+        x,
+        y,
+        loss="quadratic",
+        optimizer=nv.SGD(0.01),
+        epochs=1,
+        batch_size=64,
+        shuffle=False,
+        progress=False,
+    )
+    for part in (slice(0, 64), slice(64, None)):
+        delta = (x[part] @ w + b - y[part]) / len(x[part])
+        w, b = w - 0.01 * x[part].T @ delta, b - 0.01 * delta.sum(axis=0)
+    np.testing.assert_allclose(net.parameters["dense.weight"], w, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(net.parameters["dense.bias"], b, rtol=1e-11, atol=1e-12)
+
+
+def test_dropout_masks_do_not_repeat_between_passes_of_one_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch that the arena takes in several passes gives the bits of one pass."""
+    x = np.random.default_rng(2).normal(size=(64, 32))
+    y = np.random.default_rng(3).normal(size=(64, 3))
+
+    def trained() -> np.ndarray:
+        layers = [nv.Input(32), nv.Dropout(0.5), nv.Dense(3)]
+        net = nv.Network(layers, seed=1, dtype="float64")
+        nv.fit(net, x, y, optimizer=nv.SGD(0.1), batch_size=64, epochs=3, progress=False)
+        return net.values.copy()
+
+    whole = trained()
+    monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 20_000)
+    np.testing.assert_allclose(trained(), whole, rtol=1e-12, atol=1e-14)
