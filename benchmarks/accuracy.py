@@ -78,7 +78,7 @@ TRIALS = {
         batch_size=10,
         loss="cross_entropy",
         layers=_cross_entropy,
-        optimizer=lambda nv: nv.SGD(nv.Cosine(0.5)),
+        optimizer=lambda nv: nv.SGD(nv.schedules.Cosine(0.5)),
         regularizer=lambda nv: nv.L2(1e-4),
     ),
     "dropout": Trial(
@@ -88,7 +88,7 @@ TRIALS = {
         batch_size=128,
         loss="cross_entropy",
         layers=_dropout,
-        optimizer=lambda nv: nv.Adam(nv.Cosine(1e-3)),
+        optimizer=lambda nv: nv.Adam(nv.schedules.Cosine(1e-3)),
     ),
 }
 

@@ -476,6 +476,7 @@ void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& res
 template <class T>
 void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
                           const Results<T>& results) {
+  skipped_.assign(skipped_.size(), false);
   launch(workers, data, results, [&](Program& program, int) {
     for (int64_t first = 0; first < rows.count; first += plan_.rows) {
       Batch batch{.rows = rows.part(first, std::min(plan_.rows, rows.count - first)),
@@ -493,6 +494,7 @@ template <class T>
 double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
                              const Results<T>& results) {
   double cost = 0;
+  skipped_.assign(skipped_.size(), false);
   launch(workers, data, results, [&](Program& program, int) {
     program.cost_and_gradient(rows, key, cost);
   });
@@ -508,7 +510,6 @@ int64_t Executor<T>::train(int workers, const Data<T>& data, const TrainRequest&
     const int64_t steps = program.train(request, *update_);
     if (worker == 0) taken = steps;
   });
-  skipped_.assign(skipped_.size(), false);
   return taken;
 }
 

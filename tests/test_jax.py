@@ -12,6 +12,7 @@ import nervure as nv
 from nervure.executors import Data, Job, Stretch, make_executor
 from nervure.layers import INFERENCE, LAYERS
 from nervure.losses import LOSSES, CrossEntropy, LossError
+from nervure.losses._loss import softplus
 from nervure.optimizers import OPTIMIZERS, SGD, Adam, RMSprop
 from nervure.parameters import aligned_zeros
 from nervure.regularizers import L1, L2, MaxNorm
@@ -246,6 +247,15 @@ def test_no_largest_element_is_differentiated(kind):
     derivative = jax.make_jaxpr(jax.grad(lambda z: formula(z)[0].sum()))
     assert "reduce_max" in str(derivative(np.ones((2, 3), np.float32)))
     assert " eq " not in str(derivative(np.ones((2, 3), np.float32)))
+
+
+def test_softplus_of_the_losses_has_its_derivative_everywhere():
+    """Also at 0, and without a comparison for equality (see above)."""
+    z = np.array([-100.0, -1.0, 0.0, 1.0, 100.0])
+    slope = jax.grad(lambda z: softplus(jax.numpy, z).sum())
+    np.testing.assert_allclose(slope(z), 1 / (1 + np.exp(-z)), rtol=1e-6, atol=1e-40)
+    assert " eq " not in str(jax.make_jaxpr(slope)(z))
+    assert np.isfinite(softplus(np, np.array([-1e30, 1e30]))).all()
 
 
 # -- training --------------------------------------------------------------------

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nervure._described import describe
+import nervure as nv
+from nervure._plain import write
 from nervure.losses import (
     KL,
     LOSSES,
@@ -54,8 +55,8 @@ def test_lookup(kind: type[Loss]) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=NAMES)
 def test_losses_are_data(example: LossExample) -> None:
-    assert loss(describe(example.loss)) == example.loss
-    assert hash(example.loss) == hash(loss(describe(example.loss)))
+    assert loss(write(example.loss)) == example.loss
+    assert hash(example.loss) == hash(loss(write(example.loss)))
 
 
 def test_names_are_those_of_the_design() -> None:
@@ -72,8 +73,8 @@ def test_names_are_those_of_the_design() -> None:
             "[loss] unknown loss 'crossentropy'; did you mean 'cross_entr",
         ),
         ("binary_crossentropy", "did you mean 'binary_cross_entropy'"),
-        ({"type": "huber", "dleta": 1.0}, "[loss] unknown key of huber 'dleta'"),
-        (3, "[loss] loss 3; expected a name or a table"),
+        ({"type": "huber", "dleta": 1.0}, "[loss] dleta: unknown key; did you mean 'delta'"),
+        (3, "[loss] found 3; expected a loss (a name or a table"),
     ],
 )
 def test_unknown_losses(found: Any, message: str) -> None:
@@ -402,6 +403,35 @@ def test_targets_of_a_custom_loss_are_only_finite() -> None:
     assert own.check_target(9, "", [[5.0, 6.0]], dtype=np.float32).shape == (1, 2)
     with pytest.raises(LossError, match=r"\[custom loss 'fourth_power'\] target row 0"):
         own.check_target(1, "", [float("nan")])
+
+
+def softmax_of_two_questions(kind: str) -> nv.Network:
+    last = nv.Softmax(name="x") if kind == "softmax" else nv.LogSoftmax(name="x")
+    return nv.Network([nv.Input(4), nv.Dense(6), nv.Reshape((2, 3)), last])
+
+
+@pytest.mark.parametrize("kind", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "one", [CrossEntropy(), KL(), Focal()], ids=lambda one: one.kind
+)
+def test_a_softmax_of_several_questions_is_refused(one: Loss, kind: str) -> None:
+    message = (
+        f"[{one.kind}] output 'x' has shape (2, 3); expected (classes,); put "
+        f"nv.Flatten() before the {kind} if all 6 are classes of one question, or make "
+        "one output per question"
+    )
+    net = softmax_of_two_questions(kind)
+    with pytest.raises(LossError, match=re.escape(message)):
+        net.objective(one)
+    assert net.objective("mse").costs[0].loss == MSE()
+
+
+def test_also_where_its_input_is_an_output_and_nothing_is_fused() -> None:
+    x = nv.Input(6)
+    z = nv.Reshape((2, 3))(x)
+    net = nv.Network(inputs=x, outputs=[z, nv.Softmax()(z)])
+    with pytest.raises(LossError, match=r"has shape \(2, 3\); expected \(classes,\)"):
+        net.objective(["mse", "cross_entropy"])
 
 
 # -- weights ----------------------------------------------------------------------

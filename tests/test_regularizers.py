@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from nervure._described import describe
+from nervure._plain import write
 from nervure.regularizers import (
     L1,
     L2,
@@ -41,7 +41,7 @@ def test_gradient_is_the_derivative_of_the_penalty(kind):
 
 @pytest.mark.parametrize("kind", REGULARIZERS)
 def test_data_and_back(kind):
-    assert regularizer(describe(EXAMPLES[kind])) == EXAMPLES[kind]
+    assert regularizer(write(EXAMPLES[kind])) == EXAMPLES[kind]
 
 
 def test_penalties_by_hand():
@@ -82,14 +82,14 @@ def test_strengths():
     ("found", "message"),
     [
         ("l3", "[spec] unknown regularizer 'l3'; did you mean 'l2' or 'l1'? Known: "),
-        ("l2", "[spec] l2 lacks strength; expected every key without a default; writ"),
+        ("l2", "[spec] strength: missing; expected a number; add strength = ..."),
         (
             {"type": "l2", "strength": -1},
-            "[l2] strength = -1; expected a finite number (>= 0); change strength",
+            "[spec] strength = -1.0; expected a finite number (>= 0); change strength",
         ),
         (
             {"type": "max_norm", "limit": 0},
-            "[max_norm] limit = 0; expected a finite number (> 0); change limit",
+            "[spec] limit = 0.0; expected a finite number (> 0); change limit",
         ),
     ],
 )

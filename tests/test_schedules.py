@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from nervure._described import describe
+from nervure._plain import write
 from nervure.optimizers.schedules import (
     SCHEDULES,
     Chain,
@@ -75,7 +75,7 @@ def test_a_stretch_of_steps_gives_the_same_bits_as_single_steps(kind):
 
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_data_and_back(kind):
-    data = json.loads(json.dumps(describe(EXAMPLES[kind])))
+    data = json.loads(json.dumps(write(EXAMPLES[kind])))
     assert schedule(data) == EXAMPLES[kind]
 
 
@@ -242,53 +242,70 @@ def test_plateau_scales_down_to_the_lowest():
 def test_nested_tables():
     data = {"type": "warm_up", "epochs": 2, "then": {"type": "cosine", "start": 0.1}}
     assert schedule(data) == WarmUp(Cosine(0.1), epochs=2)
-    assert rate(data) == schedule(data)
-    assert rate(np.float32(0.5)) == 0.5
+    assert rate(data, "sgd", "learning_rate") == schedule(data)
+    assert rate(np.float32(0.5), "sgd", "learning_rate") == 0.5
+    given = {"type": "warm_up", "then": Cosine(0.1), "epochs": np.float32(2)}
+    assert schedule(given) == schedule(data)
 
 
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ("cosin", "[training] unknown schedule 'cosin'; did you mean 'cosine'"),
-        ({"type": "cosine"}, "[training] cosine lacks start; expected every key"),
-        (0, "[training] rate = 0; expected a finite number (> 0); change rate"),
-        (True, "[training] rate = True; expected a finite number (> 0); change rate"),
-        (None, "[training] rate = None; expected a finite number (> 0); change rate"),
+        ("cosin", "[sgd.rate] unknown schedule 'cosin'; did you mean 'cosine'"),
+        ({"type": "cosine"}, "[sgd.rate] start: missing; expected a number; add start"),
+        (0, "[sgd] rate = 0; expected a finite number (> 0); change rate"),
+        (True, "[sgd] rate = True; expected a finite number (> 0); change rate"),
+        (None, "[sgd] rate = None; expected a finite number (> 0); change rate"),
         (
             {"type": "one_cycle", "peak": 1, "curve": "cos"},
-            "[one_cycle] curve = 'cos'; expected 'cosine' or 'linear'; change curve",
+            "[sgd.rate] curve = 'cos'; expected 'cosine' or 'linear'; change curve",
         ),
         (
             {"type": "chain", "parts": []},
-            "[chain] parts = []; expected a list of one or more; add an entry",
+            "[sgd.rate] parts = (); expected a list of one or more; add an entry",
         ),
         (
             {"type": "chain", "parts": [0.1, 0.2]},
-            "[chain] parts holds 0.1; expected pairs of a rate and its epochs; write",
+            "[sgd.rate] parts[0]: found 0.1; expected a list of 2 (a number or a sched",
         ),
         (
             {"type": "product", "factors": 0.5},
-            "[product] factors = 0.5; expected a list of one or more; add an entry",
+            "[sgd.rate] factors: found 0.5; expected a list (each: a number or a sched",
         ),
         (
             {
                 "type": "warm_up",
                 "then": {"type": "reduce_on_plateau", "start": 0.1},
             },
-            "[warm_up.then] reduce_on_plateau inside of another schedule; expected it "
+            "[sgd.rate] reduce_on_plateau inside of another schedule; expected it "
             "outermost, since it has a state; write",
         ),
         (
+            {"type": "warm_up", "then": {"type": "chain", "parts": [["cosin", 1]]}},
+            "[sgd.rate] then.parts[0][0]: unknown schedule 'cosin'; did you mean",
+        ),
+        (
+            {"type": "product", "factors": [1, {"type": "step", "strat": 1}]},
+            "[sgd.rate] factors[1].strat: unknown key; did you mean 'start'? Known: "
+            "start, epochs, factor\n[sgd.rate] factors[1].start: missing; expected a ",
+        ),
+        (
             {"type": "reduce_on_plateau", "start": 0.1, "factor": 1.0},
-            "[reduce_on_plateau] factor = 1.0; expected a finite number (> 0) and "
+            "[sgd.rate] factor = 1.0; expected a finite number (> 0) and "
             "(< 1); change factor",
         ),
         (
             {"type": "reduce_on_plateau", "start": 0.1, "patience": 2.5},
-            "[reduce_on_plateau] patience = 2.5; expected a whole number (>= 1); chan",
+            "[sgd.rate] patience: found 2.5; expected an integer",
         ),
     ],
 )
 def test_errors_name_place_and_remedy(found, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
-        rate(found, where="training")
+        rate(found, "sgd", "rate")
+
+
+def test_parts_of_a_chain_are_pairs():
+    message = r"^\[chain\] parts holds 0.1; expected pairs of a rate and its epochs; wr"
+    with pytest.raises(ValueError, match=message):
+        Chain((0.1, 0.2))  # pyright: ignore

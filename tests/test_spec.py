@@ -341,6 +341,13 @@ def test_all_faults_at_once() -> None:
             "layer[0].units: found 3.0; expected an integer",
         ),
         (
+            layer_spec('type = "dense"', "units = 3", 'activation = "rellu"'),
+            "layer[0]: unknown activation 'rellu'; did you mean 'relu' or 'relu6' or "
+            "'elu'? Known: relu, relu6, elu, gaussian_cdf, gelu, gelu_tanh, "
+            "hard_sigmoid, heaviside, leaky_relu, linear, log_softmax, logistic, "
+            "scaled_tanh, selu, sigmoid, silu, softmax, softplus, softsign, tanh",
+        ),
+        (
             layer_spec('type = "dense"', "units = 0"),
             "layer[0]: units = 0; use at least 1 unit",
         ),

@@ -675,7 +675,7 @@ REFUSALS = {
     "executor": ("cuda", "[executor] unknown executor 'cuda'; Known: jax, native"),
     "validation": (
         "some",
-        "[fit] validation = str; expected a fraction in [0, 1), (X, y), (X, y, "
+        "[fit] validation = 'some'; expected a fraction in [0, 1), (X, y), (X, y, "
         "weights) or a Dataset; change validation=",
     ),
     "callbacks": (

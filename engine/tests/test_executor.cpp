@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../executor.h"
+#include "../kernels/list.h"
 #include "check.h"
 
 namespace {
@@ -49,6 +50,12 @@ struct PlanBuilder {
     }
     node.value = place(plan.rows * size_of(shape));
     node.gradient = place(plan.rows * size_of(shape));
+    if (*kernel != 0) {
+      const auto step = Kernels::make<float>(kernel, node.attributes, node.shapes);
+      const Buffers buffers = step->buffers(plan.rows);
+      node.saved = place(buffers.saved);
+      node.scratch = place(buffers.scratch);
+    }
     node.backward = true;
     node.random_key = static_cast<uint32_t>(plan.nodes.size());
     plan.nodes.push_back(std::move(node));
@@ -67,6 +74,12 @@ struct PlanBuilder {
     const auto threshold = static_cast<int64_t>(rate * (1 << 24));
     add("dropout", with({{"rate", rate}, {"threshold", threshold}}), {},
         plan.nodes.back().shapes.output);
+  }
+
+  // Its derivative is fused with the loss.
+  void softmax() {
+    add("softmax", {}, {}, plan.nodes.back().shapes.output);
+    plan.nodes.back().backward = false;
   }
 
   int64_t place(int64_t size) {
@@ -93,14 +106,20 @@ class Trained {
     builder_.tanh();
     if (rate > 0) builder_.dropout(rate);
     builder_.dense(p.classes);
+    builder_.softmax();
     const auto count = static_cast<size_t>(builder_.count);
     weights.resize(count);
     gradients.resize(count);
     for (size_t i = 0; i < count; ++i)
       weights[i] = static_cast<T>(0.2 * std::sin(1.3 * static_cast<double>(i)));
     x_.resize(static_cast<size_t>(p.rows * p.features));
-    for (size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<uint8_t>(i * 37 % 251);
     for (int64_t i = 0; i < p.rows; ++i) {
+      for (int64_t j = 0; j < p.features; ++j) {
+        const bool of_class = j % p.classes == i * 7 % p.classes;
+        const int64_t at = i * p.features + j;
+        x_[static_cast<size_t>(at)] =
+            static_cast<uint8_t>(at * 37 % 101 + (of_class ? 150 : 0));
+      }
       labels_.push_back(static_cast<int32_t>(i * 7 % p.classes));
       order_.push_back((i * 5 + 3) % p.rows);
       row_weights_.push_back(1 + 0.25 * static_cast<double>(i % 3));
@@ -113,15 +132,14 @@ class Trained {
     std::vector<LossPlan<T>> losses(1);
     losses[0].loss =
         LossKinds::make<T>("softmax_cross_entropy", with({{"label_smoothing", 0.1}}));
-    losses[0].node = output();
+    losses[0].node = logits();
     executor->set_losses(std::move(losses));
   }
 
-  [[nodiscard]] int output() const { return builder_.plan.outputs[0]; }
+  [[nodiscard]] int logits() const { return builder_.plan.outputs[0] - 1; }
   [[nodiscard]] Rows rows() const { return {order_.data(), 0, problem_.rows}; }
 
-  void optimize(const char* rule, const Attributes& attributes, int slots,
-                double max_norm) {
+  void optimize(const char* rule, const Attributes& attributes, double max_norm) {
     std::vector<Segment> segments;
     for (const NodePlan& node : builder_.plan.nodes)
       for (const ParameterPlan& p : node.parameters)
@@ -131,15 +149,16 @@ class Trained {
                             .decays = &p == node.parameters.data(),
                             .l2 = 0.01,
                             .max_norm = max_norm});
-    slots_.assign(static_cast<size_t>(slots), std::vector<T>(weights.size()));
+    auto updater = make_updater<T>(rule, attributes);
+    slots_.assign(static_cast<size_t>(updater->slots()), std::vector<T>(weights.size()));
     std::vector<T*> arrays;
     for (std::vector<T>& slot : slots_) arrays.push_back(slot.data());
-    executor->set_update(Update<T>(make_updater<T>(rule, attributes), weights.data(),
-                                   gradients.data(), arrays, segments));
+    executor->set_update(
+        Update<T>(std::move(updater), weights.data(), gradients.data(), arrays, segments));
   }
 
   // Whole epochs; the number of steps taken.
-  int64_t train(int workers, int epochs, double learning_rate = 0.1) {
+  int64_t train(int workers, int epochs, double learning_rate = 0.01) {
     const int64_t steps = (problem_.rows + problem_.batch - 1) / problem_.batch;
     int64_t taken = 0;
     for (int epoch = 0; epoch < epochs; ++epoch) {
@@ -187,39 +206,39 @@ Attributes sweep_with(
   return attributes;
 }
 
-struct Rule {
+struct Method {
   const char* name;
   Attributes attributes;
-  int slots;
 };
 
-std::vector<Rule> rules() {
+std::vector<Method> methods() {
   return {
       {"adam",
-       sweep_with({{"beta1", 0.9}, {"beta2", 0.99}, {"epsilon", 1e-8}, {"amsgrad", 0L}}),
-       2},
-      {"sgd", sweep_with({{"momentum", 0.9}, {"nesterov", 1L}}), 1}};
+       sweep_with({{"beta1", 0.9}, {"beta2", 0.99}, {"epsilon", 1e-8}, {"amsgrad", 0L}})},
+      {"sgd", sweep_with({{"momentum", 0.9}, {"nesterov", 1L}})}};
 }
 
 template <class T>
-Trained<T> trained(const Problem& problem, const Rule& rule, int workers, int epochs) {
+Trained<T> trained(const Problem& problem, const Method& method, int workers, int epochs) {
   Trained<T> net(problem);
-  net.optimize(rule.name, rule.attributes, rule.slots, 0.7);
+  net.optimize(method.name, method.attributes, 0.7);
   net.train(workers, epochs);
   return net;
 }
 
 // Wide layers, whose products and sweeps have several parts, and a last batch that is
-// shorter; small ones, whose phases are over before a worker has come.
-constexpr Problem wide{150, 300, 260, 40, 64}, small{53, 9, 12, 3, 10};
+// shorter; long rows into few units, which are cut along the features; a small net, whose
+// phases are over before a worker has come.
+constexpr Problem wide{150, 300, 260, 40, 64}, narrow{45, 400, 20, 3, 20},
+    small{53, 9, 12, 3, 12};
 
 template <class T>
 void workers_change_no_bit(const Problem& problem, int epochs) {
-  for (const Rule& rule : rules()) {
-    const Trained<T> alone = trained<T>(problem, rule, 1, epochs);
+  for (const Method& method : methods()) {
+    const Trained<T> alone = trained<T>(problem, method, 1, epochs);
     CHECK(alone.costs.back() < alone.costs.front());
     for (const int workers : {2, 3, 4}) {
-      const Trained<T> net = trained<T>(problem, rule, workers, epochs);
+      const Trained<T> net = trained<T>(problem, method, workers, epochs);
       CHECK(same_bits(net.weights, alone.weights));
       CHECK(same_bits(net.costs, alone.costs));
     }
@@ -228,20 +247,20 @@ void workers_change_no_bit(const Problem& problem, int epochs) {
 
 // Only one of them gets the pool at a time; the others train alone.
 void several_nets_at_once() {
-  const Rule rule = rules()[0];
-  const Trained<float> alone = trained<float>(small, rule, 1, 10);
+  const Method method = methods()[0];
+  const Trained<float> alone = trained<float>(small, method, 1, 10);
   std::vector<int> same(3);
   std::vector<std::thread> threads;
   for (int& result : same)
     threads.emplace_back([&] {
-      result = same_bits(trained<float>(small, rule, 3, 10).weights, alone.weights);
+      result = same_bits(trained<float>(small, method, 3, 10).weights, alone.weights);
     });
   for (std::thread& thread : threads) thread.join();
   for (const int result : same) CHECK(result == 1);
 }
 
 // The mean cost by its gradient and by 4-point central differences. 53 rows in a plan
-// for 10: gradients of six stretches add up.
+// for 12: gradients of five stretches add up.
 void gradient_by_differences() {
   Trained<double> net(small, 0);
   const auto cost = [&](int workers) {
@@ -286,8 +305,8 @@ void forward_by_rows() {
 // The step whose cost is not finite is not taken.
 void not_finite() {
   Trained<float> net(small);
-  const Rule rule = rules()[1];
-  net.optimize(rule.name, rule.attributes, rule.slots, 0);
+  const Method method = methods()[1];
+  net.optimize(method.name, method.attributes, 0);
   std::vector<double> weights(static_cast<size_t>(small.rows), 1.0);
   weights[static_cast<size_t>(net.rows()[2 * small.batch])] =
       std::numeric_limits<double>::quiet_NaN();
@@ -298,14 +317,24 @@ void not_finite() {
   CHECK(finite);
 }
 
-// An error of the user's own loss reaches the caller, and the net is usable after it.
+bool are_probabilities(const std::vector<float>& rows) {
+  for (size_t i = 0; i < rows.size(); i += small.classes) {
+    float sum = 0;
+    for (size_t j = 0; j < small.classes; ++j) sum += rows[i + j];
+    if (std::abs(sum - 1) > 1e-5F) return false;
+  }
+  return true;
+}
+
+// An error of the user's own loss reaches the caller, and the net is usable after it: the
+// softmax, which training has no use for, is computed again.
 void error_in_a_callback() {
   Trained<float> net(small);
-  const Rule rule = rules()[1];
-  net.optimize(rule.name, rule.attributes, rule.slots, 0);
+  const Method method = methods()[1];
+  net.optimize(method.name, method.attributes, 0);
   int calls = 0;
   std::vector<LossPlan<float>> losses(1);
-  losses[0].node = net.output();
+  losses[0].node = net.logits();
   losses[0].callback = [&](const float*, Rows rows, float* gradient) {
     if (++calls == 3) throw std::runtime_error("third call");
     std::fill_n(gradient, rows.count * small.classes, 0.5F);
@@ -319,7 +348,12 @@ void error_in_a_callback() {
     thrown = std::strcmp(error.what(), "third call") == 0;
   }
   CHECK(thrown && calls == 3);
-  CHECK(net.train(2, 1) == 6);
+  std::vector<float> outputs(static_cast<size_t>(small.rows * small.classes));
+  Data<float> inputs = net.data;
+  inputs.targets.clear();
+  net.executor->forward(2, inputs, net.rows(), {}, {{outputs.data()}, nullptr});
+  CHECK(are_probabilities(outputs));
+  CHECK(net.train(2, 1) == 5);
 }
 
 }  // namespace
@@ -327,6 +361,7 @@ void error_in_a_callback() {
 int main() {
   workers_change_no_bit<float>(small, 8);
   workers_change_no_bit<double>(small, 8);
+  workers_change_no_bit<float>(narrow, 4);
   workers_change_no_bit<float>(wide, 2);
   several_nets_at_once();
   gradient_by_differences();

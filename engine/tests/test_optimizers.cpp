@@ -318,7 +318,7 @@ void max_norm(bool nesterov) {
 }
 
 void cuts_depend_on_the_segments_alone() {
-  const std::vector<Part> parts = cut(several());
+  const std::vector<Part> parts = cut(several(), 16384);
   CHECK(parts.size() == 5);
   CHECK(parts[2].begin == 32768 && parts[2].end == 40000 && parts[2].segment == 0);
   CHECK(parts[3].begin == 40000 && parts[3].end == 40003 && parts[3].segment == 1);

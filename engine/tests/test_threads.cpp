@@ -89,14 +89,17 @@ void a_worker_left_behind() {
   for (int slow = 0; slow < 3; ++slow) CHECK(run_phases(3, phases, slow) == alone);
 }
 
-// Long waits put workers to sleep; the phase that ends must wake them.
+// Long waits put workers to sleep; the phase that ends must wake them. Every other phase
+// has one part and keeps worker 0 busy.
 void sleepers_wake() {
   Crew crew(3);
   std::vector<int> seen(3);
   constexpr uint32_t phases = 300;
   run_workers(3, [&](int worker) {
     for (uint32_t phase = 1; phase <= phases; ++phase) {
-      crew.phase(worker, phase, 1, [&](int64_t) { linger(2000); });
+      const int64_t parts = phase % 2 == 1 ? 1 : 3;
+      crew.phase(worker, phase, parts, [&](int64_t) { linger(parts == 1 ? 2000 : 1); });
+      crew.settle(phase);
       ++seen[static_cast<size_t>(worker)];
     }
   });

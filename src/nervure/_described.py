@@ -68,13 +68,14 @@ def count(
     where: str, name: str, value: object, *, least: int, most: int | None = None
 ) -> None:
     """Raises `ValueError` unless ``value`` is a whole number within the bounds."""
-    whole = hasattr(value, "__index__") and not isinstance(value, bool)
-    if whole and least <= cast(int, value) and (most is None or cast(int, value) <= most):
-        return
-    high = "" if most is None else f" and (<= {most})"
+    bounds = f"(>= {least})"
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        found = cast(int, value)
+        if found >= least and (most is None or found <= most):
+            return
+        bounds += f" and (<= {most})" if found >= least else ""
     raise ValueError(
-        f"[{where}] {name} = {value!r}; expected a whole number (>= {least}){high}; "
-        f"change {name}"
+        f"[{where}] {name} = {value!r}; expected a whole number {bounds}; change {name}"
     )
 
 

@@ -127,20 +127,20 @@ class Graph:
             groups.setdefault(node.group, []).append(i)
         return {name: tuple(nodes) for name, nodes in groups.items()}
 
-    @property
+    @cached_property
     def output_names(self) -> tuple[str, ...]:
         """Names of the entries that are outputs."""
         return tuple(self.nodes[i].group for i in self.outputs)
 
-    @property
+    @cached_property
     def input_shapes(self) -> tuple[Shape, ...]:
         return tuple(self.nodes[i].shape for i in self.inputs)
 
-    @property
+    @cached_property
     def output_shapes(self) -> tuple[Shape, ...]:
         return tuple(self.nodes[i].shape for i in self.outputs)
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """Floating-point operations of the forward pass of one sample."""
         return sum(node.flops for node in self.nodes)
@@ -265,8 +265,8 @@ def _feeds(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
         return ()
     if not isinstance(cast(object, symbol), Layer):
         raise GraphError(
-            f"[graph] {short(symbol)} is used as a layer's input; expected layers called "
-            "on each other, one argument for each, as in nv.Add()(a, b); change it"
+            f"[graph] {short(symbol)} is used as a layer's input; expected layers "
+            "called on each other, one argument for each; write e.g. nv.Add()(a, b)"
         )
     raise GraphError(
         f"[graph] layer {symbol.kind!r} is used as a value; expected a layer called on "

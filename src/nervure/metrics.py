@@ -244,10 +244,11 @@ def confusion_matrix(
     """
     known, given = _aligned("confusion_matrix", target, output)
     found, classes = predicted_classes(given, threshold), target_classes(known)
-    labels = range(max(2, given.shape[1]))
-    return _sklearn().confusion_matrix(
-        classes, found, labels=labels, sample_weight=weights
-    )
+    count = max(2, given.shape[1])
+    one = np.int64(1) if weights is None else weights
+    table = np.zeros((count, count), np.asarray(one).dtype)
+    np.add.at(table, (classes, found), one)
+    return table
 
 
 # -- registry -----------------------------------------------------------------------
@@ -372,12 +373,12 @@ def _several_answers(target: Values) -> bool:
 
 
 def _rows(target: Values, output: Values) -> Values:
-    """Targets like outputs: classes become one-hot rows."""
+    """Targets like outputs, as doubles: classes become one-hot rows."""
     if target.ndim == 2:
-        return target
+        return np.asarray(target, np.float64)
     if output.shape[1] == 1:
-        return target[:, None]
-    return np.asarray(target[:, None] == np.arange(output.shape[1]), output.dtype)
+        return np.asarray(target[:, None], np.float64)
+    return np.asarray(target[:, None] == np.arange(output.shape[1]), np.float64)
 
 
 def _errors(target: Values, output: Values) -> Values:

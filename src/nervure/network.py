@@ -157,8 +157,8 @@ class Network:
         found = self.predict(X)
         if isinstance(found, list):
             raise ValueError(
-                f"[network] {len(found)} outputs; expected one for predict_classes; use "
-                "net.predict(X)[i].argmax(axis=1) of the output you mean"
+                f"[network] {len(self.graph.outputs)} outputs; expected one for "
+                "predict_classes; use net.predict(X)[i].argmax(axis=1)"
             )
         p = cast(Array, found)
         flat = p.reshape(len(p), -1)
@@ -171,13 +171,13 @@ class Network:
     def evaluate(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         loss: object = None,
-        metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
         sample_weight: Any = None,
     ) -> dict[str, float]:
-        """Loss and metrics on data.
+        """Loss and metrics on arrays, or on a `Dataset` as ``X`` alone.
 
         ``loss`` is by default the one that fits the output layer: cross_entropy after
         softmax, binary_cross_entropy after a logistic, else mse.
@@ -232,7 +232,10 @@ class Network:
         names = self.graph.output_names
         given = _by_name(y, names, "output")
         places = names if len(names) > 1 else ("y",)
-        return [as_targets(t, where=w) for t, w in zip(given, places, strict=True)]
+        found = [as_targets(t, where=w) for t, w in zip(given, places, strict=True)]
+        for array, place in zip(found, places, strict=True):
+            _check_range(array, self.values.dtype, place)
+        return found
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""
@@ -288,7 +291,7 @@ def _check_range(x: Array, dtype: np.dtype[Any], where: str) -> None:
     if x.dtype != np.float64 or dtype == np.float64:
         return
     largest = max(float(x.max()), -float(x.min()))
-    if largest > np.finfo(np.float32).max:
+    if largest > float(np.finfo(np.float32).max):
         raise ValueError(
             f"[{where}] a value of size {largest:.3g}; expected at most 3.4e38 for a "
             'float32 network; scale the column, or use nv.Network(..., dtype="float64")'
@@ -322,8 +325,8 @@ def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
     except (MemoryError, ValueError):  # ValueError: more than addresses can count
         gigabytes = layout.size * np.dtype(dtype).itemsize / 1e9
         raise ValueError(
-            f"[network] {layout.count:,} parameters, {gigabytes:,.0f} GB; expected that "
-            "they and their gradients fit into memory; use smaller layers"
+            f"[network] {layout.count:,} parameters, {gigabytes:,.0f} GB; expected "
+            "that they and their gradients fit into memory; use smaller layers"
         ) from None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from nervure._described import number
 from nervure._names import unknown
-from nervure.graph import Graph
+from nervure.graph import Graph, Node
 from nervure.losses import Loss, activation_name
 from nervure.losses import loss as find_loss
 
@@ -105,9 +106,21 @@ def _cost(
     activation = activation_name(node.layer.kind, function)
     size = int(np.prod(node.shape))
     loss.check_output(node.layer.kind, function, size, name=node.group)
+    _check_rows(node, loss, activation)
     if activation in loss.fuses and node.inputs[0] not in taken:
         return Cost(output, loss, weight, node.inputs[0], activation, activation)
     return Cost(output, loss, weight, index, activation, "")
+
+
+def _check_rows(node: Node, loss: Loss, activation: str) -> None:
+    """A loss of a distribution takes the whole output as one; a softmax may not."""
+    several = activation in ("softmax", "log_softmax") and len(node.shape) > 1
+    if several and activation in loss.fuses:
+        raise loss.fail(
+            f"output {node.group!r} has shape {node.shape}; expected (classes,)",
+            f"put nv.Flatten() before the {activation} if all {math.prod(node.shape)} "
+            "are classes of one question, or make one output per question",
+        )
 
 
 def _size(graph: Graph, cost: Cost) -> int:

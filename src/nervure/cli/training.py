@@ -23,7 +23,7 @@ from nervure.spec import (
     spec_to_dict,
 )
 from nervure.training.progress import duration
-from nervure.training.specs import fit_spec, load_data, resume
+from nervure.training.specs import fit_spec, load_data, read_data, resume
 
 RUNS = Path("runs")
 INTERRUPTED = 130
@@ -104,10 +104,10 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
         )
     asked = _asked(request)
     seed = asked.training.seed if asked.training else 0
-    data, dataset = asked.data, load_data(asked.data, seed, asked.dtype)
-    if dataset.test is None and not _sets(request, r"data\.test"):
+    data, raw = asked.data, read_data(asked.data)
+    if raw.test is None and not _sets(request, r"data\.test"):
         data = replace(data, test=TEST)
-        dataset = load_data(data, seed, asked.dtype)
+    dataset = load_data(data, seed, asked.dtype, raw)
     tables = spec_to_dict(default_spec(dataset, data, seed))
     return parse_spec(apply_sets(tables, request.sets), "--set"), dataset
 

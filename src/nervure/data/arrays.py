@@ -20,7 +20,11 @@ _CHUNK = 1 << 18  # elements looked at in one go, to keep temporaries small
 
 def is_frame(value: object) -> bool:
     """Whether ``value`` is a data frame or series of a library that narwhals knows."""
-    return type(value).__module__.partition(".")[0] in FRAME_LIBRARIES
+    kind = type(value)
+    if kind.__module__.partition(".")[0] not in FRAME_LIBRARIES:
+        return False
+    # Arrow's plain arrays are no columns to narwhals; NumPy reads them.
+    return not any(base.__name__ == "Array" for base in kind.__mro__)
 
 
 def as_inputs(
@@ -205,11 +209,25 @@ def _plain(
             f"rows of different lengths or kinds ({error})",
             "give a rectangular array",
         ) from error
+    if array.dtype.kind == "O":
+        array = _of_objects(array, where)
     if array.dtype.kind == "b":
         return array.astype(np.uint8 if array.ndim == 1 else np.float32)
     if array.dtype.kind in "iuf":
         return array.astype(np.float32) if array.dtype.itemsize > 8 else array
     raise _not_numbers(array, where, text_remedy)
+
+
+def _of_objects(array: Array, where: str) -> Array:
+    """Numbers that came as Python objects; other objects stay what they are."""
+    if array.ndim == 0:
+        raise fail(
+            where,
+            f"{type(array.item()).__name__}; expected rows of numbers",
+            "give an array, a list of rows or a data frame",
+        )
+    plain = all(_is_number(value) for value in array.reshape(-1))
+    return np.array(array.tolist()) if plain and array.size else array
 
 
 def _not_numbers(array: Array, where: str, text_remedy: str) -> DataError:
@@ -236,9 +254,10 @@ def _frame_values(frame: Any, where: str) -> Array:
     arrays: list[Array] = []
     for column in table.columns.values():
         if column.kind not in ("integer", "real", "boolean"):
+            place = "the series" if table.series else f"column {column.name!r}"
             raise fail(
                 where,
-                f"column {column.name!r} holds {column.found()}; expected numbers",
+                f"{place} holds {column.found()}; expected numbers",
                 "read the frame through nervure.data.load(frame, target=...), which "
                 "encodes it",
             )

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nervure._memory import check_memory
 from nervure.executors._executor import (
     Array,
     Data,
@@ -31,9 +33,14 @@ PARALLEL_FLOPS = 1_000_000
 ARENA_BYTES = 256 * 2**20
 """Batches that want more memory than this are taken in several passes."""
 
-INFERENCE_ROWS = 512
+PLANNED_ROWS = (1, 32, 512)
+"""Rows that plans of inference are made for: few, so that they are used again."""
+
+KEPT = 4
+"""Engines kept for another call like an earlier one, each with its arena."""
 
 
+@functools.cache
 def engine() -> Any:
     """The engine's module, loaded at first use."""
     from nervure._engine import engine as module
@@ -42,57 +49,44 @@ def engine() -> Any:
 
 
 class NativeExecutor:
-    """Runs a model on the C++ engine; plans are kept for the sizes seen."""
+    """Runs a model on the C++ engine; engines are kept for the sizes seen last."""
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
         self.model = model
         self._threads = threads
-        self._held: dict[Any, Any] = {}
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     # -- inference ----------------------------------------------------------------
 
     def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
         """What the network gives for every row, in inference."""
-        rows = min(batch_size or INFERENCE_ROWS, data.rows)
-        # Few sizes, so that calls with ever other numbers of rows keep few plans.
-        planned = rows if batch_size else 1 << (rows - 1).bit_length()
-        held = self._prepared("infer", planned, None)
         results = self._empty_outputs(data.rows)
-        held.forward(
-            self.workers(rows),
-            self.hold(data),
-            None,
-            0,
-            data.rows,
-            False,
-            0,
-            0,
-            [result.reshape(-1) for result in results],
-            None,
-        )
+        key = ("infer", _planned(batch_size or data.rows), None)
+        native = self._take(key)
+        self._forward(native, data, results, None)
+        self._keep(key, native)
         return results
 
     def row_costs(
         self, data: Data, objective: Objective
     ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference."""
-        rows = min(INFERENCE_ROWS, data.rows)
-        held = self._prepared("train", rows, objective, data)
-        results = self._empty_outputs(data.rows)
-        costs = np.empty(data.rows)
-        held.forward(
-            self.workers(rows),
-            self.hold(data),
-            None,
-            0,
-            data.rows,
-            False,
-            0,
-            0,
-            [result.reshape(-1) for result in results],
-            costs,
-        )
+        results, costs = self._empty_outputs(data.rows), np.empty(data.rows)
+        key = ("train", _planned(data.rows), objective)
+        native = self._take(key, data)
+        self._forward(native, data, results, costs)
+        self._keep(key, native)
         return results, costs
+
+    def _forward(
+        self, native: Any, data: Data, results: list[Floats], costs: Floats | None
+    ) -> None:
+        rows = data.rows
+        flat = [result.reshape(-1) for result in results]
+        workers = self.workers(min(rows, PLANNED_ROWS[-1]))
+        native.forward(
+            workers, self.hold(data), None, 0, rows, False, 0, 0, flat, costs
+        )
 
     # -- gradients ----------------------------------------------------------------
 
@@ -100,10 +94,10 @@ class NativeExecutor:
         self, data: Data, objective: Objective, *, training: bool = False, seed: int = 0
     ) -> float:
         """Mean cost of all rows; its gradients go to ``model.gradients``."""
-        rows = self._rows_that_fit(data.rows, objective)
-        held = self._prepared("train", rows, objective, data)
-        return held.gradient(
-            self.workers(rows),
+        key = ("train", data.rows, objective)
+        native = self._take(key, data)
+        cost = native.gradient(
+            self.workers(data.rows),
             self.hold(data),
             None,
             0,
@@ -114,25 +108,29 @@ class NativeExecutor:
             [],
             None,
         )
+        self._keep(key, native)
+        return cost
 
     def trace(
         self, data: Data, objective: Objective | None, *, training: bool = False
     ) -> Trace:
         """Everything of one batch."""
-        held = self._prepared("trace", data.rows, objective, data)
+        key = ("trace", data.rows, objective)
+        native = self._take(key, data)
         where = (self.workers(data.rows), self.hold(data), None, 0, data.rows, training)
         if objective is None:
-            held.forward(*where, 0, 0, [], None)
+            native.forward(*where, 0, 0, [], None)
             cost = float("nan")
         else:
             self.model.gradients[:] = 0
-            cost = held.gradient(*where, 0, 0, [], None)
+            cost = native.gradient(*where, 0, 0, [], None)
         count = range(len(self.model.graph.nodes))
-        values = tuple(held.value(i, data.rows) for i in count)
+        values = tuple(native.value(i, data.rows) for i in count)
         gradients = tuple(
-            held.gradient_of(i, data.rows) if objective is not None else None
+            native.gradient_of(i, data.rows) if objective is not None else None
             for i in count
         )
+        self._keep(key, native)
         return Trace(cost, values, gradients)
 
     # -- training -----------------------------------------------------------------
@@ -162,15 +160,6 @@ class NativeExecutor:
         shapes = self.model.graph.output_shapes
         return [np.empty((rows, *shape), self.model.dtype) for shape in shapes]
 
-    def _rows_that_fit(self, rows: int, objective: Objective) -> int:
-        """The largest stretch of a batch whose arena stays within bounds."""
-        while rows > 1 and ("train", rows, objective) not in self._held:
-            plan = self.plan("train", rows, objective)
-            if plan.arena * self.model.dtype.itemsize <= ARENA_BYTES:
-                break
-            rows = -(-rows // 2)
-        return rows
-
     def plan(self, mode: Mode, rows: int, objective: Objective | None) -> Plan:
         """The plan for batches of ``rows``."""
         return make_plan(
@@ -191,28 +180,62 @@ class NativeExecutor:
         )
         return Traits(**found)
 
-    def prepared(self, job: Job) -> tuple[Any, int]:
-        """The engine's executor for a training run, and the rows of its plan."""
-        rows = self._rows_that_fit(min(job.batch_size, job.data.rows), job.objective)
-        return self._prepared("train", rows, job.objective, job.data), rows
+    def engine_of(self, job: Job) -> Any:
+        """An engine of its own for a training run: it holds the run's update."""
+        rows = min(job.batch_size, job.data.rows)
+        return self._make("train", rows, job.objective, job.data)
 
-    def _prepared(
-        self, mode: Mode, rows: int, objective: Objective | None, data: Data | None = None
+    # An engine in use is out of the pool, so that threads may predict at once.
+
+    def _take(self, key: Any, data: Data | None = None) -> Any:
+        """An engine for (mode, rows, objective): a kept one, or a new one."""
+        native = self._kept.pop(key, None)
+        if native is None:
+            return self._make(*key, data)
+        if key[-1] is not None:
+            native.set_losses(_losses(key[-1], data))
+        return native
+
+    def _keep(self, key: Any, native: Any) -> None:
+        self._kept[key] = native
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def _make(
+        self, mode: Mode, rows: int, objective: Objective | None, data: Data | None
     ) -> Any:
-        key = (mode, rows, objective)
-        if key not in self._held:
-            self._held[key] = self._make(self.plan(mode, rows, objective))
-        held = self._held[key]
-        if objective is not None:
-            held.set_losses([_loss(cost, data) for cost in objective.costs])
-        return held
-
-    def _make(self, plan: Plan) -> Any:
         model = self.model
-        native = engine()
-        kind = native.Executor32 if model.dtype == np.float32 else native.Executor64
+        plan = self._plan_that_fits(mode, rows, objective)
+        kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(model.graph, model.layout, plan, model.frozen)
-        return kind(fields, model.values, model.gradients)
+        native = kind(fields, model.values, model.gradients)
+        if objective is not None:
+            native.set_losses(_losses(objective, data))
+        return native
+
+    def _plan_that_fits(
+        self, mode: Mode, rows: int, objective: Objective | None
+    ) -> Plan:
+        """The plan for ``rows``, or for fewer in several passes if it is too large."""
+        plan = self.plan(mode, rows, objective)
+        size = self.model.dtype.itemsize
+        while mode != "trace" and plan.rows > 4 and plan.arena * size > ARENA_BYTES:
+            # Half of the rows; each pass begins with a whole block of random numbers.
+            plan = self.plan(mode, -(-plan.rows // 8) * 4, objective)
+        check_memory(
+            plan.arena * size,
+            "plan",
+            f"the layers' values for {plan.rows:,} row{'s' if plan.rows > 1 else ''}",
+        )
+        return plan
+
+
+def _planned(rows: int) -> int:
+    """The rows to plan for."""
+    for size in PLANNED_ROWS:
+        if rows <= size:
+            return size
+    return PLANNED_ROWS[-1]
 
 
 class NativeTrainer:
@@ -220,11 +243,11 @@ class NativeTrainer:
 
     def __init__(self, executor: NativeExecutor, job: Job) -> None:
         self._job = job
-        self._held, rows = executor.prepared(job)
+        self._engine = executor.engine_of(job)
+        rows = min(job.batch_size, job.data.rows)
         self._workers = job.threads or executor.workers(rows, passes=3)
         self._data = executor.hold(job.data)
-        self._losses = [_loss(cost, job.data) for cost in job.objective.costs]
-        self._held.set_update(
+        self._engine.set_update(
             job.optimizer.rule or job.optimizer.kind,
             job.optimizer.attributes(),
             list(job.slots),
@@ -235,9 +258,7 @@ class NativeTrainer:
         """Take the steps of ``stretch``."""
         steps = len(stretch.learning_rates)
         costs, weights = np.empty(steps), np.empty(steps)
-        # An evaluation between two stretches may have used the same plan.
-        self._held.set_losses(self._losses)
-        taken = self._held.train(
+        taken = self._engine.train(
             self._workers,
             self._data,
             stretch.rows,
@@ -271,6 +292,10 @@ def _segments(model: Model, job: Job) -> list[dict[str, Any]]:
         }
         for s in model.layout.segments
     ]
+
+
+def _losses(objective: Objective, data: Data | None) -> list[dict[str, Any]]:
+    return [_loss(cost, data) for cost in objective.costs]
 
 
 def _loss(cost: Cost, data: Data | None) -> dict[str, Any]:

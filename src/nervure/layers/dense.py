@@ -65,6 +65,8 @@ class Dense(Layer):
         if units < 1:
             raise self.fail(f"units = {units}", "use at least 1 unit")
         object.__setattr__(self, "units", units)
+        if self.activation is not None:
+            activation_layer(self.activation)
         for name in ("initializer", "bias_initializer"):
             given = getattr(self, name)
             if given is not None:

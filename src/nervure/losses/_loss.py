@@ -192,6 +192,15 @@ def log_softmax(xp: Any, z: Array) -> Array:
     return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
 
 
+def softplus(xp: Any, z: Array) -> Array:
+    """``log(1 + exp z)`` without overflow.
+
+    By `where`: the derivative of `maximum` compares its operands, which XLA may round
+    in two ways, and that of `abs` is 0 at 0.
+    """
+    return xp.where(z > 0, z, 0) + xp.log1p(xp.exp(xp.where(z > 0, -z, z)))
+
+
 def pick(xp: Any, values: Array, classes: Array) -> Array:
     """``values[i, classes[i]]`` of every row i."""
     return xp.take_along_axis(values, classes[:, None], axis=1)[:, 0]

@@ -20,6 +20,7 @@ from nervure.losses._loss import (
     log_softmax,
     mean_rows,
     pick,
+    softplus,
 )
 
 _SHARES = ((0.2, 0.5, 0.3), (0.7, 0.1, 0.2))
@@ -160,7 +161,7 @@ class BinaryCrossEntropy(Loss):
         return -mean_rows(t * yes + (1 - t) * no)
 
     def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
-        return mean_rows(_softplus(xp, z) - self._smooth(target) * z)
+        return mean_rows(softplus(xp, z) - self._smooth(target) * z)
 
     def _smooth(self, target: Array) -> Array:
         return target + self.label_smoothing * (0.5 - target)
@@ -292,8 +293,3 @@ class KL(Loss):
 
     def check_values(self, rows: npt.NDArray[Any]) -> None:
         _targets.require_distribution(rows, self.fail)
-
-
-def _softplus(xp: Any, z: Array) -> Array:
-    """``log(1 + exp z)`` without overflow."""
-    return xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))

@@ -21,6 +21,7 @@ from nervure.losses._loss import (
     log_softmax,
     mean_rows,
     pick,
+    softplus,
 )
 
 
@@ -106,8 +107,7 @@ class Focal(Loss):
         if target.ndim == 1:
             logs = pick(xp, log_softmax(xp, z), target)
         else:
-            side = xp.where(target > 0.5, z, -z)
-            logs = xp.minimum(side, 0) - xp.log1p(xp.exp(-xp.abs(side)))
+            logs = -softplus(xp, xp.where(target > 0.5, -z, z))
         return self._cost(xp, logs, -xp.expm1(logs), target)
 
     def _cost(self, xp: Any, logs: Array, wrong: Array, target: Array) -> Array:

@@ -2,7 +2,8 @@
 """Estimators for scikit-learn, trained by nervure's engine.
 
 `MLPClassifier` and `MLPRegressor` take the place of scikit-learn's two classes;
-`NeuralNetClassifier` and `NeuralNetRegressor` train any network.
+`NeuralNetClassifier` and `NeuralNetRegressor` train any network, and
+`AutoencoderTransformer` learns codes.
 
 >>> from sklearn.datasets import load_iris
 >>> from nervure.sklearn import MLPClassifier
@@ -13,6 +14,14 @@ True
 
 from __future__ import annotations
 
+from nervure.sklearn._autoencoder import AutoencoderTransformer
+from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "AutoencoderTransformer",
+    "MLPClassifier",
+    "MLPRegressor",
+    "NeuralNetClassifier",
+    "NeuralNetRegressor",
+]

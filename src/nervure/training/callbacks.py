@@ -73,7 +73,7 @@ def as_callback(found: Callback | Callable[[Run], object]) -> Callback:
     """A callback from a callback or a function."""
     if isinstance(found, Callback):
         return found
-    if callable(found):
+    if callable(found) and not isinstance(found, type):
         return FunctionCallback(found)
     raise TypeError(
         f"[fit] callback {found!r}; expected nv.EarlyStopping, an nv.Callback or a "

@@ -3,40 +3,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from nervure._names import unknown
 from nervure.data import Dataset
 from nervure.executors import Data
 from nervure.losses import weighted_mean
-from nervure.metrics import Metric, default_metrics, metric
+from nervure.metrics import METRICS, Metric, default_metrics, metric
 from nervure.objective import Objective
-from nervure.training.prepare import make_data
+from nervure.training.prepare import make_data, without_targets
 
 if TYPE_CHECKING:
     from nervure.network import Network
 
 Array = npt.NDArray[Any]
 
+_OF_VALUES = ("r2", "mae", "mse", "rmse")
+
 
 def metrics_of(
-    net: Network, objective: Objective, data: Data, metrics: Sequence[Any] | None
+    net: Network, objective: Objective, data: Data, metrics: Any
 ) -> list[tuple[int, str, Metric]]:
     """(output, name in the history, metric) of each metric that is wanted."""
     found: list[tuple[int, str, Metric]] = []
-    several = len(objective.costs) > 1
+    names = net.graph.output_names
     for cost, target in zip(objective.costs, data.targets, strict=True):
-        if metrics is None:
+        wanted = _wanted(metrics, names[cost.output], names)
+        if wanted is None:
             classes = target.dtype.kind in "iu" or cost.loss.one_hot
             chosen = default_metrics(cost.loss, classes=classes and target.ndim == 1)
         else:
-            chosen = [metric(one, cost.loss) for one in metrics]
-        prefix = f"{net.graph.output_names[cost.output]}_" if several else ""
+            chosen = [metric(one, cost.loss) for one in wanted]
+            if cost.loss.task == "regression":
+                _check_targets(chosen, target, names[cost.output])
+        prefix = f"{names[cost.output]}_" if len(names) > 1 else ""
         found += [(cost.output, prefix + one.name, one) for one in chosen]
     return found
+
+
+def _check_targets(metrics: Sequence[Metric], target: Array, output: str) -> None:
+    """Metrics of classes want classes: one column of other values is none."""
+    if target.ndim == 1 or target.shape[1] > 1:
+        return
+    for one in metrics:
+        of_classes = one.name in METRICS and one.name not in _OF_VALUES
+        if of_classes and not np.isin(target, (-1, 0, 1)).all():
+            row = int(np.argmin(np.isin(target[:, 0], (-1, 0, 1))))
+            raise ValueError(
+                f"[metrics] {one.name} for {output!r}, whose target in row {row} is "
+                f"{target[row, 0]:g}; expected classes; use {', '.join(_OF_VALUES)}"
+            )
+
+
+def _wanted(metrics: Any, output: str, outputs: Sequence[str]) -> list[Any] | None:
+    """The metrics of one output; None for the default ones."""
+    if isinstance(metrics, Mapping):
+        table = cast(Mapping[str, Any], metrics)
+        for name in table:
+            if name not in outputs:
+                raise ValueError(unknown("metrics", "output", name, outputs))
+        metrics = table.get(output, ())
+    if metrics is None:
+        return None
+    return list(cast(Any, metrics)) if isinstance(metrics, list | tuple) else [metrics]
 
 
 def measure(
@@ -58,13 +91,14 @@ def evaluate(
     y: Any = None,
     *,
     loss: object = None,
-    metrics: Sequence[Any] | None = None,
+    metrics: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
 ) -> dict[str, float]:
     """Loss and metrics of ``net`` on data (see `Network.evaluate`)."""
     objective = net.objective(loss)
     if isinstance(X, Dataset):
+        without_targets(y)
         scale = X.preprocessing.scale
         weights = X.weights if sample_weight is None else sample_weight
         data = make_data(

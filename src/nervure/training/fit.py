@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from nervure._described import count, number
+import numpy as np
+
+from nervure._described import count, flag, number
 from nervure._plain import write
+from nervure._wording import short
 from nervure.executors import Data
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
+from nervure.parameters import LARGEST_SEED
 from nervure.regularizers import regularizer as find_regularizer
 from nervure.training.callbacks import Callback, EarlyStopping, as_callback
 from nervure.training.checks import check_trainable
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DivergenceError", "fit"]
 
+MOST_THREADS = 1024
+
 
 def fit(
     network: Network,
@@ -40,8 +46,8 @@ def fit(
     epochs: int = 10,
     batch_size: int = 32,
     validation: Any = None,
-    metrics: Sequence[Any] | None = None,
-    callbacks: Sequence[Callback | EarlyStopping | Callable[[Run], object]] = (),
+    metrics: Any = None,
+    callbacks: Any = (),
     regularizer: object = None,
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -70,9 +76,11 @@ def fit(
         epochs: passes over the data, at least 1.
         batch_size: rows per step; the last batch of an epoch may be smaller.
         validation: fraction of the rows in [0, 1), ``(X, y)``, or a Dataset.
-        metrics: names, `Metric` objects or functions; by default accuracy for classes
-            and r2 for values.
-        callbacks: `EarlyStopping`, `Callback` objects or functions of the run.
+        metrics: names, `Metric` objects or functions, one or several, or those of each
+            output in a mapping by its name; by default accuracy for classes and r2 for
+            values.
+        callbacks: `EarlyStopping`, `Callback` objects or functions of the run; one or
+            several.
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
         sample_weight: weights of the rows.
         class_weight: ``"balanced"`` or weights by class.
@@ -102,7 +110,10 @@ def fit(
     >>> net.predict([[3.0]]).round(2).tolist()
     [[7.0]]
     """
-    _check_numbers(locals())
+    _check_arguments(locals())
+    callbacks = _callbacks(callbacks)
+    if isinstance(validation, np.floating):
+        validation = float(validation)  # pyright: ignore[reportUnknownArgumentType]
     objective = network.objective(loss, loss_weights)
     rule = find_optimizer(cast(Any, optimizer))
     check_trainable(network.graph)
@@ -127,9 +138,7 @@ def fit(
         early_stopping=next(
             (c for c in callbacks if isinstance(c, EarlyStopping)), None
         ),
-        callbacks=tuple(
-            as_callback(c) for c in callbacks if not isinstance(c, EarlyStopping)
-        ),
+        callbacks=tuple(c for c in callbacks if isinstance(c, Callback)),
         regularizer=None
         if regularizer is None
         else find_regularizer(cast(Any, regularizer)),
@@ -161,17 +170,46 @@ def fit(
     return session.train()
 
 
-def _check_numbers(given: dict[str, Any]) -> None:
-    """The arguments that are numbers, before anything else is looked at."""
+def _check_arguments(given: dict[str, Any]) -> None:
+    """What needs no look at the data, before anything else is done."""
+    from nervure.network import Network
+
+    if not isinstance(given["network"], Network):
+        raise TypeError(
+            f"[fit] the network is {short(given['network'])}; expected an nv.Network; "
+            "pass it first, as in nv.fit(net, X, y)"
+        )
+    flag("fit", "shuffle", given["shuffle"])
+    progress = given["progress"]
+    if not isinstance(progress, bool) and not hasattr(progress, "write"):
+        raise TypeError(
+            f"[fit] progress = {short(progress)}; expected true, false or a stream to "
+            "write on; change progress"
+        )
     for name in ("epochs", "batch_size"):
         count("fit", name, given[name], least=1)
-    count("fit", "seed", given["seed"], least=0)
-    for name in ("max_steps", "checkpoint_steps", "threads"):
+    count("fit", "seed", given["seed"], least=0, most=LARGEST_SEED)
+    if given["threads"] is not None:
+        count("fit", "threads", given["threads"], least=1, most=MOST_THREADS)
+    for name in ("max_steps", "checkpoint_steps"):
         if given[name] is not None:
             count("fit", name, given[name], least=1)
     for name in ("max_seconds", "checkpoint_seconds"):
         if given[name] is not None:
             number("fit", name, given[name], above=0)
+
+
+def _callbacks(given: Any) -> list[Callback | EarlyStopping]:
+    """Callbacks from one or several; at most one that stops early."""
+    single = not isinstance(given, list | tuple)
+    several: list[Any] = [given] if single else list(cast(Sequence[Any], given))
+    found = [c if isinstance(c, EarlyStopping) else as_callback(c) for c in several]
+    if sum(isinstance(c, EarlyStopping) for c in found) > 1:
+        raise ValueError(
+            "[fit] two EarlyStopping callbacks; expected at most one; keep the one "
+            "whose monitor matters"
+        )
+    return found
 
 
 def _folder(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nervure._names import unknown
+
 
 class History(Mapping[str, list[float]]):
     """Series by name, one value per epoch: ``history["validation_loss"][-1]``.
@@ -32,6 +34,8 @@ class History(Mapping[str, list[float]]):
         return max((len(values) for values in self._series.values()), default=0)
 
     def __getitem__(self, name: str) -> list[float]:
+        if name not in self._series:
+            raise KeyError(unknown("history", "series", name, self._series))
         return self._series[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from nervure._described import count, number
 from nervure.executors import Job, Stretch, Trainer
 from nervure.optimizers import UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.parameters import aligned_zeros
+from nervure.parameters import LARGEST_SEED, aligned_zeros
 from nervure.regularizers import regularizer as find_regularizer
 from nervure.training.checks import check_trainable
 from nervure.training.prepare import Prepared, prepare
@@ -168,7 +168,7 @@ def find_learning_rate(
     number("find_learning_rate", "highest", highest, above=lowest)
     count("find_learning_rate", "steps", steps, least=2)
     count("find_learning_rate", "batch_size", batch_size, least=1)
-    count("find_learning_rate", "seed", seed, least=0)
+    count("find_learning_rate", "seed", seed, least=0, most=LARGEST_SEED)
     rule = _stepwise(optimizer)
     check_trainable(net.graph)
     net = net.copy()

@@ -50,6 +50,7 @@ def prepare(
         ValueError: data that do not fit the network, the loss or each other.
     """
     if isinstance(X, Dataset):
+        without_targets(y)
         found = _prepare_dataset(
             net, X, objective, validation, sample_weight, class_weight, seed
         )
@@ -61,6 +62,15 @@ def prepare(
             name = net.graph.output_names[cost.output]
             _check_classes(target[found.rows], name)
     return found
+
+
+def without_targets(y: Any) -> None:
+    """Raises where targets are given that a Dataset brings itself."""
+    if y is not None:
+        raise ValueError(
+            "[fit] y beside a Dataset; expected its own targets; leave y out, or pass "
+            "dataset.inputs and y"
+        )
 
 
 def _check_classes(target: npt.NDArray[Any], name: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Settings:
     optimizer: Any
     epochs: int
     batch_size: int
-    metrics: Sequence[Any] | None = None
+    metrics: Any = None
     early_stopping: EarlyStopping | None = None
     callbacks: tuple[Callback, ...] = ()
     regularizer: Regularizer | None = None
@@ -83,6 +83,7 @@ class Session:
         self._begun = 0.0
         self._saved = 0.0
         self._epoch_values = net.values.copy()
+        self._length = 1  # steps that the engine takes at once
 
     def _fresh_state(self) -> State:
         rule, net = self.settings.optimizer, self.net
@@ -172,22 +173,20 @@ class Session:
         planned = self.settings.epochs * self._steps_per_epoch
         return min(planned, self.settings.max_steps or planned)
 
-    @property
+    @cached_property
     def _trainer(self) -> Trainer:
-        if not hasattr(self, "_made_trainer"):
-            settings = self.settings
-            job = Job(
-                objective=settings.objective,
-                data=self.prepared.data,
-                optimizer=settings.optimizer,
-                slots=self.state.slots,
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-                regularizer=settings.regularizer,
-                threads=settings.threads,
-            )
-            self._made_trainer = self.net.executor(settings.executor).trainer(job)
-        return self._made_trainer
+        settings = self.settings
+        job = Job(
+            objective=settings.objective,
+            data=self.prepared.data,
+            optimizer=settings.optimizer,
+            slots=self.state.slots,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            regularizer=settings.regularizer,
+            threads=settings.threads,
+        )
+        return self.net.executor(settings.executor).trainer(job)
 
     def _epoch(self) -> None:
         state, settings = self.state, self.settings
@@ -196,14 +195,13 @@ class Session:
         )
         self._epoch_values[:] = state.values
         steps = self._steps_per_epoch
-        length = 1
         while len(state.costs) < steps:
             begin = len(state.costs)
-            count = min(length, steps - begin, self._steps_until_boundary())
+            count = min(self._length, steps - begin, self._steps_until_boundary())
             started = time.monotonic()
             self._stretch(order, begin, count)
             took = max(time.monotonic() - started, 1e-6)
-            length = max(1, min(8 * count, int(count * STRETCH_SECONDS / took)))
+            self._length = max(1, min(8 * count, int(count * STRETCH_SECONDS / took)))
             self._between_stretches()
             if state.stopped is not None and len(state.costs) < steps:
                 return
@@ -300,8 +298,9 @@ class Session:
         state.costs, state.weights = [], []
         for callback in self.settings.callbacks:
             callback.on_epoch_end(self.run)
-        if self.run.stop_requested and state.stopped is None:
-            state.stopped = self.run.stop_requested
+        if state.stopped is None:
+            interrupted = "interrupted" if self._interruption.requested else None
+            state.stopped = self.run.stop_requested or interrupted
         self._log_epoch(values)
         shown = {name: value for name, value in values.items() if name != "seconds"}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nervure.data import Dataset, make_dataset, read, split
+from nervure.data import Dataset, Raw, make_dataset, read, split
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.graph import Graph
 from nervure.losses import CustomLoss, Loss
@@ -164,11 +164,8 @@ def fit_spec(
     )
 
 
-def load_data(data: DataSpec, seed: int = 0, dtype: str = "float32") -> Dataset:
-    """The data set of a spec; ``test`` is what training never sees.
-
-    Statistics are those of the rows that are trained on. Where ``data.test`` is 0 the
-    test part is the source's own, if it has one.
+def read_data(data: DataSpec) -> Raw:
+    """The source of a spec, read but not yet encoded.
 
     Raises:
         SpecError: no source.
@@ -180,13 +177,28 @@ def load_data(data: DataSpec, seed: int = 0, dtype: str = "float32") -> Dataset:
             'source = "..." under [data]'
         )
     target = data.target if isinstance(data.target, str | None) else list(data.target)
-    raw = read(
+    return read(
         data.source,
         target=target,
         query=data.query,
         task=data.task,
         weights=data.weights,
     )
+
+
+def load_data(
+    data: DataSpec, seed: int = 0, dtype: str = "float32", raw: Raw | None = None
+) -> Dataset:
+    """The data set of a spec; ``test`` is what training never sees.
+
+    Statistics are those of the rows that are trained on. Where ``data.test`` is 0 the
+    test part is the source's own, if it has one. ``raw`` is the source where it was
+    read already.
+
+    Raises:
+        SpecError, DataError: see `read_data`.
+    """
+    raw = read_data(data) if raw is None else raw
     strata = raw.strata()
     rest, test = split(raw.rows, data.test, strata, seed)
     strata = None if strata is None else strata[rest]

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# pyright: basic, reportMissingImports=false, reportMissingTypeStubs=false
+# scikit-learn has no types.
+"""What the estimators of any network share."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nervure.executors import Data
+from nervure.network import Network
+from nervure.optimizers import optimizer as find_optimizer
+from nervure.sklearn._architecture import Head, given_loss, make_network
+from nervure.sklearn._callbacks import CallbackSupport, EpochTasks
+from nervure.sklearn._compat import (
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    validate_data,
+)
+from nervure.sklearn._state import from_bytes, state_from_data, state_to_data, to_bytes
+from nervure.sklearn._training import ONE_EPOCH, Course, train, train_on
+from nervure.training.run import Run
+from nervure.training.state import State
+
+Array = npt.NDArray[Any]
+
+
+def steps_by_batches(estimator: Any) -> bool:
+    """Whether the optimizer takes steps, so that `partial_fit` can go on."""
+    rule = find_optimizer(estimator.optimizer)
+    if not rule.stepwise:
+        raise AttributeError(
+            f"partial_fit needs an optimizer that takes steps; {rule.kind} does not."
+        )
+    return True
+
+
+class BaseNet(CallbackSupport, BaseEstimator):
+    """Fit, predict and pickle of an estimator with a `network_`."""
+
+    layers: Any
+    loss: Any
+    optimizer: Any
+    epochs: int
+    batch_size: Any
+    early_stopping: Any
+    validation_fraction: float
+    callbacks: Sequence[Any]
+    metrics: Sequence[Any]
+    regularizer: Any
+    shuffle: bool
+    dtype: str
+    executor: str
+    n_threads: int | None
+    warm_start: bool
+    random_state: Any
+    verbose: bool
+
+    network_: Network
+    _lock: threading.Lock
+    _task: str
+    _numeric = True
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "shuffle": ["boolean"],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_threads": [None, Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _store(self, given: dict[str, Any]) -> None:
+        """Keep the arguments of ``__init__``, and nothing else."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # -- to be declared by the estimators -------------------------------------------
+
+    def _learn_target(self, y: Any) -> None:
+        """Learn classes and outputs from the target of a first fit."""
+        raise NotImplementedError
+
+    def _head(self) -> Head:
+        raise NotImplementedError
+
+    def _encoded(self, y: Any) -> Array:
+        """The target as `nervure.fit` takes it."""
+        raise NotImplementedError
+
+    def _checked_target(self, y: Any) -> Array:
+        raise NotImplementedError
+
+    def _row_weights(self, y: Any, sample_weight: Any, held: bool = False) -> Any:
+        return sample_weight
+
+    # -- fit ------------------------------------------------------------------------
+
+    def _rows(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
+        """Rows and target, checked as scikit-learn does and words it."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=self._numeric,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        return _dense(X), self._checked_target(y)
+
+    def _begin(self, X: Array) -> None:
+        """A new network, whose seed also keys shuffling, dropout and split."""
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        dtype = X.dtype.name if self.dtype == "auto" else self.dtype
+        self.network_ = make_network(
+            self.layers, X.shape[1:], self._head(), self._seed, dtype
+        )
+        self._lock = threading.Lock()
+
+    def _course(self, X: Array, y: Array, sample_weight: Any, eval_set: Any) -> Course:
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
+        weights = self._row_weights(y, sample_weight)
+        held = self._held(eval_set)
+        return Course(X, self._encoded(y), weights, held, self._seed)
+
+    def _held(self, eval_set: Any) -> Any:
+        """Own validation data: ``(X, y)`` or ``(X, y, weights)``, also in a list."""
+        if eval_set is None:
+            return None
+        if isinstance(eval_set, list) and len(eval_set) == 1:
+            eval_set = eval_set[0]
+        if not isinstance(eval_set, tuple | list) or len(eval_set) not in (2, 3):
+            raise ValueError(
+                "[eval_set] expected (X, y) or (X, y, sample_weight); give one pair"
+            )
+        X, y = self._rows(eval_set[0], eval_set[1], reset=False)
+        given = eval_set[2] if len(eval_set) == 3 else None
+        return X, self._encoded(y), self._row_weights(y, given, held=True)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+        fresh = not (self.warm_start and "network_" in self.__dict__)
+        X, y = self._rows(X, y, reset=fresh)
+        if fresh:
+            self._learn_target(y)
+            self._begin(X)
+        course = self._course(X, y, sample_weight, eval_set)
+        tasks = EpochTasks.of(self, X, y)
+        run = train(self, self.network_, course, tasks.callbacks)
+        self.__dict__.pop("_state", None)
+        self._note(run)
+        tasks.end()
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+        fresh = "network_" not in self.__dict__
+        X, y = self._rows(X, y, reset=fresh)
+        if fresh:
+            if "_task" not in self.__dict__:
+                self._learn_target(y)
+            self._begin(X)
+        course = self._course(X, y, sample_weight, eval_set)
+        state: State | None = self.__dict__.get("_state")
+        run, self._state = train_on(self, self.network_, course, (), state)
+        self._note(run)
+        return self
+
+    def _note(self, run: Run) -> None:
+        self.history_ = {name: list(values) for name, values in run.history.items()}
+        self.loss_curve_ = self.history_["loss"]
+        self.loss_ = self.loss_curve_[-1]
+        self.n_iter_ = run.epoch
+        self.best_epoch_ = run.best_epoch
+        self.stopped_ = None if run.stopped == ONE_EPOCH else run.stopped
+
+    # -- predict --------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """What the network gives, ``(rows, outputs)``."""
+        X = self._inputs(X)
+        return self._run(self.network_, X)
+
+    def _inputs(self, X: Any) -> Array:
+        """Rows to predict for, checked."""
+        if "network_" not in self.__dict__:
+            check_is_fitted(self, "network_")
+        if not self._is_plain(X):
+            checked = validate_data(
+                self,
+                X,
+                accept_sparse=["csr", "csc"],
+                dtype=(np.float64, np.float32),
+                reset=False,
+            )
+            X = _dense(checked)
+        return X
+
+    def _run(self, net: Network, X: Array) -> Array:
+        shape = net.graph.input_shapes[0]
+        rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
+        with self._lock:  # a plan's memory serves one call at a time
+            (y,) = net.executor(self.executor).outputs(Data((rows,)))
+        return y.reshape(len(y), -1)
+
+    def _is_plain(self, X: Any) -> bool:
+        """Whether scikit-learn's checks would find nothing: they take 50 us."""
+        known = self.__dict__
+        if type(X) is not np.ndarray or "feature_names_in_" in known:
+            return False
+        if X.ndim != 2 or X.dtype.char not in "fd" or not len(X):
+            return False
+        if X.shape[1] != known.get("n_features_in_"):
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            return math.isfinite(X.sum())
+
+    # -- as data --------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The network as the bytes of a model file: numbers and names, no code."""
+        state = dict(super().__getstate__())
+        state.pop("_lock", None)
+        if "network_" in state:
+            state["network_"] = to_bytes(state["network_"])
+        if "_state" in state:
+            state["_state"] = state_to_data(state["_state"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "network_" in state:
+            state["network_"] = from_bytes(state["network_"])
+        if "_state" in state:
+            state["_state"] = state_from_data(state["_state"], state["network_"])
+        super().__setstate__(state)
+        if "network_" in state:
+            self._lock = threading.Lock()
+
+    def _given_loss(self) -> Any:
+        return given_loss(self.loss)
+
+
+def _dense(X: Any) -> Array:
+    return X.toarray() if hasattr(X, "toarray") else X

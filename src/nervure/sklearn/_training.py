@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Training sessions of the estimators: whole, or one epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from nervure.network import Network
+from nervure.objective import Objective
+from nervure.optimizers import LBFGS, Optimizer, UpdateRule
+from nervure.optimizers import optimizer as find_optimizer
+from nervure.parameters import aligned_zeros
+from nervure.regularizers import regularizer as find_regularizer
+from nervure.training.callbacks import Callback, EarlyStopping, as_callback
+from nervure.training.checks import check_trainable
+from nervure.training.lbfgs import LbfgsSession
+from nervure.training.prepare import Prepared, prepare
+from nervure.training.progress import make_progress
+from nervure.training.run import Run
+from nervure.training.session import Session, Settings
+from nervure.training.state import State
+
+AUTO_BATCH = (32, 200)
+"""Bounds of the automatic batch size; between them an epoch takes 16 steps."""
+ONE_EPOCH = "one epoch of partial_fit"
+
+
+@dataclass(frozen=True)
+class Course:
+    """What an estimator trains with: the rows, what is held against them, the seed."""
+
+    X: Any
+    y: Any
+    weights: Any
+    held: Any
+    seed: int
+
+
+def train(estimator: Any, net: Network, course: Course, extra: Sequence[Any]) -> Run:
+    """Train from the beginning to the end."""
+    return _session(estimator, net, course, extra).train()
+
+
+def train_on(
+    estimator: Any,
+    net: Network,
+    course: Course,
+    extra: Sequence[Any],
+    state: State | None,
+) -> tuple[Run, State]:
+    """Train for one epoch more, from the state that earlier epochs left.
+
+    With early stopping, the network has its latest weights until patience ends, then
+    those of the best epoch for good.
+    """
+    latest = _Latest()
+    session = _session(estimator, net, course, [*extra, latest], begun=state)
+    run = session.train()
+    if run.stopped == ONE_EPOCH:
+        session.state.stopped = None
+        net.values[:] = latest.values
+    return run, session.state
+
+
+class _Latest(Callback):
+    """Ends training after one epoch, and keeps the weights it ended with."""
+
+    values: Any = None
+
+    def on_epoch_end(self, run: Run) -> None:
+        self.values = run.network.values.copy()
+        run.stop(ONE_EPOCH)
+
+
+def _session(
+    estimator: Any,
+    net: Network,
+    course: Course,
+    extra: Sequence[Any],
+    begun: State | None = None,
+) -> Session:
+    rule = find_optimizer(estimator.optimizer)
+    objective: Objective = net.objective(estimator.loss)
+    check_trainable(net.graph)
+    stopping = early_stopping_of(estimator.early_stopping)
+    held = course.held
+    if held is None and stopping is not None and estimator.validation_fraction:
+        held = float(estimator.validation_fraction)
+    prepared = prepare(
+        net,
+        course.X,
+        course.y,
+        objective,
+        validation=held,
+        sample_weight=course.weights,
+        seed=course.seed,
+    )
+    settings = Settings(
+        objective=objective,
+        optimizer=rule,
+        epochs=max(int(estimator.epochs), begun.epoch + 1 if begun else 1),
+        batch_size=_batch_size(rule, estimator.batch_size, prepared),
+        metrics=tuple(estimator.metrics),
+        early_stopping=stopping,
+        callbacks=tuple(map(as_callback, [*estimator.callbacks, *extra])),
+        regularizer=None
+        if estimator.regularizer is None
+        else find_regularizer(estimator.regularizer),
+        shuffle=bool(estimator.shuffle) and not rule.full_batch,
+        seed=course.seed,
+        executor=estimator.executor,
+        threads=estimator.n_threads,
+    )
+    kind = LbfgsSession if isinstance(rule, LBFGS) else Session
+    session = kind(net, prepared, settings, make_progress(bool(estimator.verbose)))
+    if begun is not None:
+        _go_on(session.state, begun)
+    return session
+
+
+def _go_on(state: State, begun: State) -> None:
+    """Take over everything but the weights, which the network has, and the rows."""
+    state.slots = tuple(map(_aligned, begun.slots))
+    state.best_values[:] = begun.best_values
+    state.epoch, state.step = begun.epoch, begun.step
+    state.seconds, state.history = begun.seconds, begun.history
+    state.best, state.plateau = begun.best, begun.plateau
+
+
+def _aligned(slot: Any) -> Any:
+    copy = aligned_zeros(slot.size, slot.dtype)
+    copy[:] = slot
+    return copy
+
+
+def _batch_size(rule: Optimizer, wanted: Any, prepared: Prepared) -> int:
+    rows = len(prepared.rows)
+    if rule.full_batch or not isinstance(rule, UpdateRule):
+        return rows
+    if wanted == "auto":
+        return min(rows, max(AUTO_BATCH[0], min(rows // 16, AUTO_BATCH[1])))
+    if isinstance(wanted, int | np.integer) and wanted >= 1:
+        return min(int(cast(int, wanted)), rows)
+    raise ValueError(
+        f"[batch_size] {wanted!r}; expected 'auto' or a number of rows, at least 1; "
+        "change batch_size="
+    )
+
+
+def early_stopping_of(found: Any) -> EarlyStopping | None:
+    """Early stopping of True, a patience, or an `EarlyStopping`."""
+    if found is None or found is False:
+        return None
+    if found is True:
+        return EarlyStopping(patience=10)
+    if isinstance(found, EarlyStopping):
+        return found
+    if isinstance(found, int | np.integer):
+        return EarlyStopping(patience=int(cast(int, found)))
+    raise ValueError(
+        f"[early_stopping] {found!r}; expected True, a number of epochs or "
+        "nv.EarlyStopping(...); change early_stopping="
+    )
