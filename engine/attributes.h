@@ -22,8 +22,8 @@ inline int64_t size_of(const Shape& shape) {
 
 class Attributes {
  public:
-  using Value = std::variant<int64_t, double, std::string, std::vector<int64_t>,
-                             std::vector<double>>;
+  using Value =
+      std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
 
   void set(std::string key, Value value) { values_[std::move(key)] = std::move(value); }
 
@@ -54,7 +54,8 @@ class Attributes {
   [[nodiscard]] const Value& at(std::string_view key) const {
     const auto found = values_.find(key);
     if (found == values_.end())
-      throw std::invalid_argument("[engine] attribute '" + std::string(key) + "' is missing");
+      throw std::invalid_argument("[engine] attribute '" + std::string(key) +
+                                  "' is missing");
     return found->second;
   }
   template <class V>

@@ -49,11 +49,11 @@ NodePlan node_plan(const nb::dict& fields) {
   node.shapes = shapes(nb::cast<std::vector<Shape>>(fields["input_shapes"]),
                        nb::cast<Shape>(fields["shape"]));
   for (nb::handle edge : nb::cast<nb::list>(fields["inputs"]))
-    node.inputs.push_back({nb::cast<int>(edge[0]), nb::cast<bool>(edge[1]),
-                           nb::cast<bool>(edge[2])});
+    node.inputs.push_back(
+        {nb::cast<int>(edge[0]), nb::cast<bool>(edge[1]), nb::cast<bool>(edge[2])});
   for (nb::handle p : nb::cast<nb::list>(fields["parameters"]))
-    node.parameters.push_back({nb::cast<int64_t>(p[0]), nb::cast<int64_t>(p[1]),
-                               nb::cast<bool>(p[2])});
+    node.parameters.push_back(
+        {nb::cast<int64_t>(p[0]), nb::cast<int64_t>(p[1]), nb::cast<bool>(p[2])});
   node.value = nb::cast<int64_t>(fields["value"]);
   node.gradient = nb::cast<int64_t>(fields["gradient"]);
   node.saved = nb::cast<int64_t>(fields["saved"]);
@@ -107,7 +107,8 @@ class HeldData {
       held_.push_back(array);
     }
     if (weights.is_none()) return;
-    const auto array = nb::cast<nb::ndarray<double, nb::ro, nb::ndim<1>, nb::c_contig>>(weights);
+    const auto array =
+        nb::cast<nb::ndarray<double, nb::ro, nb::ndim<1>, nb::c_contig>>(weights);
     data_.weights = array.data();
     weights_ = weights;
   }
@@ -222,7 +223,8 @@ class HeldExecutor {
   void set_update(const std::string& kind, const nb::dict& fields,
                   const std::vector<Vector<T>>& slots, const nb::list& segments) {
     slots_ = slots;
-    executor_.set_update(read_update<T>(kind, fields, values_, gradients_, slots, segments));
+    executor_.set_update(
+        read_update<T>(kind, fields, values_, gradients_, slots, segments));
   }
 
   void forward(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
@@ -244,9 +246,10 @@ class HeldExecutor {
   }
 
   int64_t train(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
-                int64_t count, int64_t batch_size, const std::vector<double>& learning_rates,
-                int64_t first_step, uint64_t seed, Vector<double> costs,
-                Vector<double> weights, const std::vector<Vector<T>>& outputs) {
+                int64_t count, int64_t batch_size,
+                const std::vector<double>& learning_rates, int64_t first_step,
+                uint64_t seed, Vector<double> costs, Vector<double> weights,
+                const std::vector<Vector<T>>& outputs) {
     TrainRequest request{.rows = read_rows(data, index, begin, count),
                          .batch_size = batch_size,
                          .learning_rates = learning_rates,
@@ -361,8 +364,8 @@ template <class T>
 void bind_executor(nb::module_& m, const char* data, const char* executor) {
   m.def("update", &update<T>);
   nb::class_<HeldData<T>>(m, data).def(
-      nb::init<const std::vector<std::pair<AnyArray, double>>&, const std::vector<AnyArray>&,
-               const nb::object&>(),
+      nb::init<const std::vector<std::pair<AnyArray, double>>&,
+               const std::vector<AnyArray>&, const nb::object&>(),
       nb::arg("inputs"), nb::arg("targets"), nb::arg("weights").none());
   nb::class_<HeldExecutor<T>>(m, executor)
       .def(nb::init<const nb::dict&, Vector<T>, Vector<T>>())
@@ -385,7 +388,8 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
 
 nb::dict describe(const std::string& kernel, const nb::dict& fields,
                   const std::vector<Shape>& inputs, const Shape& output, int64_t rows) {
-  const auto step = Kernels::make<float>(kernel, attributes(fields), shapes(inputs, output));
+  const auto step =
+      Kernels::make<float>(kernel, attributes(fields), shapes(inputs, output));
   const Buffers buffers = step->buffers(rows);
   nb::dict result;
   result["saved"] = buffers.saved;
@@ -408,6 +412,7 @@ NB_MODULE(NERVURE_MODULE, m) {
   m.def("describe", &describe);
   m.def("blas_core", [] { return std::string(blas::core_name()); });
   m.def("losses", &LossKinds::names);
+  m.def("rules", &rule_names);
   m.def("default_threads", &default_threads);
   m.def("gemm_gflops", &gemm_gflops, nb::call_guard<nb::gil_scoped_release>());
   bind_executor<float>(m, "Data32", "Executor32");

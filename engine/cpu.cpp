@@ -17,8 +17,15 @@ const char* newest_level() {
 #endif
 }
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_cpu", nullptr, -1,     nullptr,
-                          nullptr,               nullptr, nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "_cpu",
+                          nullptr,
+                          -1,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 }  // namespace
 

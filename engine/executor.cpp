@@ -198,8 +198,8 @@ class Executor<T>::Program {
     enter(update);
     for (; step < steps; ++step) {
       const int64_t begin = step * request.batch_size;
-      const Rows rows =
-          request.rows.part(begin, std::min(request.batch_size, request.rows.count - begin));
+      const Rows rows = request.rows.part(
+          begin, std::min(request.batch_size, request.rows.count - begin));
       const int64_t number = request.first_step + step;
       const PassKey key{true, request.seed, static_cast<uint64_t>(number)};
       look_ahead(request, begin + request.batch_size);
@@ -284,7 +284,8 @@ class Executor<T>::Program {
     return weight / batch.weight_sum;
   }
 
-  void native_loss(const LossPlan<T>& plan, const Batch& batch, bool gradients, bool first) {
+  void native_loss(const LossPlan<T>& plan, const Batch& batch, bool gradients,
+                   bool first) {
     const size_t which = static_cast<size_t>(&plan - executor_.losses_.data());
     const Targets<T>& targets = data_.targets[which];
     const NodePlan& node = executor_.plan_.nodes[static_cast<size_t>(plan.node)];
@@ -298,7 +299,8 @@ class Executor<T>::Program {
         const int64_t row = batch.rows[i];
         Target<T> target;
         if (targets.labels != nullptr) target.label = targets.labels[row];
-        if (targets.values != nullptr) target.values = targets.values + row * targets.columns;
+        if (targets.values != nullptr)
+          target.values = targets.values + row * targets.columns;
         T* d = dy == nullptr ? nullptr : dy + i * size;
         const double cost = plan.weight * plan.loss->row(y + i * size, target, size, d);
         double& total = executor_.row_costs_[static_cast<size_t>(i)];
@@ -330,7 +332,8 @@ class Executor<T>::Program {
         part += share(batch, i);
       }
       const T factor = static_cast<T>(plan.weight * part);
-      for (int64_t j = 0; dy != nullptr && j < batch.rows.count * size; ++j) dy[j] *= factor;
+      for (int64_t j = 0; dy != nullptr && j < batch.rows.count * size; ++j)
+        dy[j] *= factor;
     });
   }
 
@@ -354,8 +357,9 @@ class Executor<T>::Program {
   template <class Call>
   void each_update_part(const std::vector<Part>& parts, Call&& call) {
     if (parts.empty()) return;
-    each_of(static_cast<int64_t>(parts.size()),
-            [&](int64_t i) { call(parts[static_cast<size_t>(i)], static_cast<size_t>(i)); });
+    each_of(static_cast<int64_t>(parts.size()), [&](int64_t i) {
+      call(parts[static_cast<size_t>(i)], static_cast<size_t>(i));
+    });
   }
 
   // Between enter and leave the weights are the point at which the rule wants its
@@ -385,7 +389,8 @@ class Executor<T>::Program {
       });
     }
     each_update_part(update.parts, [&](const Part& part, size_t) {
-      rule.sweep(all, update.segment(part), part, {learning_rate, number, update.gradient_scale});
+      rule.sweep(all, update.segment(part), part,
+                 {learning_rate, number, update.gradient_scale});
     });
     each_update_part(update.columns, [&](const Part& part, size_t) {
       rule.limit(all, update.segment(part), part);
@@ -407,9 +412,9 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
     : plan_(std::move(plan)),
       parameters_(values),
       parameter_gradients_(gradients),
-      arena_(static_cast<T*>(::operator new(
-          std::max<size_t>(64, static_cast<size_t>(plan_.arena) * sizeof(T)),
-          arena_alignment))),
+      arena_(static_cast<T*>(
+          ::operator new(std::max<size_t>(64, static_cast<size_t>(plan_.arena) * sizeof(T)),
+                         arena_alignment))),
       row_costs_(static_cast<size_t>(plan_.rows)),
       skipped_(plan_.nodes.size(), false) {
   for (const NodePlan& node : plan_.nodes) {
@@ -495,9 +500,8 @@ double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKe
                              const Results<T>& results) {
   double cost = 0;
   skipped_.assign(skipped_.size(), false);
-  launch(workers, data, results, [&](Program& program, int) {
-    program.cost_and_gradient(rows, key, cost);
-  });
+  launch(workers, data, results,
+         [&](Program& program, int) { program.cost_and_gradient(rows, key, cost); });
   return cost;
 }
 

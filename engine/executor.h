@@ -78,8 +78,8 @@ struct Data {
 // What a pass leaves behind, each null if not wanted. Indexed by the data set's row.
 template <class T>
 struct Results {
-  std::vector<T*> outputs;   // (rows, size) per output of the network
-  double* costs = nullptr;   // (rows,)
+  std::vector<T*> outputs;  // (rows, size) per output of the network
+  double* costs = nullptr;  // (rows,)
 };
 
 struct TrainRequest {

@@ -28,8 +28,8 @@ constexpr int64_t panel_rows = 1024;  // 128 kB of float with 32 columns
 
 template <class T, int width>
 struct Vector {
-  typedef T type __attribute__((vector_size(width * sizeof(T)), aligned(sizeof(T)),
-                                may_alias));
+  typedef T type
+      __attribute__((vector_size(width * sizeof(T)), aligned(sizeof(T)), may_alias));
 };
 
 template <class T>
@@ -50,7 +50,7 @@ struct Operands {
 };
 
 // The sums are in registers only if every loop over them is unrolled.
-#define NERVURE_UNROLL _Pragma("GCC unroll 16")
+#define NERVURE_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; ++i)
 
 // The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
 template <class T>
@@ -67,32 +67,31 @@ void tile(const Operands<T>& o) {
   using V = typename Vector<T, width>::type;
   const int64_t row = transposed ? 1 : o.lda, step = transposed ? o.lda : 1;
   V sum[rows][vectors];
-  NERVURE_UNROLL for (int i = 0; i < rows; ++i)
-    NERVURE_UNROLL for (int v = 0; v < vectors; ++v) sum[i][v] = V{};
+  NERVURE_EACH (i, rows)
+    NERVURE_EACH (v, vectors) sum[i][v] = V{};
   const T* a = o.a;
   const T* b = o.b;
   for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) {
     V x[vectors];
-    NERVURE_UNROLL for (int v = 0; v < vectors; ++v)
-      x[v] = *reinterpret_cast<const V*>(b + v * o.second);
-    NERVURE_UNROLL for (int i = 0; i < rows; ++i) {
+    NERVURE_EACH (v, vectors) x[v] = *reinterpret_cast<const V*>(b + v * o.second);
+    NERVURE_EACH (i, rows) {
       const T scalar = a[i * row];
-      NERVURE_UNROLL for (int v = 0; v < vectors; ++v) sum[i][v] += scalar * x[v];
+      NERVURE_EACH (v, vectors) sum[i][v] += scalar * x[v];
     }
   }
   if (o.valid < o.second + width) {
     alignas(64) T values[rows * vectors * width];
-    NERVURE_UNROLL for (int i = 0; i < rows; ++i)
-      NERVURE_UNROLL for (int v = 0; v < vectors; ++v)
+    NERVURE_EACH (i, rows)
+      NERVURE_EACH (v, vectors)
         *reinterpret_cast<V*>(values + (i * vectors + v) * width) = sum[i][v];
     return store_part(o, values, rows, vectors * width);
   }
   if (o.add)  // both vectors of a row before either is stored: they may overlap
-    NERVURE_UNROLL for (int i = 0; i < rows; ++i)
-      NERVURE_UNROLL for (int v = 0; v < vectors; ++v)
+    NERVURE_EACH (i, rows)
+      NERVURE_EACH (v, vectors)
         sum[i][v] += *reinterpret_cast<const V*>(o.c + i * o.ldc + v * o.second);
-  NERVURE_UNROLL for (int i = 0; i < rows; ++i)
-    NERVURE_UNROLL for (int v = 0; v < vectors; ++v)
+  NERVURE_EACH (i, rows)
+    NERVURE_EACH (v, vectors)
       *reinterpret_cast<V*>(o.c + i * o.ldc + v * o.second) = sum[i][v];
 }
 
@@ -195,7 +194,8 @@ void pack_transposed(T* target, const T* b, int64_t ldb, int64_t k, int64_t coun
       for (int64_t s = 0; s < 4; ++s) target[i * wide + j + s] = rows[s * ldb + i];
   }
   for (; j < wide; ++j)
-    for (int64_t i = 0; i < k; ++i) target[i * wide + j] = j < count ? b[j * ldb + i] : T(0);
+    for (int64_t i = 0; i < k; ++i)
+      target[i * wide + j] = j < count ? b[j * ldb + i] : T(0);
 }
 
 // `count` columns from `column` on, padded to `vectors` vectors.

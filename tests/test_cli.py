@@ -23,7 +23,9 @@ from nervure.cli.app import run
 from nervure.cli.judging import Judgement, report
 from nervure.cli.predicting import predictions
 from nervure.data.preprocessing import Amounts, ArrayInput, Classes, Preprocessing
+from nervure.defaults import TEST
 from nervure.spec import load_spec
+from nervure.training import specs
 
 COMMAND = [sys.executable, "-m", "nervure"]
 
@@ -380,8 +382,160 @@ def test_an_earlier_run_is_not_overwritten(
     before = model_of(here / "a")
     assert refused(capsys, *words)[0].startswith("error: [a] holds a run already; ")
     assert model_of(here / "a") == before
-    refusal = refused(capsys, "train", "--resume", "--out", "a", "--set", "data.test=0")
-    assert refusal[0].startswith("error: [--set] changes another key than those of ")
+
+
+@pytest.mark.parametrize(
+    ("sets", "fixed"),
+    [
+        (["data.test=0"], "data"),
+        (["layer.2.units=3"], "layer"),
+        (["training.optimizer.learning_rate=1"], "training.optimizer"),
+        (
+            ["dtype=float64", "training.batch_size=7", "training.epochs=3"],
+            "dtype, training.batch_size",
+        ),
+        (["training.class_weight=balanced"], "training.class_weight"),
+    ],
+)
+def test_what_cannot_change_in_a_run(
+    digits: tuple[Path, str],
+    capsys: pytest.CaptureFixture[str],
+    sets: list[str],
+    fixed: str,
+) -> None:
+    words = [word for text in sets for word in ("--set", text)]
+    folder = str(digits[0] / "runs" / "digits-1")
+    assert refused(capsys, "train", "--resume", "--out", folder, *words) == [
+        f"error: [--set] {fixed} cannot change in a run that has begun; expected with "
+        "--resume only training.epochs, training.max_steps, training.max_seconds, "
+        "training.early_stopping, training.checkpoint_steps, "
+        "training.checkpoint_seconds, training.executor; leave it out, or begin a new "
+        "run"
+    ]
+
+
+def test_a_source_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table(here / "rows.csv", 40)
+    calls: list[Any] = []
+    read = specs.read
+
+    def counted(*given: Any, **more: Any) -> Any:
+        calls.append(given)
+        return read(*given, **more)
+
+    monkeypatch.setattr(specs, "read", counted)
+    words = ["train", "rows.csv", "-q", "--out", "a", "--set", "training.epochs=1"]
+    assert run(words) == 0
+    assert calls == [("rows.csv",)]
+    assert load_spec("a/spec.toml").data.test == TEST
+
+
+def test_training_on_digits_imports_no_library_of_statistics(here: Path) -> None:
+    code = (
+        "import sys; from nervure.cli.app import run;"
+        "code = run(['train', 'digits', '-q', '--out', 'a', '--set',"
+        " 'training.epochs=1']);"
+        "heavy = {'sklearn', 'scipy', 'pandas', 'duckdb', 'narwhals'};"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["0 []"], done.stderr
+
+
+# -- several outputs ------------------------------------------------------------------
+
+
+def table(path: Path, rows: int) -> np.ndarray:
+    """Columns a, b and the targets u = a + b, v = a - b and high = u > 0."""
+    X = np.random.default_rng(1).normal(size=(rows, 2))
+    u, v = X.sum(axis=1), X[:, 0] - X[:, 1]
+    high = np.where(u > 0, "yes", "no")
+    lines = [
+        f"{a},{b},{c},{d},{e}" for (a, b), c, d, e in zip(X, u, v, high, strict=True)
+    ]
+    path.write_text("\n".join(["a,b,u,v,high", *lines]) + "\n")
+    return np.column_stack([u, v])
+
+
+HEADS = """
+outputs = ["one", "two"]
+[data]
+source = "rows.csv"
+test = 0.25
+{data}
+[[layer]]
+type = "dense"
+units = 8
+activation = "tanh"
+name = "trunk"
+[[layer]]
+type = "dense"
+units = {units}
+activation = "{activation}"
+name = "one"
+inputs = ["trunk"]
+[[layer]]
+type = "dense"
+units = {units}
+activation = "{activation}"
+name = "two"
+inputs = ["trunk"]
+[training]
+optimizer = {{type = "adam", learning_rate = 0.05}}
+epochs = 60
+"""
+
+
+def test_classes_of_every_output(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both outputs are about the one target, as an auxiliary classifier is."""
+    table(here / "rows.csv", 200)
+    spec = HEADS.format(data='target = "high"', units=2, activation="softmax")
+    (here / "net.toml").write_text(spec)
+    assert run(["train", "--spec", "net.toml", "-q", "--out", "a"]) == 0
+    told = capsys.readouterr().out
+    for name in ("one", "two"):
+        assert re.search(
+            rf"held-out {name} accuracy (9|100).* of 50 rows\), loss 0", told
+        )
+    assert run(["evaluate", "a", "rows.csv"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^rows.csv two accuracy ", told, re.MULTILINE)
+    assert run(["predict", "a", "rows.csv", "--probabilities"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == 200
+    assert [*rows[0]] == [
+        "one_prediction", "one_probability_no", "one_probability_yes",
+        "two_prediction", "two_probability_no", "two_probability_yes",
+    ]  # fmt: skip
+    net = nv.load("a/model.safetensors")
+    second = net.predict("rows.csv")[1]
+    found = [float(row["two_probability_yes"]) for row in rows]
+    np.testing.assert_allclose(found, second[:, 1], rtol=1e-6)
+
+
+def test_amounts_of_every_output(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each output has a column of the targets, in the target's units."""
+    expected = table(here / "rows.csv", 200)
+    data = 'target = ["u", "v"]\nquery = "select a, b, u, v + 100 as v from data"'
+    spec = HEADS.format(data=data, units=1, activation="linear")
+    (here / "net.toml").write_text(spec)
+    assert run(["train", "--spec", "net.toml", "-q", "--out", "a"]) == 0
+    told = capsys.readouterr().out
+    for name in ("one", "two"):
+        assert re.search(rf"held-out {name}: loss .*  r2 0\.9\d*  rmse 0\.[0-3]", told)
+    assert run(["predict", "a", "rows.csv", "--out", "out.npz"]) == 0
+    found = np.load("out.npz")
+    assert found.files == ["one_prediction", "two_prediction"]
+    np.testing.assert_allclose(found["one_prediction"], expected[:, 0], atol=1)
+    np.testing.assert_allclose(found["two_prediction"], expected[:, 1] + 100, atol=1)
+    both = nv.load("a/model.safetensors").predict("rows.csv")
+    assert [part.shape for part in both] == [(200, 1), (200, 1)]
+    np.testing.assert_allclose(both[1][:, 0], found["two_prediction"], rtol=1e-6)
 
 
 def test_models_that_do_not_suit(

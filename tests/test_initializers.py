@@ -176,7 +176,10 @@ def test_lookup():
             {"type": "constant"},
             "[layer 2] value: missing; expected a number; add value = ...",
         ),
-        (3, "[layer 2] found 3; expected an initializer (a name or a table with 'type'"),
+        (
+            3,
+            "[layer 2] found 3; expected an initializer (a name or a table with 'type'",
+        ),
         ({"std": 1.0}, "[layer 2] type: missing; expected one of constant, glorot_nor"),
         (
             {"type": "normal", "std": -1.0},

@@ -264,6 +264,10 @@ def test_gradients_accumulate_over_consumers(example: Any) -> None:
         np.testing.assert_allclose(t.view(twice), s.view(once), rtol=1e-12, atol=0)
 
 
+def plan_of_four(self: NativeExecutor, mode: Any, _: int, objective: Any) -> Any:
+    return self.plan(mode, 4, objective)
+
+
 @pytest.mark.parametrize("example", of("input", "constant", training=True))
 def test_gradients_accumulate_over_the_passes_of_a_batch(
     example: Any, monkeypatch: pytest.MonkeyPatch
@@ -271,7 +275,7 @@ def test_gradients_accumulate_over_the_passes_of_a_batch(
     net = network(example)
     inputs = inputs_of(net)
     whole, _, _ = gradients(net, inputs, mode="train")
-    monkeypatch.setattr(NativeExecutor, "_rows_that_fit", lambda *_: 2)
+    monkeypatch.setattr(NativeExecutor, "_plan_that_fits", plan_of_four)
     parts, _, _ = gradients(net, inputs, mode="train")
     assert whole.any() == bool(
         [s for s in net.layout.segments if s.parameter.trainable]
@@ -356,7 +360,7 @@ def test_dropout_is_that_of_the_formula_while_training() -> None:
     X = np.ones((ROWS, 40))
     model = Model(net.graph, net.layout, net.values, net.gradients)
     executor = NativeExecutor(model)
-    held = executor._prepared("infer", ROWS, None)
+    held = executor._take(("infer", ROWS, None))
     out = np.empty((ROWS, 40))
     data = executor.hold(Data((X,)))
     held.forward(1, data, None, 0, ROWS, True, SEED, 6, [out.reshape(-1)], None)

@@ -73,7 +73,10 @@ def test_names_are_those_of_the_design() -> None:
             "[loss] unknown loss 'crossentropy'; did you mean 'cross_entr",
         ),
         ("binary_crossentropy", "did you mean 'binary_cross_entropy'"),
-        ({"type": "huber", "dleta": 1.0}, "[loss] dleta: unknown key; did you mean 'delta'"),
+        (
+            {"type": "huber", "dleta": 1.0},
+            "[loss] dleta: unknown key; did you mean 'delta'",
+        ),
         (3, "[loss] found 3; expected a loss (a name or a table"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure.executors.native import INFERENCE_ROWS
+from nervure.executors.native import PLANNED_ROWS
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_copy_is_independent(net: nv.Network) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [1, INFERENCE_ROWS, INFERENCE_ROWS + 1, 3 * INFERENCE_ROWS - 5]
+    "rows", [1, PLANNED_ROWS[-1], PLANNED_ROWS[-1] + 1, 3 * PLANNED_ROWS[-1] - 5]
 )
 def test_any_number_of_rows(net: nv.Network, rows: int) -> None:
     X = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)

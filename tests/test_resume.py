@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,10 +20,11 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure._atomic import TEMPORARY
+import nervure._atomic
+from nervure._atomic import TEMPORARY, WriteError
 from nervure.modelfile import read_model
 from nervure.spec import load_spec, parse_spec
-from nervure.training.folder import RunFolderError
+from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.specs import fit_spec, load_data
 
 SCRIPT = Path(__file__).with_name("resume_script.py")
@@ -504,6 +507,105 @@ def test_a_folder_that_cannot_be_made_is_said_before_training(tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="cannot be made"):
         script.train("adam", tmp_path / "file" / "run")
+
+
+# -- a disk that is full --------------------------------------------------------------
+
+
+def full_from(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """From now on writing a file of this name fails as on a full disk."""
+    make = nervure._atomic._create  # pyright: ignore
+
+    def create(temporary: Path) -> None:
+        if name in temporary.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        make(temporary)
+
+    monkeypatch.setattr("nervure._atomic._create", create)
+
+
+@pytest.mark.parametrize("name", ["record.jsonl", "step-", "spec.toml"])
+@pytest.mark.parametrize("folder", ["run", "a/b/run"])
+def test_a_folder_that_cannot_be_begun_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, folder: str
+) -> None:
+    full_from(monkeypatch, name)
+    with pytest.raises(WriteError, match="cannot be written: the disk is full"):
+        script.train("adam", tmp_path / folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_the_user_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    full_from(monkeypatch, "spec.toml")
+    with pytest.raises(WriteError, match="the disk is full"):
+        script.train("adam", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_outlives_a_disk_that_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Any
+) -> None:
+    """It warns once, trains to its end, and leaves what can be gone on with."""
+    weights = whole("adam")["weights"]
+
+    def fill(run: nv.Run) -> None:
+        if run.epoch == 2:
+            full_from(monkeypatch, "step-")
+
+    text = (
+        "the disk is full; expected room and permission for a file; free some space "
+        r"or choose another folder \(nothing was changed\); training goes on, and "
+        "tries again at each checkpoint"
+    )
+    with pytest.warns(UserWarning, match=text) as warned:
+        run = script.train("adam", tmp_path / "run", callbacks=[fill])
+    assert len(warned) == 1
+    assert run.network.values.tobytes() == weights
+    assert nv.load(tmp_path / "run" / "model.safetensors").layout.count
+    monkeypatch.undo()
+    given = {"callbacks": [], "progress": False}
+    again = nv.resume(tmp_path / "run", script.X, script.Y, **given)
+    assert again.network.values.tobytes() == weights
+
+
+def test_a_model_that_cannot_be_saved_is_still_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = nv.Network([nv.Input(1), nv.Dense(1)], seed=0)
+    before = net.values.copy()
+    full_from(monkeypatch, "model")
+    text = (
+        r"model.safetensors\] cannot be written: the disk is full; .*; the trained "
+        r"network is still in memory: write it elsewhere with network.save\(path\)"
+    )
+    with pytest.raises(WriteError, match=text):
+        nv.fit(
+            net, [[0.0], [1.0]], [1.0, 3.0], directory=tmp_path / "a", progress=False
+        )
+    assert (net.values != before).any()
+    net.save(tmp_path / "elsewhere.safetensors")
+
+
+def test_a_line_that_does_not_fit_leaves_whole_lines(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE stops the write within the line, as a full disk does."""
+    folder = RunFolder(tmp_path)
+    folder.record.write_text('{"event": "begin"}\n')
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, old[1]))
+    try:
+        with pytest.raises(WriteError, match="the file is larger than allowed"):
+            folder.log({"event": "epoch", "loss": 0.25, "epoch": 3, "seconds": 1.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert folder.record.read_text() == '{"event": "begin"}\n'
+    folder.record.unlink()
+    with pytest.raises(WriteError, match=r"record.jsonl\] cannot be written: there is"):
+        folder.log({"event": "epoch"})
 
 
 def test_a_moved_folder_is_the_same_run(tmp_path: Path, whole: Any) -> None:

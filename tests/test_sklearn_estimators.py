@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -100,6 +101,18 @@ def test_a_network_is_copied_with_its_weights() -> None:
     np.testing.assert_allclose(model.network_.values, before, atol=1e-6)
 
 
+def test_a_network_that_has_run_can_be_cloned_and_sent_to_processes() -> None:
+    X, y = iris()
+    given = nv.Network([nv.Input(4), nv.Dense(3, activation="softmax")], seed=3)
+    wanted = given.forward(X)
+    model = NeuralNetClassifier(given, epochs=1)
+    for copy in (clone(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(copy.layers.forward(X), wanted)
+        assert copy.layers.values.ctypes.data % 64 == 0
+        copy.fit(X, y)
+    np.testing.assert_array_equal(given.forward(X), wanted)
+
+
 def test_a_spec_file(tmp_path) -> None:
     text = '[[layer]]\ntype = "dense"\nunits = 3\nactivation = "softmax"\n'
     (tmp_path / "net.toml").write_text(text)
@@ -154,7 +167,7 @@ def test_two_classes_of_a_softmax() -> None:
 
 def test_several_labels() -> None:
     X, Y = make_multilabel_classification(n_samples=80, random_state=0)
-    model = net(epochs=200, batch_size=16).fit(X, Y)
+    model = net(epochs=200, batch_size=16, optimizer=nv.Adam(0.01)).fit(X, Y)
     assert model.predict_proba(X).shape == Y.shape
     assert model.score(X, Y) > 0.8
 
@@ -364,6 +377,30 @@ def test_bad_arguments_are_named() -> None:
         net(early_stopping="yes").fit(X, y)
     with pytest.raises(ValueError, match=r"\[eval_set\] expected \(X, y\)"):
         net().fit(X, y, eval_set=X)
+
+
+def test_many_fits_hold_no_memory() -> None:
+    X, y = iris()
+    model = NeuralNetClassifier([nv.Dense(8)], epochs=2, random_state=0)
+    for _ in range(3):
+        clone(model).fit(X, y).predict(X)
+    tracemalloc.start()
+    for i in range(100):
+        clone(model).fit(X, y).predict(X[: 1 + i])
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown < 300_000
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_executors_agree(executor: str) -> None:
+    if executor == "jax":
+        pytest.importorskip("jax")
+    X, y = iris()
+    settings = {"epochs": 3, "batch_size": 50, "dtype": "float32"}
+    found = net(executor=executor, **settings).fit(X, y).predict_proba(X)
+    wanted = net(**settings).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 # -- scikit-learn around it -----------------------------------------------------------

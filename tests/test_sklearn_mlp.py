@@ -26,6 +26,11 @@ pytestmark = [
 
 NAMES = ("MLPClassifier", "MLPRegressor")
 
+SINCE_1_7 = pytest.mark.skipif(
+    "loss" not in inspect.signature(theirs.MLPRegressor).parameters,
+    reason="scikit-learn's MLP takes sample_weight and loss from 1.7 on",
+)
+
 
 def digits(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
     X, y = load_digits(return_X_y=True)
@@ -55,6 +60,7 @@ def test_scikit_learn_checks(estimator, check) -> None:
 # -- drop-in --------------------------------------------------------------------------
 
 
+@SINCE_1_7
 @pytest.mark.parametrize("name", NAMES)
 def test_same_constructor(name: str) -> None:
     wanted = inspect.signature(getattr(theirs, name).__init__).parameters
@@ -91,17 +97,17 @@ SGD_SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SGD_SETTINGS, ids=str)
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=SINCE_1_7)])
 @pytest.mark.parametrize("name", NAMES)
 def test_sgd_gives_the_same_weights(
     name: str, settings: dict, weighted: bool, rng: np.random.Generator
 ) -> None:
     X, y = digits()
     y = y if name == "MLPClassifier" else y / 10
-    weights = rng.uniform(0.2, 2, len(y)) if weighted else None
+    given = {"sample_weight": rng.uniform(0.2, 2, len(y))} if weighted else {}
     their, own = pair(name, solver="sgd", **settings)
-    their.fit(X, y, sample_weight=weights)
-    own.fit(X, y, sample_weight=weights)
+    their.fit(X, y, **given)
+    own.fit(X, y, **given)
     # The penalty within an epoch is taken along a line: alpha = 1 shows it.
     assert_same_fit(their, own, loss=1e-4 if settings.get("alpha") else 1e-6)
     if own.validation_scores_:
@@ -133,6 +139,7 @@ def test_multilabel_gives_the_same_weights() -> None:
     np.testing.assert_allclose(own.predict_proba(X), their.predict_proba(X))
 
 
+@SINCE_1_7
 @pytest.mark.parametrize("columns", [1, 2])
 def test_poisson_gives_the_same_weights(columns: int, rng: np.random.Generator) -> None:
     X = rng.normal(size=(80, 3))
@@ -168,8 +175,7 @@ def test_gradient_of_the_full_cost(
         3, activation, solver="lbfgs", max_iter=1, alpha=0.3, random_state=1
     ).fit(X, y)
     perceptron = model._perceptron
-    target = model._label_binarizer.transform(y).astype(bool)
-    data = model._data(perceptron, X, target, np.array([1.0, 2, 1, 0.5, 1]))
+    data = model._data(perceptron, X, model._encoded(y), np.array([1.0, 2, 1, 0.5, 1]))
     cost = FullCost(perceptron, perceptron.objective(), data, model.alpha)
     point = perceptron.values.copy()
     _, gradient = cost(point)
@@ -277,6 +283,28 @@ def test_diverging_without_early_stopping_is_an_error() -> None:
     )
     with pytest.raises(ValueError, match="non-finite parameter weights"):
         model.fit(X, y)
+
+
+def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nervure.executors.native import NativeTrainer
+
+    X, y = digits()
+    calls = []
+    run = NativeTrainer.run
+
+    def interrupted(self, stretch, outputs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run(self, stretch, outputs)
+
+    settings = {"solver": "sgd", "batch_size": 300, "random_state": 0}
+    wanted = ours.MLPClassifier(max_iter=2, **settings).fit(X, y)
+    monkeypatch.setattr(NativeTrainer, "run", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = ours.MLPClassifier(**settings).fit(X, y)
+    assert model.n_iter_ == 2
+    np.testing.assert_array_equal(model.coefs_[0], wanted.coefs_[0])
 
 
 # -- threads and memory ---------------------------------------------------------------

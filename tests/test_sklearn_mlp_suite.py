@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 import sklearn.neural_network
+import sklearn.utils.validation
 
 import nervure.sklearn
 
@@ -26,6 +27,12 @@ LEFT_OUT = {
     ),
 }
 """Tests that look at private names of scikit-learn, with the reason."""
+
+if not hasattr(sklearn.utils.validation, "validate_data"):  # before 1.6
+    LEFT_OUT["test_mlp_regressor_dtypes_casting"] = (
+        "wants float32 within 1e-4 of float64 in values near 0 too: one of 60 has 2e-4; "
+        "later versions of the test allow 5e-4"
+    )
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

@@ -19,16 +19,17 @@ from nervure.optimizers import OPTIMIZERS
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nervure"
 
 STAGES = (
-    # What everything stands on: wording, files, the engine, random numbers.
-    "_names _atomic _engine _stop_gradient _described random",
-    # What a network, a spec or a model file may name.
-    "initializers regularizers optimizers losses metrics layers training.callbacks",
-    # Data in, and how a description is written down as plain numbers and words.
-    "data _registry _wording _plain _entries _toml",
-    "graph",
-    "parameters objective",
+    # What everything stands on: wording, plain values, files, the engine.
+    "_names _wording _registry _plain _described _toml _atomic _memory _engine"
+    " _stop_gradient random",
+    # What a network, a spec or a model file may name, and what data come in.
+    "initializers regularizers optimizers losses metrics layers training.callbacks"
+    " data",
+    "graph _entries",
+    "parameters objective _heads",
     "plan",
     "executors",
+    "training.prepare",
     "network trace summary",
     "spec defaults",
     "modelfile saving",
@@ -60,11 +61,11 @@ MODULES.pop("", None)  # the package itself: names, loaded when they are used
 
 def stage_of(module: str) -> int:
     ranks = {name: i for i, names in enumerate(STAGES) for name in names.split()}
-    while module and module not in ranks:
-        module = module.rpartition(".")[0]
-    if not module:
-        raise KeyError("not in STAGES; add it")
-    return ranks[module]
+    package = module
+    while package not in ranks:
+        package, _, _ = package.rpartition(".")
+        assert package, f"{module} is not in STAGES; add it"
+    return ranks[package]
 
 
 def is_for_types(node: ast.AST) -> bool:
@@ -137,5 +138,5 @@ def test_every_loss_has_a_native_form_and_every_native_form_a_loss() -> None:
 
 
 def test_every_optimizer_has_a_rule_and_every_rule_an_optimizer() -> None:
-    rules = {o.rule or o.kind for o in OPTIMIZERS if not o.whole_vector}
+    rules = {o.rule or o.kind for o in OPTIMIZERS if o.stepwise}
     assert set(engine.rules()) == rules

@@ -46,13 +46,14 @@ struct Dense {
   template <class T>
   void forward(const Context<T>& c, Task task) const {
     if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add_halves(c);
-    const Block block = block_of(Cut::of(c.rows, units, features), c.rows, units, task.part);
+    const Block block =
+        block_of(Cut::of(c.rows, units, features), c.rows, units, task.part);
     const auto [row, rows, column, columns] = block;
     const T* x = c.inputs[0].value + row * features;
     T* z = c.output.value + row * units + column;
     if (has_bias) begin_with_bias(c, z, rows, column, columns);
-    gemm({.m = rows, .n = columns, .k = features, .beta = has_bias ? 1.0 : 0.0}, x, features,
-         c.parameters[0].value + column, units, z, units);
+    gemm({.m = rows, .n = columns, .k = features, .beta = has_bias ? 1.0 : 0.0}, x,
+         features, c.parameters[0].value + column, units, z, units);
   }
 
   template <class T>
@@ -105,7 +106,9 @@ struct Dense {
     for (int64_t i = 0; i < c.rows * units; ++i) c.output.value[i] += c.scratch[i];
   }
 
-  [[nodiscard]] Cut weight_cut(int64_t rows) const { return Cut::of(features, units, rows); }
+  [[nodiscard]] Cut weight_cut(int64_t rows) const {
+    return Cut::of(features, units, rows);
+  }
   [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
 
   template <class T>

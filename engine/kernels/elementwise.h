@@ -33,6 +33,19 @@ inline Range elementwise_range(int64_t rows, int64_t size, Task task) {
   return range_of(rows * size, elementwise_grain, task.part);
 }
 
+// What kernels have in common that take all elements alike and keep nothing.
+struct Elementwise {
+  int64_t size;  // of a sample
+
+  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const {
+    return elementwise_work(rows, size);
+  }
+};
+
 // How `count` stretches of `width` elements are cut, none of them in two.
 struct Stretches {
   int64_t count, width;

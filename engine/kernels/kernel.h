@@ -36,14 +36,14 @@ struct Operand {
 
 template <class T>
 struct Context {
-  int64_t rows = 0;                         // samples in this batch
-  std::span<const Operand<T>> inputs;       // in the order of the graph's edges
-  Operand<T> output;                        //
-  std::span<const Operand<T>> parameters;   // in the order the layer declares them
-  T* saved = nullptr;                       // kept from forward to backward
-  T* scratch = nullptr;                     // free for the taking within one call
-  bool training = false;                    // dropout and its like are on
-  uint64_t seed = 0;                        // keys of the counter-based random numbers
+  int64_t rows = 0;                        // samples in this batch
+  std::span<const Operand<T>> inputs;      // in the order of the graph's edges
+  Operand<T> output;                       //
+  std::span<const Operand<T>> parameters;  // in the order the layer declares them
+  T* saved = nullptr;                      // kept from forward to backward
+  T* scratch = nullptr;                    // free for the taking within one call
+  bool training = false;                   // dropout and its like are on
+  uint64_t seed = 0;                       // keys of the counter-based random numbers
   uint64_t step = 0;
   uint32_t node = 0;
   int64_t first_row = 0;  // of these rows within the batch; a multiple of 4
@@ -77,19 +77,20 @@ inline Range range_of(int64_t total, int64_t grain, int64_t part) {
 }
 
 template <class K, class T>
-concept Kernel = requires(const K kernel, const Attributes& attributes, const Shapes& shapes,
-                          const Context<T>& context, Task task, int64_t rows) {
-  { K::name } -> std::convertible_to<std::string_view>;
-  // Does the backward pass read x or y? May y lie over x, and dx over dy?
-  { kernel.reads_input() } -> std::same_as<bool>;
-  { kernel.reads_output() } -> std::same_as<bool>;
-  { kernel.in_place() } -> std::same_as<bool>;
-  { K::read(attributes, shapes) } -> std::same_as<K>;
-  { kernel.buffers(rows) } -> std::same_as<Buffers>;
-  { kernel.forward_work(rows) } -> std::same_as<Work>;
-  { kernel.backward_work(rows) } -> std::same_as<Work>;
-  { kernel.forward(context, task) };
-  { kernel.backward(context, task) };
-};
+concept Kernel =
+    requires(const K kernel, const Attributes& attributes, const Shapes& shapes,
+             const Context<T>& context, Task task, int64_t rows) {
+      { K::name } -> std::convertible_to<std::string_view>;
+      // Does the backward pass read x or y? May y lie over x, and dx over dy?
+      { kernel.reads_input() } -> std::same_as<bool>;
+      { kernel.reads_output() } -> std::same_as<bool>;
+      { kernel.in_place() } -> std::same_as<bool>;
+      { K::read(attributes, shapes) } -> std::same_as<K>;
+      { kernel.buffers(rows) } -> std::same_as<Buffers>;
+      { kernel.forward_work(rows) } -> std::same_as<Work>;
+      { kernel.backward_work(rows) } -> std::same_as<Work>;
+      { kernel.forward(context, task) };
+      { kernel.backward(context, task) };
+    };
 
 }  // namespace nervure

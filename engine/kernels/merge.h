@@ -61,36 +61,37 @@ struct Concatenate {
   [[nodiscard]] Stretches stretches(int64_t rows) const { return {rows * outer, width}; }
 };
 
-struct Add {
+namespace detail {
+
+// y = x_1 op x_2 op ... over a range.
+template <class T>
+NERVURE_INLINE void fold(const Context<T>& c, Range range, auto op) {
+  T* y = c.output.value;
+  const T* first = c.inputs[0].value;
+  fill(y, range, [=](int64_t i) { return first[i]; });
+  for (const Operand<T>& input : c.inputs.subspan(1)) {
+    const T* x = input.value;
+    fill(y, range, [=](int64_t i) { return op(y[i], x[i]); });
+  }
+}
+
+}  // namespace detail
+
+struct Add : Elementwise {
   static constexpr std::string_view name = "add";
 
-  int64_t size;
-
   static Add read(const Attributes&, const Shapes& shapes) {
-    return {size_of(shapes.output)};
+    return {{size_of(shapes.output)}};
   }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
-  [[nodiscard]] Work backward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    const Range range = elementwise_range(c.rows, size, task);
-    T* y = c.output.value;
-    const T* first = c.inputs[0].value;
-    fill(y, range, [=](int64_t i) { return first[i]; });
-    for (const Operand<T>& input : c.inputs.subspan(1)) {
-      const T* x = input.value;
-      fill(y, range, [=](int64_t i) { return y[i] + x[i]; });
-    }
+    detail::fold(c, elementwise_range(c.rows, size, task),
+                 [](T a, T b) { return a + b; });
   }
 
   template <class T>
@@ -102,36 +103,21 @@ struct Add {
   }
 };
 
-struct Multiply {
+struct Multiply : Elementwise {
   static constexpr std::string_view name = "multiply";
 
-  int64_t size;
-
   static Multiply read(const Attributes&, const Shapes& shapes) {
-    return {size_of(shapes.output)};
+    return {{size_of(shapes.output)}};
   }
 
   [[nodiscard]] bool reads_input() const { return true; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
-  [[nodiscard]] Work backward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    const Range range = elementwise_range(c.rows, size, task);
-    T* y = c.output.value;
-    const T* first = c.inputs[0].value;
-    fill(y, range, [=](int64_t i) { return first[i]; });
-    for (const Operand<T>& input : c.inputs.subspan(1)) {
-      const T* x = input.value;
-      fill(y, range, [=](int64_t i) { return y[i] * x[i]; });
-    }
+    detail::fold(c, elementwise_range(c.rows, size, task),
+                 [](T a, T b) { return a * b; });
   }
 
   // dx_k = dy times all other inputs: no division, since inputs may be 0.

@@ -11,19 +11,10 @@ namespace nervure {
 namespace detail {
 
 // The same elements in the same order: a copy, or nothing where y lies over x.
-struct Copy {
-  int64_t size;
-
+struct Copy : Elementwise {
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return true; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
-  [[nodiscard]] Work backward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -47,14 +38,14 @@ struct Copy {
 struct Flatten : detail::Copy {
   static constexpr std::string_view name = "flatten";
   static Flatten read(const Attributes&, const Shapes& shapes) {
-    return {{size_of(shapes.output)}};
+    return {{{size_of(shapes.output)}}};
   }
 };
 
 struct Reshape : detail::Copy {
   static constexpr std::string_view name = "reshape";
   static Reshape read(const Attributes&, const Shapes& shapes) {
-    return {{size_of(shapes.output)}};
+    return {{{size_of(shapes.output)}}};
   }
 };
 

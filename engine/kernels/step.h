@@ -47,8 +47,8 @@ class StepOf final : public Step<T> {
 template <class... Kernels>
 struct KernelList {
   template <class T>
-  static std::unique_ptr<Step<T>> make(const std::string& name, const Attributes& attributes,
-                                       const Shapes& shapes) {
+  static std::unique_ptr<Step<T>> make(const std::string& name,
+                                       const Attributes& attributes, const Shapes& shapes) {
     std::unique_ptr<Step<T>> step;
     (void)((name == Kernels::name &&
             (step = std::make_unique<StepOf<T, Kernels>>(Kernels::read(attributes, shapes)),

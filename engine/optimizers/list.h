@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "adam.h"
 #include "adaptive.h"
@@ -71,6 +72,12 @@ class RuleUpdater final : public Updater<T> {
  private:
   R rule_;
 };
+
+inline std::vector<std::string> rule_names() {
+  return []<class... R>(std::type_identity<std::tuple<R...>>) {
+    return std::vector<std::string>{std::string(R::name)...};
+  }(std::type_identity<Rules>{});
+}
 
 // The updater of the rule of this name; throws where there is none.
 template <class T>

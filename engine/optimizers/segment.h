@@ -29,7 +29,7 @@ struct Part {  // elements [begin, end) of the arena, or columns of the segment
 };
 
 constexpr int64_t sweep_grain = 2048;  // elements of a part
-constexpr int64_t column_grain = 64;    // columns of a part of the max-norm pass
+constexpr int64_t column_grain = 64;   // columns of a part of the max-norm pass
 
 // The trainable elements, for gradient norm, sweep, enter and leave.
 inline std::vector<Part> cut(std::span<const Segment> segments,

@@ -21,7 +21,9 @@ struct Update {
         squares(parts.size()),
         arena{weights, gradients, nullptr} {}
 
-  [[nodiscard]] Arena<T> all() const { return {arena.weight, arena.gradient, slots.data()}; }
+  [[nodiscard]] Arena<T> all() const {
+    return {arena.weight, arena.gradient, slots.data()};
+  }
   [[nodiscard]] const Segment& segment(const Part& part) const {
     return segments[static_cast<size_t>(part.segment)];
   }
@@ -29,8 +31,8 @@ struct Update {
   std::unique_ptr<Updater<T>> updater;
   std::vector<T*> slots;
   std::vector<Segment> segments;
-  std::vector<Part> parts;    // of the sweep
-  std::vector<Part> columns;  // of the max-norm pass
+  std::vector<Part> parts;      // of the sweep
+  std::vector<Part> columns;    // of the max-norm pass
   std::vector<double> squares;  // of the gradient, one sum per part
   double gradient_scale = 1;    // that brings its norm down to the limit
 

@@ -66,7 +66,8 @@ void check_shapes(double tolerance) {
       for (const int64_t k : {1, 7, 40})
         for (const int transposes : {0, 1, 2, 3})
           for (const double beta : {0.0, 1.0}) {
-            const blas::Product p{(transposes & 1) != 0, (transposes & 2) != 0, m, n, k, beta};
+            const blas::Product p{
+                (transposes & 1) != 0, (transposes & 2) != 0, m, n, k, beta};
             CHECK(Case<T>(p, 0).error() < tolerance);
             CHECK(Case<T>(p, 3).error() < tolerance);
           }

@@ -5,8 +5,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "check.h"
 #include "../optimizers/list.h"
+#include "check.h"
 
 using namespace nervure;
 

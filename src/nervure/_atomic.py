@@ -67,7 +67,7 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         _discard(temporary)
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
     except BaseException:
         _discard(temporary)
         raise
@@ -131,7 +131,8 @@ def _discard(temporary: Path) -> None:
         temporary.unlink()
 
 
-def _explained(path: str | os.PathLike[str], error: OSError) -> WriteError:
+def explained(path: str | os.PathLike[str], error: OSError) -> WriteError:
+    """The error in words: what failed, where, and what to do."""
     cause = error.strerror or str(error)
     fact, remedy = _FACTS.get(error.errno or 0, (cause, "choose another place"))
     wrong = WriteError(

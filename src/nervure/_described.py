@@ -23,10 +23,10 @@ def read(found: object, base: type[D], where: str) -> D:
     """
     if isinstance(found, base):
         return found
-    if isinstance(found, type) and issubclass(found, base):
+    if isinstance(found, type) and issubclass(cast(type[object], found), base):
+        name = cast(type[object], found).__name__
         raise ValueError(
-            f"[{where}] the class {found.__name__}; expected an object of it; write "
-            f"{found.__name__}(...)"
+            f"[{where}] the class {name}; expected an object of it; write {name}(...)"
         )
     faults = _plain.Faults(where)
     made = _plain.read(base, found, faults.at())

@@ -132,7 +132,7 @@ def read(hint: Any, value: object, at: Place) -> Any:
 
 def _read_scalar(hint: Any, value: object, at: Place) -> Any:
     if isinstance(value, np.generic):  # from Python, never from a file
-        value = value.item()
+        value = cast(object, value.item())  # pyright: ignore
     if isinstance(value, bool) or hint is bool:
         return value if type(value) is hint else at.mismatch(hint, value)
     if isinstance(value, int) and hint in (int, float):

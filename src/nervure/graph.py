@@ -9,6 +9,7 @@ composites into layers with a kernel, and infers every shape.
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,10 @@ from nervure.layers import Constant, Input, Layer, LayerError, Parameter, Shape,
 
 MOST_NODES = 20_000
 """More than any published architecture; a bound for files from strangers."""
+
+
+MOST_VALUES = 2**31
+"""Of one sample between two layers: a bound for files from strangers."""
 
 
 class GraphError(ValueError):
@@ -177,7 +182,7 @@ def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
 
 def _listed(layers: Iterable[Layer]) -> list[Layer]:
     """The layers, each of them one."""
-    if isinstance(layers, Layer | str) or not isinstance(layers, Iterable):
+    if isinstance(layers, Layer | str) or not hasattr(layers, "__iter__"):
         raise GraphError(
             f"[graph] layers is {short(layers)}; expected a list of layers; write e.g. "
             "nv.Network([nv.Input(4), nv.Dense(3)])"
@@ -388,6 +393,11 @@ class _Builder:
         layer = dataclasses.replace(layer, name=name)
         shapes = tuple(self.nodes[i].shape for i in feeds)
         shape = layer.output_shape(*shapes)
+        if math.prod(shape) > MOST_VALUES:
+            raise LayerError(
+                f"[{name}] shape {short(shape)} holds {math.prod(shape):,} values; "
+                f"expected at most 2^31 for one sample; use a smaller shape"
+            )
         parameters = layer.parameters(*shapes)
         node = Node(name, group, layer, feeds, shapes, shape, parameters)
         self.nodes.append(node)

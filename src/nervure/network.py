@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure._described import count
+from nervure._memory import physical_bytes
 from nervure._names import unknown
 from nervure.data.arrays import as_inputs, as_targets
 from nervure.executors import Data, Executor, Model, make_executor
@@ -113,6 +114,18 @@ class Network:
         """An independent copy."""
         return self.astype(self.dtype)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: all but the executors and gradients."""
+        own = {**self.__dict__, "values": np.array(self.values)}
+        return {k: v for k, v in own.items() if k not in ("gradients", "_executors")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        dtype = state["values"].dtype.name
+        self.values, self.gradients = _memory(self.layout, dtype)
+        self.values[:] = state["values"]
+        self._executors = {}
+
     # -- running ------------------------------------------------------------------
 
     def executor(self, name: str = "native") -> Executor:
@@ -139,15 +152,20 @@ class Network:
         """Outputs for raw rows: with the preprocessing that training recorded.
 
         For classes these are probabilities; for a regression, targets in their units.
+        A list of them for several outputs.
         """
         if self.preprocessing is None:
             return self.forward(X)
         encoded = self.preprocessing.encode(X)
         scales = (self.preprocessing.scale,)
         found = self.executor().outputs(Data(self._shaped((encoded,)), scales=scales))
-        if self.preprocessing.task == "classification":
-            return found[0]
-        return self.preprocessing.decode_targets(found[0])
+        if self.preprocessing.task == "regression":
+            from nervure._heads import records_of
+
+            records = records_of(self.graph, self.preprocessing)
+            pairs = zip(records, found, strict=True)
+            found = [one.decode_targets(y.reshape(len(y), -1)) for one, y in pairs]
+        return found[0] if len(found) == 1 else found
 
     def predict_classes(self, X: Any) -> Array:
         """The most probable class of each row: its label, or its index without labels.
@@ -321,6 +339,8 @@ def _several(given: Any) -> list[Any]:
 def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
     """Arrays for the parameters and their gradients."""
     try:
+        if 2 * layout.size * np.dtype(dtype).itemsize > physical_bytes():
+            raise MemoryError  # which comes too late where memory is only promised
         return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
     except (MemoryError, ValueError):  # ValueError: more than addresses can count
         gigabytes = layout.size * np.dtype(dtype).itemsize / 1e9

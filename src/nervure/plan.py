@@ -278,7 +278,9 @@ def _offset(buffer: _Buffer | None) -> int:
     return NOWHERE if buffer is None else buffer.offset
 
 
-def engine_plan(graph: Graph, layout: Layout, plan: Plan, frozen: set[str]) -> Any:
+def engine_plan(
+    graph: Graph, layout: Layout, plan: Plan, frozen: frozenset[str]
+) -> Any:
     """The plan as the plain data that the engine reads."""
     nodes: list[dict[str, Any]] = []
     for i, (node, step) in enumerate(zip(graph.nodes, plan.steps, strict=True)):

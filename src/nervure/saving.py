@@ -81,7 +81,7 @@ def graph_of(
     outputs: Sequence[str] = (),
     input_shape: tuple[int, ...] | None = None,
 ) -> Graph:
-    """The graph of entries; ``input_shape`` is of the data, where no input is written."""
+    """The graph of entries; ``input_shape`` is the data's, for lack of an input."""
     names = names_of(entries)
     placed: list[Entry] = []
     if not any(isinstance(entry.layer, Input) for entry in entries):

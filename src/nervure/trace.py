@@ -63,8 +63,7 @@ class NetworkTrace(Mapping[str, LayerTrace]):
 
     def __repr__(self) -> str:
         lines = [
-            f"{t.name}: z {t.z.shape}, a {t.a.shape}, "
-            f"|delta| {_norm(t.delta)}"
+            f"{t.name}: z {t.z.shape}, a {t.a.shape}, |delta| {_norm(t.delta)}"
             for t in self.values()
         ]
         return "\n".join([f"<trace, loss {self.loss:.6g}", *lines]) + ">"
@@ -75,7 +74,12 @@ def _norm(array: Array | None) -> str:
 
 
 def trace(
-    net: Network, X: Any, y: Any = None, *, loss: object = None, sample_weight: Any = None
+    net: Network,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: object = None,
+    sample_weight: Any = None,
 ) -> NetworkTrace:
     """Everything that forward and backward pass of one batch compute.
 

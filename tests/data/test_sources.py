@@ -68,6 +68,17 @@ def test_digits_stay_bytes():
     assert data.preprocessing.decode_classes(data.targets[:3]).tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("packaged", [True, False])
+def test_digits_are_those_of_scikit_learn(monkeypatch, packaged):
+    from sklearn.datasets import load_digits
+
+    if not packaged:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    data, loaded = load("digits"), load_digits()
+    assert np.array_equal(data.inputs[..., 0], loaded["images"])
+    assert np.array_equal(data.targets, loaded["target"])
+
+
 def test_iris_against_scikit_learn():
     from sklearn.datasets import load_iris
     from sklearn.preprocessing import StandardScaler

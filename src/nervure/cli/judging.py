@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nervure._heads import records_of, targets_of
 from nervure.data.preprocessing import Classes, Preprocessing
-from nervure.metrics import confusion_matrix
+from nervure.executors import Data
+from nervure.metrics import Metric, confusion_matrix
 from nervure.network import Network
+from nervure.objective import Cost, Objective
 from nervure.summary import table
-from nervure.training.evaluation import measure, metrics_of
+from nervure.training.evaluation import metrics_of
 from nervure.training.prepare import make_data
 
 Array = npt.NDArray[Any]
@@ -27,41 +32,68 @@ _LONGEST_LABEL = 24
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Metrics on rows; ``confusion[true, predicted]`` counts rows, for classes."""
+    """Metrics on rows; ``confusion[true, predicted]`` counts rows, for classes.
+
+    ``output`` is the name of the output judged, where there are several.
+    """
 
     rows: int
     values: dict[str, float]
     labels: tuple[str, ...] = ()
     confusion: Array | None = None
+    output: str = ""
 
 
-def judge(network: Network, inputs: Array, targets: Array) -> Judgement:
-    """Compare a network's outputs for encoded rows with their targets."""
+def judge(network: Network, inputs: Array, targets: Array) -> list[Judgement]:
+    """Compare each of a network's outputs for encoded rows with its targets."""
     record = network.preprocessing
-    scale = 1.0 if record is None else record.scale
-    objective = network.objective()
-    data = make_data(network, inputs, targets, objective, scale=scale)
-    outputs, costs = network.executor().row_costs(data, objective)
-    measured = metrics_of(network, objective, data, None)
+    assert record is not None
+    whole = network.objective()
+    wanted = targets_of(network.graph, targets)
+    data = make_data(network, inputs, wanted, whole, scale=record.scale)
+    records = records_of(network.graph, record)
+    measured = metrics_of(network, whole, data, None)
+    found: list[Judgement] = []
+    for cost, own in zip(whole.costs, records, strict=True):
+        metrics = [one for output, _, one in measured if output == cost.output]
+        found.append(_judge(network, cost, own, data, metrics))
+    return found
+
+
+def _judge(
+    network: Network,
+    cost: Cost,
+    record: Preprocessing,
+    data: Data,
+    metrics: Sequence[Metric],
+) -> Judgement:
+    """The judgement of one output: the loss is its own."""
+    target = data.targets[cost.output]
+    alone = dataclasses.replace(data, targets=(target,))
+    outputs, costs = network.executor().row_costs(alone, Objective((cost,)))
+    y = outputs[cost.output].reshape(data.rows, -1)
     values = {"loss": float(np.mean(costs))}
-    values |= measure(measured, outputs, data.targets, None)
-    if record is not None and isinstance(record.target, Classes):
+    values |= {one.name: one(target, y) for one in metrics}
+    several = len(network.graph.outputs) > 1
+    name = network.graph.output_names[cost.output] if several else ""
+    if isinstance(record.target, Classes):
         labels = tuple(map(str, record.target.labels))
-        flat = outputs[0].reshape(len(outputs[0]), -1)
-        found = confusion_matrix(data.targets[0], flat)
-        return Judgement(len(inputs), values, labels, found)
-    return Judgement(len(inputs), values | _in_units(record, outputs[0], targets))
+        found = confusion_matrix(target, y)
+        return Judgement(data.rows, values, labels, found, name)
+    return Judgement(data.rows, values | _in_units(record, y, target), output=name)
 
 
 def _in_units(
-    record: Preprocessing | None, outputs: Array, targets: Array
+    record: Preprocessing, outputs: Array, targets: Array
 ) -> dict[str, float]:
     """Root mean square error in the units of the target."""
-    if record is None:
-        return {}
-    rows = outputs.reshape(len(outputs), -1)
-    error = record.decode_targets(rows) - record.decode_targets(targets)
+    error = record.decode_targets(outputs) - record.decode_targets(targets)
     return {"rmse": float(np.sqrt(np.mean(error**2)))}
+
+
+def reports(found: Sequence[Judgement], name: str) -> str:
+    """The judgements of all outputs in lines (see `report`)."""
+    return "\n".join(report(one, f"{name} {one.output}".rstrip()) for one in found)
 
 
 def report(found: Judgement, name: str) -> str:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 import nervure as nv
 from nervure._atomic import replacing
-from nervure.cli.judging import judge, report
+from nervure._heads import records_of
+from nervure.cli.judging import judge, reports
 from nervure.data import prepare
 from nervure.data.preprocessing import Amounts, Classes, Preprocessing
 from nervure.executors import Data
@@ -58,14 +59,13 @@ def predict(
             "classes; leave the option out"
         )
     inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
-    outputs = _outputs(network, record, inputs)
-    columns = predictions(record, outputs, probabilities=probabilities)
+    columns = _columns(network, record, inputs, probabilities)
     if out is None:
         sys.stdout.write(_csv(columns))
         sys.stdout.flush()  # here, so that a reader that left (head) is no error
         return
     write(columns, out, kind)
-    print(f"{len(outputs):,} predictions written to {out}")
+    print(f"{len(inputs):,} predictions written to {out}")
 
 
 def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
@@ -75,13 +75,27 @@ def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
         source, record, query=query, labelled=True, dtype=network.dtype
     )
     assert targets is not None
-    print(report(judge(network, inputs, targets), source))
+    print(reports(judge(network, inputs, targets), source))
 
 
-def _outputs(network: Network, record: Preprocessing, inputs: Array) -> Array:
+def _columns(
+    network: Network, record: Preprocessing, inputs: Array, probabilities: bool
+) -> Columns:
+    """Predictions of every output; of several, named ``<output>_prediction``."""
     data = Data(network.arrays(inputs), scales=(record.scale,))
-    found = network.executor().outputs(data)[0]
-    return found.reshape(len(found), -1)
+    names = network.graph.output_names
+    outputs = zip(
+        names,
+        records_of(network.graph, record),
+        network.executor().outputs(data),
+        strict=True,
+    )
+    columns: Columns = {}
+    for name, own, y in outputs:
+        found = predictions(own, y.reshape(len(y), -1), probabilities=probabilities)
+        prefix = f"{name}_" if len(names) > 1 else ""
+        columns |= {f"{prefix}{key}": column for key, column in found.items()}
+    return columns
 
 
 def predictions(

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import nervure as nv
-from nervure.cli.judging import judge, report
+from nervure.cli.judging import judge, reports
 from nervure.data import Dataset
 from nervure.defaults import TEST, VALIDATION, default_spec
 from nervure.spec import (
@@ -27,6 +27,16 @@ from nervure.training.specs import fit_spec, load_data, read_data, resume
 
 RUNS = Path("runs")
 INTERRUPTED = 130
+MAY_CHANGE = (
+    "epochs",
+    "max_steps",
+    "max_seconds",
+    "early_stopping",
+    "checkpoint_steps",
+    "checkpoint_seconds",
+    "executor",
+)
+"""Keys of [training] that do not decide about the bits of the steps already taken."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +67,40 @@ def _go_on(request: Request) -> int:
     folder = request.out or _latest_folder(request)
     where = folder / "spec.toml"
     spec, changed = _spec(where, request), _spec(where, request, request.sets)
-    if replace(changed, training=spec.training) != spec:
+    fixed = _fixed(spec, changed)
+    if fixed:
         raise SpecError(
-            "[--set] changes another key than those of training; expected only these "
-            "with --resume; leave it out, or begin a new run"
+            f"[--set] {', '.join(fixed)} cannot change in a run that has begun; "
+            f"expected with --resume only training.{', training.'.join(MAY_CHANGE)}; "
+            "leave it out, or begin a new run"
         )
     training = changed.training or TrainingSpec()
     dataset = load_data(spec.data, training.seed, spec.dtype)
-    overrides = training.arguments() if request.sets else {}
-    overrides.pop("class_weight", None)  # by label in the spec, and as it was
+    arguments = training.arguments() if request.sets else {}
+    overrides = {
+        key: value
+        for key, value in arguments.items()
+        if key in MAY_CHANGE or key == "callbacks"
+    }
     print(dataset.summary(), flush=True)
     run = resume(folder, dataset, progress=not request.quiet, **overrides)
     return _finish(run, dataset, folder)
+
+
+def _fixed(spec: Spec, changed: Spec) -> list[str]:
+    """Keys whose values differ, but decide about the bits of the run."""
+    words = {"layers": "layer"}
+    fixed = [words.get(key, key) for key in _differing(spec, changed)]
+    before, after = (one.training or TrainingSpec() for one in (spec, changed))
+    keys = [key for key in _differing(before, after) if key not in MAY_CHANGE]
+    return [key for key in fixed if key != "training"] + [
+        f"training.{key}" for key in keys
+    ]
+
+
+def _differing(one: Any, other: Any) -> list[str]:
+    names = [field.name for field in fields(one)]
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 
 # -- spec and data --------------------------------------------------------------------
@@ -160,7 +192,7 @@ def _finish(run: nv.Run, dataset: Dataset, folder: Path) -> int:
     held_out = _held_out(dataset)
     if held_out is not None:
         name, inputs, targets = held_out
-        print(report(judge(network, inputs, targets), name))
+        print(reports(judge(network, inputs, targets), name))
     print(f"saved in {folder} (model.safetensors, spec.toml, record.jsonl)")
     if run.stopped == "interrupted":
         print(f"interrupted; go on with: nervure train --resume --out {folder}")

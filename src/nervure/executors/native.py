@@ -25,7 +25,7 @@ from nervure.executors._executor import (
 from nervure.losses import CustomLoss
 from nervure.objective import Cost, Objective
 from nervure.plan import Mode, Plan, Traits, engine_plan, make_plan
-from nervure.regularizers import L2
+from nervure.regularizers import L2, Regularizer
 
 PARALLEL_FLOPS = 1_000_000
 """Below this much work in a batch, one thread is faster than two."""
@@ -38,6 +38,9 @@ PLANNED_ROWS = (1, 32, 512)
 
 KEPT = 4
 """Engines kept for another call like an earlier one, each with its arena."""
+
+
+Key = tuple[Mode, int, Objective | None]
 
 
 @functools.cache
@@ -54,14 +57,14 @@ class NativeExecutor:
     def __init__(self, model: Model, threads: int | None = None) -> None:
         self.model = model
         self._threads = threads
-        self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._kept: OrderedDict[Key, Any] = OrderedDict()
 
     # -- inference ----------------------------------------------------------------
 
     def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
         """What the network gives for every row, in inference."""
         results = self._empty_outputs(data.rows)
-        key = ("infer", _planned(batch_size or data.rows), None)
+        key: Key = ("infer", _planned(batch_size or data.rows), None)
         native = self._take(key)
         self._forward(native, data, results, None)
         self._keep(key, native)
@@ -72,7 +75,7 @@ class NativeExecutor:
     ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference."""
         results, costs = self._empty_outputs(data.rows), np.empty(data.rows)
-        key = ("train", _planned(data.rows), objective)
+        key: Key = ("train", _planned(data.rows), objective)
         native = self._take(key, data)
         self._forward(native, data, results, costs)
         self._keep(key, native)
@@ -94,7 +97,7 @@ class NativeExecutor:
         self, data: Data, objective: Objective, *, training: bool = False, seed: int = 0
     ) -> float:
         """Mean cost of all rows; its gradients go to ``model.gradients``."""
-        key = ("train", data.rows, objective)
+        key: Key = ("train", data.rows, objective)
         native = self._take(key, data)
         cost = native.gradient(
             self.workers(data.rows),
@@ -115,7 +118,7 @@ class NativeExecutor:
         self, data: Data, objective: Objective | None, *, training: bool = False
     ) -> Trace:
         """Everything of one batch."""
-        key = ("trace", data.rows, objective)
+        key: Key = ("trace", data.rows, objective)
         native = self._take(key, data)
         where = (self.workers(data.rows), self.hold(data), None, 0, data.rows, training)
         if objective is None:
@@ -183,27 +186,27 @@ class NativeExecutor:
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""
         rows = min(job.batch_size, job.data.rows)
-        return self._make("train", rows, job.objective, job.data)
+        return self._make(("train", rows, job.objective), job.data)
 
     # An engine in use is out of the pool, so that threads may predict at once.
 
-    def _take(self, key: Any, data: Data | None = None) -> Any:
+    def _take(self, key: Key, data: Data | None = None) -> Any:
         """An engine for (mode, rows, objective): a kept one, or a new one."""
         native = self._kept.pop(key, None)
         if native is None:
-            return self._make(*key, data)
-        if key[-1] is not None:
-            native.set_losses(_losses(key[-1], data))
+            return self._make(key, data)
+        objective = key[-1]
+        if objective is not None:
+            native.set_losses(_losses(objective, data))
         return native
 
-    def _keep(self, key: Any, native: Any) -> None:
+    def _keep(self, key: Key, native: Any) -> None:
         self._kept[key] = native
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
-    def _make(
-        self, mode: Mode, rows: int, objective: Objective | None, data: Data | None
-    ) -> Any:
+    def _make(self, key: Key, data: Data | None) -> Any:
+        mode, rows, objective = key
         model = self.model
         plan = self._plan_that_fits(mode, rows, objective)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
@@ -242,16 +245,21 @@ class NativeTrainer:
     """Takes training steps in the engine, whole stretches without Python."""
 
     def __init__(self, executor: NativeExecutor, job: Job) -> None:
-        self._job = job
+        self._job, self._model = job, executor.model
         self._engine = executor.engine_of(job)
         rows = min(job.batch_size, job.data.rows)
         self._workers = job.threads or executor.workers(rows, passes=3)
         self._data = executor.hold(job.data)
+        self.penalize(job.regularizer)
+
+    def penalize(self, regularizer: Regularizer | None) -> None:
+        """Put these penalties on the parameters from the next step on."""
+        job = self._job
         self._engine.set_update(
             job.optimizer.rule or job.optimizer.kind,
             job.optimizer.attributes(),
             list(job.slots),
-            _segments(executor.model, job),
+            _segments(self._model, regularizer or L2(0.0)),
         )
 
     def run(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
@@ -275,8 +283,7 @@ class NativeTrainer:
         return StretchResult(costs[:taken], weights[:taken], taken == steps)
 
 
-def _segments(model: Model, job: Job) -> list[dict[str, Any]]:
-    regularizer = job.regularizer or L2(0.0)
+def _segments(model: Model, regularizer: Regularizer) -> list[dict[str, Any]]:
     l1, l2, max_norm = regularizer.strengths()
     return [
         {

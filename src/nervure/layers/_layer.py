@@ -147,6 +147,12 @@ def whole(layer: Layer, name: str, value: Any) -> int:
     return operator.index(value)
 
 
+def extents_of(layer: Layer, shape: Any) -> Shape:
+    """The extents of a shape, given as a whole number or several."""
+    several: list[Any] = list(shape) if hasattr(shape, "__iter__") else [shape]
+    return tuple(whole(layer, "shape", extent) for extent in several)
+
+
 @dataclass(frozen=True, eq=False)
 class Symbol:
     """A place in a graph under construction: a layer and where its inputs come from.

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from nervure.layers._axis import sample_axis
 from nervure.layers._layer import (
@@ -16,6 +16,7 @@ from nervure.layers._layer import (
     Layer,
     Pass,
     Shape,
+    extents_of,
     whole,
 )
 
@@ -73,9 +74,7 @@ class Reshape(Layer):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        several = self.shape if isinstance(self.shape, list | tuple) else (self.shape,)
-        extents = tuple(whole(self, "shape", e) for e in cast(Sequence[Any], several))
-        object.__setattr__(self, "shape", extents)
+        object.__setattr__(self, "shape", extents_of(self, self.shape))
         wrong = any(extent < 1 and extent != -1 for extent in self.shape)
         if wrong or self.shape.count(-1) > 1:
             raise self.fail(

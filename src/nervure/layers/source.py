@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from nervure.layers._layer import (
     Array,
@@ -15,14 +15,13 @@ from nervure.layers._layer import (
     Layer,
     Pass,
     Shape,
-    whole,
+    extents_of,
 )
 
 
 def _checked(layer: Layer, shape: Any) -> Shape:
     """A shape from an integer, a tuple or a list."""
-    several = shape if isinstance(shape, list | tuple) else (shape,)
-    extents = tuple(whole(layer, "shape", e) for e in cast(Sequence[Any], several))
+    extents = extents_of(layer, shape)
     if any(extent < 1 for extent in extents):
         raise layer.fail(f"shape {extents}", "use extents of at least 1")
     return extents

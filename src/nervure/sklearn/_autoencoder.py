@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, cast
@@ -117,7 +116,6 @@ class AutoencoderTransformer(
         self._cut = len(before)
         graph = Graph.of(sequence([*before, *behind]))
         self.network_ = Network.from_graph(graph, seed=self._seed, dtype=dtype)
-        self._lock = threading.Lock()
 
     def _halves(self, features: int) -> tuple[list[Layer], list[Layer]]:
         hidden: Sequence[Layer] = [Dense(HIDDEN, activation="relu")]

@@ -185,8 +185,7 @@ class BaseMLP(BaseEstimator):
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
-        target = y.reshape(-1, 1) if y.ndim == 1 else y
-        self.n_outputs_ = target.shape[1]
+        self.n_outputs_ = self._count_outputs(y)
         self._random_state = check_random_state(self.random_state)
         quasi_newton = self.solver == "lbfgs"
         dtype = np.float64 if quasi_newton else None
@@ -198,9 +197,9 @@ class BaseMLP(BaseEstimator):
         self._check_outputs(perceptron)
         X = X.toarray() if hasattr(X, "toarray") else X
         if quasi_newton:
-            self._fit_lbfgs(perceptron, X, target, sample_weight)
+            self._fit_lbfgs(perceptron, X, y, sample_weight)
         else:
-            self._fit_stochastic(perceptron, X, target, sample_weight, incremental)
+            self._fit_stochastic(perceptron, X, y, sample_weight, incremental)
         if not np.isfinite(perceptron.values).all():
             raise ValueError(NOT_FINITE)
         return self
@@ -213,11 +212,8 @@ class BaseMLP(BaseEstimator):
             )
 
     def _data(self, perceptron: Perceptron, X: Array, y: Array, weights: Any) -> Data:
-        dtype = perceptron.values.dtype
-        if self.out_activation_ == "softmax":
-            target = y.argmax(axis=1).astype(np.int32)
-        else:
-            target = np.ascontiguousarray(y, dtype=dtype)
+        dtype = np.int32 if y.ndim == 1 else perceptron.values.dtype
+        target = np.ascontiguousarray(y, dtype=dtype)
         if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
         return Data((np.ascontiguousarray(X),), (target,), weights)

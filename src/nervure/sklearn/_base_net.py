@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -68,7 +67,6 @@ class BaseNet(CallbackSupport, BaseEstimator):
     verbose: bool
 
     network_: Network
-    _lock: threading.Lock
     _task: str
     _numeric = True
 
@@ -135,7 +133,6 @@ class BaseNet(CallbackSupport, BaseEstimator):
         self.network_ = make_network(
             self.layers, X.shape[1:], self._head(), self._seed, dtype
         )
-        self._lock = threading.Lock()
 
     def _course(self, X: Array, y: Array, sample_weight: Any, eval_set: Any) -> Course:
         if sample_weight is not None:
@@ -218,8 +215,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def _run(self, net: Network, X: Array) -> Array:
         shape = net.graph.input_shapes[0]
         rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
-        with self._lock:  # a plan's memory serves one call at a time
-            (y,) = net.executor(self.executor).outputs(Data((rows,)))
+        (y,) = net.executor(self.executor).outputs(Data((rows,)))
         return y.reshape(len(y), -1)
 
     def _is_plain(self, X: Any) -> bool:
@@ -239,7 +235,6 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """The network as the bytes of a model file: numbers and names, no code."""
         state = dict(super().__getstate__())
-        state.pop("_lock", None)
         if "network_" in state:
             state["network_"] = to_bytes(state["network_"])
         if "_state" in state:
@@ -253,8 +248,6 @@ class BaseNet(CallbackSupport, BaseEstimator):
         if "_state" in state:
             state["_state"] = state_from_data(state["_state"], state["network_"])
         super().__setstate__(state)
-        if "network_" in state:
-            self._lock = threading.Lock()
 
     def _given_loss(self) -> Any:
         return given_loss(self.loss)

@@ -15,7 +15,12 @@ try:
 except ImportError:  # before 1.9
     callbacks = None
 
-CallbackSupport: Any = getattr(callbacks, "CallbackSupportMixin", object)
+
+class _NoCallbacks:
+    """Stands in where scikit-learn has none."""
+
+
+CallbackSupport: Any = getattr(callbacks, "CallbackSupportMixin", _NoCallbacks)
 """The mixin with `set_callbacks`, where scikit-learn has it."""
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure._described import number
-from nervure.executors import Data, Job, Stretch, Trainer
+from nervure.executors import Data, Job, Stretch
+from nervure.executors.native import NativeTrainer
 from nervure.objective import Objective
 from nervure.optimizers import SGD, Adam, UpdateRule
 from nervure.parameters import ALIGNMENT, Floats, aligned_zeros
@@ -19,7 +20,7 @@ from nervure.sklearn._perceptron import Perceptron
 
 Rows = npt.NDArray[np.int64]
 
-LONGEST_CALL = 2e8
+LONGEST_CALL = 1e9
 """Floating-point operations that the engine does before Python looks up: Ctrl-C."""
 
 SMALLEST_RATE = 1e-6
@@ -135,7 +136,8 @@ class Descent:
         self._perceptron, self._objective = perceptron, objective
         self._data, self._solver = data, solver
         self._batch_size, self._alpha = batch_size, alpha
-        self._trainers: dict[int, tuple[float, Trainer]] = {}
+        self._trainers: dict[int, NativeTrainer] = {}
+        self._penalized: dict[int, float] = {}
         solver.begin(perceptron.values)
         flops = max(1, perceptron.net.graph.flops) * 3 * batch_size
         self._longest = max(1, int(LONGEST_CALL / flops))
@@ -148,8 +150,10 @@ class Descent:
         """
         perceptron, solver = self._perceptron, self._solver
         solver.hide(perceptron.values)
-        parts = list(self._stretches(order))
-        solver.show(perceptron.values)
+        try:
+            parts = list(self._stretches(order))
+        finally:  # Ctrl-C comes between two stretches
+            solver.show(perceptron.values)
         costs, weights, rows = (
             np.concatenate(part) for part in zip(*parts, strict=True)
         )
@@ -176,16 +180,19 @@ class Descent:
                 return
             begin = end
 
-    def _trainer(self, rows: Rows, steps: int) -> Trainer:
+    def _trainer(self, rows: Rows, steps: int) -> NativeTrainer:
         """The steps' trainer: the penalty is divided by the weight of a batch."""
         size, weights = len(rows) // steps, self._data.weights
         weight = float(size if weights is None else weights[rows].sum())
-        # Trainers of one size share the engine's plan, so there is one at a time.
-        if size not in self._trainers or self._trainers[size][0] != weight:
-            self._trainers[size] = (weight, self._make_trainer(size, weight))
-        return self._trainers[size][1]
+        if size not in self._trainers:
+            self._trainers[size] = self._make_trainer(size)
+        if self._alpha and self._penalized.get(size) != weight:
+            strength = self._alpha / weight if weight > 0 else 0.0
+            self._trainers[size].penalize(L2(strength))
+            self._penalized[size] = weight
+        return self._trainers[size]
 
-    def _make_trainer(self, size: int, weight: float) -> Trainer:
+    def _make_trainer(self, size: int) -> NativeTrainer:
         job = Job(
             objective=self._objective,
             data=self._data,
@@ -193,7 +200,6 @@ class Descent:
             slots=self._solver.slots,
             batch_size=size,
             seed=0,
-            regularizer=L2(self._alpha / weight if weight > 0 else 0.0),
         )
         return self._perceptron.executor.trainer(job)
 

@@ -42,8 +42,7 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         loss: name, table or `Loss`; by default the one that fits the output.
         optimizer: name, table or `Optimizer`, with its schedule.
         epochs: passes over the data.
-        batch_size: rows per step; ``"auto"`` is a 16th of the rows, at least 32, at most
-            200.
+        batch_size: rows per step; ``"auto"`` is a 16th of the rows, from 32 to 200.
         early_stopping: True, a number of epochs to wait for, or `nv.EarlyStopping`; it
             looks at ``eval_set`` of `fit`, or at ``validation_fraction`` of the rows.
         validation_fraction: share of the rows held out for it, in [0, 1); 0 looks at

@@ -124,7 +124,18 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
             self._learn_classes(y)
         else:
             self._check_classes(unique_labels(y))
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, self._encoded(y)
+
+    def _encoded(self, y: Any) -> Array:
+        """Index of the class ``(rows,)``, or yes and no ``(rows, outputs)``."""
+        kind = self._label_binarizer.y_type_
+        if y.ndim > 1 or kind not in ("binary", "multiclass"):
+            return self._label_binarizer.transform(y).astype(bool)
+        index = np.searchsorted(self.classes_, y)
+        return index.astype(bool).reshape(-1, 1) if kind == "binary" else index
+
+    def _count_outputs(self, y: Array) -> int:
+        return len(self.classes_) if y.ndim == 1 else y.shape[1]
 
     def _learn_classes(self, y: Any) -> None:
         self._label_binarizer = LabelBinarizer().fit(y)
@@ -176,7 +187,7 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
     def _score_of(self, output: Array, y: Array, weights: Any) -> float:
         """Accuracy; of several labels all must be right."""
         if self.out_activation_ == "softmax":
-            right = output.argmax(axis=1) == y.argmax(axis=1)
+            right = output.argmax(axis=1) == y
         else:
             right = ((output > 0.5) == y).all(axis=1)
         return float(np.average(right, weights=weights))
@@ -279,7 +290,10 @@ class MLPRegressor(TagsMixin, RegressorMixin, BaseMLP):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y
+        return X, y.reshape(len(y), -1)
+
+    def _count_outputs(self, y: Array) -> int:
+        return y.shape[1]
 
     @available_if(steps_by_batches)
     @fit_context(prefer_skip_nested_validation=True)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nervure.executors import Data
+from nervure.executors import Data, Model
+from nervure.executors.native import NativeExecutor
 from nervure.graph import Graph, sequence
 from nervure.layers import Dense, Input, Layer
 from nervure.losses import BinaryCrossEntropy, CrossEntropy, CustomLoss, Loss, Quadratic
@@ -38,11 +38,11 @@ class Perceptron:
         graph = Graph.of(sequence(_layers(sizes, activation, out_activation)))
         self.net = Network.from_graph(graph, dtype=np.dtype(dtype).name, begin=False)
         self.out_activation = out_activation
-        self.executor = self.net.executor()
+        model = Model(graph, self.net.layout, self.net.values, self.net.gradients)
+        self.executor = NativeExecutor(model)
         views = [s.view(self.net.values) for s in self.net.layout.segments]
         self.coefs: list[Floats] = views[0::2]
         self.intercepts: list[Floats] = views[1::2]
-        self._lock = threading.Lock()
 
     @property
     def values(self) -> Floats:
@@ -69,8 +69,7 @@ class Perceptron:
 
     def outputs(self, X: Array) -> Floats:
         """What the last layer gives for every row."""
-        with self._lock:  # a plan's memory serves one call at a time
-            (y,) = self.executor.outputs(Data((X,)))
+        (y,) = self.executor.outputs(Data((X,)))
         return np.exp(y, out=y) if self.out_activation == "exp" else y
 
     def objective(self) -> Objective:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure._heads import targets_of
 from nervure._names import unknown
 from nervure.data import Dataset
 from nervure.executors import Data
@@ -101,8 +102,9 @@ def evaluate(
         without_targets(y)
         scale = X.preprocessing.scale
         weights = X.weights if sample_weight is None else sample_weight
+        targets = targets_of(net.graph, X.targets)
         data = make_data(
-            net, X.inputs, X.targets, objective, weights, class_weight, scale
+            net, X.inputs, targets, objective, weights, class_weight, scale
         )
     else:
         data = make_data(net, X, y, objective, sample_weight, class_weight)

@@ -111,7 +111,7 @@ def fit(
     [[7.0]]
     """
     _check_arguments(locals())
-    callbacks = _callbacks(callbacks)
+    callbacks, seed = _callbacks(callbacks), int(seed)
     if isinstance(validation, np.floating):
         validation = float(validation)  # pyright: ignore[reportUnknownArgumentType]
     objective = network.objective(loss, loss_weights)

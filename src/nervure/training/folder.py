@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -13,7 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nervure._atomic import WriteError, remove_leftovers, write_atomically
+from nervure._atomic import (
+    WriteError,
+    explained,
+    remove_leftovers,
+    write_atomically,
+)
 from nervure.modelfile import ModelFileError, read_model, write_model
 from nervure.training.state import State
 
@@ -67,20 +73,30 @@ class RunFolder:
                 f"[{self.path}] holds a run already; expected a new folder; continue "
                 "it with nv.resume (nervure train --resume), or choose another"
             )
+        made = [
+            folder
+            for folder in (self.checkpoints, self.path, *self.path.parents)
+            if not folder.exists()
+        ]
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            _remove(made)
             raise WriteError(
                 f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
                 "that may be written; choose another"
             ) from error
         self._clean()
         begin = {"event": "begin", "format": FORMAT, "again": list(again)}
-        write_atomically(self.record, json.dumps(begin) + "\n")
         for left in self._found():  # of a process that was killed at this place
             left.unlink()
-        self.write_checkpoint(state, fingerprint)
-        write_atomically(self.spec, spec)
+        try:
+            write_atomically(self.record, json.dumps(begin) + "\n")
+            self.write_checkpoint(state, fingerprint)
+            write_atomically(self.spec, spec)
+        except WriteError:
+            _remove([*self._found(), self.record, *made])
+            raise
 
     def given_again(self) -> list[str]:
         """Arguments of `fit` that no file can hold, by the record's first line."""
@@ -93,10 +109,26 @@ class RunFolder:
         return [str(name) for name in found.get("again", [])]
 
     def log(self, event: Mapping[str, Any]) -> None:
-        """Append one line to the record."""
-        line = json.dumps({k: _number(v) for k, v in event.items()})
-        with open(self.record, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        """Append one line to the record.
+
+        Raises:
+            WriteError: it cannot be written; the record ends with a whole line.
+        """
+        line = json.dumps({k: _number(v) for k, v in event.items()}) + "\n"
+        size, left = self._record_bytes(), line.encode()
+        try:
+            with open(self.record, "ab", buffering=0) as file:
+                while left:  # a disk that is almost full takes a part
+                    left = left[file.write(left) :]
+        except OSError as error:
+            self._shorten_record(size)
+            raise explained(self.record, error) from error
+
+    def _record_bytes(self) -> int:
+        try:
+            return self.record.stat().st_size
+        except OSError as error:
+            raise explained(self.record, error) from error
 
     # -- checkpoints --------------------------------------------------------------
 
@@ -107,7 +139,7 @@ class RunFolder:
             "checkpoint": FORMAT,
             "state": state.document(),
             "fingerprint": dict(fingerprint),
-            "record_bytes": self.record.stat().st_size,
+            "record_bytes": self._record_bytes(),
         }
         write_model(path, state.tensors(), document)
         for old in self._found()[:-KEPT]:
@@ -152,6 +184,13 @@ class RunFolder:
         """Drop the lines of what the checkpoint does not know of."""
         if self.record.exists() and self.record.stat().st_size > size:
             os.truncate(self.record, size)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    """Remove files and empty folders, as far as that is possible."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def fingerprint_of(

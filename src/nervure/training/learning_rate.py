@@ -169,7 +169,7 @@ def find_learning_rate(
     count("find_learning_rate", "steps", steps, least=2)
     count("find_learning_rate", "batch_size", batch_size, least=1)
     count("find_learning_rate", "seed", seed, least=0, most=LARGEST_SEED)
-    rule = _stepwise(optimizer)
+    seed, rule = int(seed), _stepwise(optimizer)
     check_trainable(net.graph)
     net = net.copy()
     objective = net.objective(loss, loss_weights)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure._heads import targets_of
 from nervure.data import Dataset, split
 from nervure.executors import Data
 from nervure.losses import class_weights, combine_weights
@@ -126,7 +127,7 @@ def _prepare_dataset(
     data = make_data(
         net,
         dataset.inputs,
-        dataset.targets,
+        targets_of(net.graph, dataset.targets),
         objective,
         weights,
         class_weight,
@@ -157,7 +158,8 @@ def _with_validation(
         train, held_out = split(data.rows, validation, data.targets[0], seed)
         return Prepared(data, train, take(data, held_out))
     if isinstance(validation, Dataset):
-        own = (validation.inputs, validation.targets, validation.weights)
+        targets = targets_of(net.graph, validation.targets)
+        own = (validation.inputs, targets, validation.weights)
         return Prepared(
             data, everything, _own(net, own, objective, class_weight, data.scale_of(0))
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nervure._atomic import WriteError
 from nervure.executors import Job, Stretch, Trainer
 from nervure.metrics import Metric
 from nervure.objective import Objective
@@ -82,6 +85,7 @@ class Session:
         self.run = Run(net, self.state, folder.path if folder else None)
         self._begun = 0.0
         self._saved = 0.0
+        self._warned = False
         self._epoch_values = net.values.copy()
         self._length = 1  # steps that the engine takes at once
 
@@ -148,19 +152,24 @@ class Session:
     def _save_model(self, folder: RunFolder) -> None:
         """The best weights, which need not be the ones the network goes on with."""
         state = self.state
-        folder.log(
-            {
-                "event": "end",
-                "epochs": state.epoch,
-                "steps": state.step,
-                "seconds": round(state.seconds, 3),
-                "stopped": state.stopped,
-            }
-        )
+        end = {
+            "event": "end",
+            "epochs": state.epoch,
+            "steps": state.step,
+            "seconds": round(state.seconds, 3),
+            "stopped": state.stopped,
+        }
+        self._write(lambda: folder.log(end))
         best = self.net.copy()
         if state.best.epoch >= 0:
             best.values[:] = state.best_values
-        best.save(folder.model)
+        try:
+            best.save(folder.model)
+        except WriteError as error:
+            raise WriteError(
+                f"{error}; the trained network is still in memory: write it elsewhere "
+                "with network.save(path)"
+            ) from error
 
     # -- an epoch -----------------------------------------------------------------
 
@@ -279,9 +288,22 @@ class Session:
         return ended or (None if whole else self._limit_reached())
 
     def _checkpoint(self) -> None:
-        assert self.folder is not None
-        self.folder.write_checkpoint(self.state, self._fingerprint)
+        folder = self.folder
+        assert folder is not None
+        self._write(lambda: folder.write_checkpoint(self.state, self._fingerprint))
         self._saved = time.monotonic()
+
+    def _write(self, write: Callable[[], object]) -> None:
+        """Write to the folder; where that fails the run is not lost: one warning."""
+        try:
+            write()
+        except WriteError as error:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"{error}; training goes on, and tries again at each checkpoint",
+                    stacklevel=2,
+                )
 
     # -- its end ------------------------------------------------------------------
 
@@ -308,7 +330,8 @@ class Session:
     def _log_epoch(self, values: dict[str, float]) -> None:
         if self.folder is None:
             return
-        self.folder.log({"event": "epoch", "epoch": self.state.epoch - 1, **values})
+        folder, event = self.folder, {"event": "epoch", "epoch": self.state.epoch - 1}
+        self._write(lambda: folder.log({**event, **values}))
         if not (self.settings.checkpoint_steps or self.settings.checkpoint_seconds):
             self._checkpoint()
 
@@ -381,8 +404,9 @@ class Session:
         message = explain(self.net, self.settings, self.prepared.data, rows, rate)
         self.net.values[:] = self._epoch_values
         state = self.state
-        if self.folder:
-            self.folder.log({"event": "diverged", "step": state.step})
+        folder = self.folder
+        if folder:
+            self._write(lambda: folder.log({"event": "diverged", "step": state.step}))
         state.stopped = "diverged"
         whose = f"after epoch {state.epoch}" if state.epoch else "from before training"
         raise DivergenceError(
