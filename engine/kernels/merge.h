@@ -90,8 +90,7 @@ struct Add : Elementwise {
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    detail::fold(c, elementwise_range(c.rows, size, task),
-                 [](T a, T b) { return a + b; });
+    detail::fold(c, elementwise_range(c.rows, size, task), [](T a, T b) { return a + b; });
   }
 
   template <class T>
@@ -116,8 +115,7 @@ struct Multiply : Elementwise {
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    detail::fold(c, elementwise_range(c.rows, size, task),
-                 [](T a, T b) { return a * b; });
+    detail::fold(c, elementwise_range(c.rows, size, task), [](T a, T b) { return a * b; });
   }
 
   // dx_k = dy times all other inputs: no division, since inputs may be 0.
