@@ -55,7 +55,9 @@ def test_one_step_on_a_partial_batch(features: int, units: int, rows: int) -> No
     for part in (slice(0, 64), slice(64, None)):
         delta = (x[part] @ w + b - y[part]) / len(x[part])
         w, b = w - 0.01 * x[part].T @ delta, b - 0.01 * delta.sum(axis=0)
-    np.testing.assert_allclose(net.parameters["dense.weight"], w, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        net.parameters["dense.weight"], w, rtol=1e-11, atol=1e-12
+    )
     np.testing.assert_allclose(net.parameters["dense.bias"], b, rtol=1e-11, atol=1e-12)
 
 
@@ -69,7 +71,9 @@ def test_dropout_masks_do_not_repeat_between_passes_of_one_batch(
     def trained() -> np.ndarray:
         layers = [nv.Input(32), nv.Dropout(0.5), nv.Dense(3)]
         net = nv.Network(layers, seed=1, dtype="float64")
-        nv.fit(net, x, y, optimizer=nv.SGD(0.1), batch_size=50, epochs=3, progress=False)
+        nv.fit(
+            net, x, y, optimizer=nv.SGD(0.1), batch_size=50, epochs=3, progress=False
+        )
         return net.values.copy()
 
     whole = trained()

@@ -8,7 +8,7 @@
 >>> from sklearn.datasets import load_iris
 >>> from nervure.sklearn import MLPClassifier
 >>> X, y = load_iris(return_X_y=True)
->>> MLPClassifier(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.95
+>>> MLPClassifier(max_iter=900, random_state=0).fit(X, y).score(X, y) > 0.95
 True
 """
 

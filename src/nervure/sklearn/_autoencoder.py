@@ -158,7 +158,7 @@ class AutoencoderTransformer(
 
     def inverse_transform(self, X: Any) -> Array:
         """Rows made from codes, ``(rows, features)``."""
-        X = check_array(X, dtype=(np.float64, np.float32))
+        X = check_array(X, dtype=cast(Any, (np.float64, np.float32)))
         if X.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {X.shape[1]} columns; expected a code of {self._n_features_out}"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,12 @@ class BaseMLP(BaseEstimator):
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
     }
+
+    # What the classifier and the regressor declare.
+    _output_activation: Callable[[], str]
+    _validate_input: Callable[[Any, Any, bool, bool], tuple[Any, Array]]
+    _count_outputs: Callable[[Array], int]
+    _score_of: Callable[[Array, Array, Any], float]
 
     hidden_layer_sizes: Any
     activation: str
@@ -182,7 +188,7 @@ class BaseMLP(BaseEstimator):
     ) -> Any:
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._validate_input(X, y, incremental, reset=first)
+        X, y = self._validate_input(X, y, incremental, first)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
         self.n_outputs_ = self._count_outputs(y)
@@ -428,6 +434,6 @@ class BaseMLP(BaseEstimator):
     # -- as data --------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state = dict(cast(dict[str, Any], super().__getstate__()))
         state.pop("_perceptron", None)  # made again of the weights
         return state

@@ -10,7 +10,7 @@ here beside the corrected root of the variance, as in algorithm 1 of Kingma and 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
 
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
-    >>> model = MLPClassifier((32,), max_iter=20, random_state=1, tol=1)
+    >>> model = MLPClassifier((32,), random_state=1, tol=0.01)
     >>> model.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.8
     True
     """
@@ -198,7 +198,7 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         if self.out_activation_ == "softmax":
             return self.classes_[output.argmax(axis=1)]
         if self.n_outputs_ > 1:
-            return self._label_binarizer.inverse_transform(output)
+            return cast(Array, self._label_binarizer.inverse_transform(output))
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(output))
         return self.classes_[(output[:, 0] > 0.5).astype(np.intp)]
@@ -233,14 +233,16 @@ class MLPRegressor(TagsMixin, RegressorMixin, BaseMLP):
     >>> import numpy as np
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
     >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
-    >>> model.predict([[0.5]]).round(1).tolist()
-    [0.2]
+    >>> model.predict([[0.5]]).round(2).tolist()
+    [0.25]
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
+
+    loss: str
 
     def __init__(
         self,
