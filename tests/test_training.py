@@ -588,15 +588,16 @@ def test_reduce_on_plateau_watches_what_it_is_told() -> None:
 def test_divergence_names_the_layer_and_keeps_the_last_good_weights() -> None:
     net = nv.Network([nv.Input(1), nv.Dense(4), nv.Dense(1, name="top")], seed=0)
     good: list[np.ndarray] = []
+    rising = nv.schedules.Chain(((0.01, 3), (1e30, 47)))
     with pytest.raises(nv.DivergenceError) as caught:
         fit(
-            net, LINE_X, LINE_Y, loss="mse", optimizer=nv.SGD(30.0), epochs=50,
+            net, LINE_X, LINE_Y, loss="mse", optimizer=nv.SGD(rising), epochs=50,
             batch_size=8, callbacks=[lambda run: good.append(net.values.copy())],
         )  # fmt: skip
     text = str(caught.value)
     assert re.match(
         r"\[(dense|top|loss)\] (values|cost) became infinite or NaN at learning rate "
-        r"30; expected finite numbers; lower the learning rate \(try 3\), clip the "
+        r"1e\+30; expected finite numbers; lower the learning rate \(try 1e\+29\), clip the "
         r"gradient \(clip_norm=1\) or scale the inputs; the network keeps its weights "
         r"after epoch \d+$",
         text,
@@ -787,3 +788,20 @@ def test_progress_on_a_terminal_is_one_line_drawn_again() -> None:
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
     fit(line_net(), LINE_X, LINE_Y, epochs=2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_cost_that_runs_away_without_overflow_is_divergence() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    y = (x[:, 0] > 0).astype(np.int32)
+    layers = [nv.Input(4), nv.Dense(16, activation="relu"), nv.Dense(2, "softmax")]
+    net = nv.Network(layers, seed=0)
+    before = net.values.copy()
+    with pytest.raises(nv.DivergenceError) as caught:
+        nv.fit(net, x, y, optimizer=nv.Adam(1e9), epochs=3, progress=False)
+    text = str(caught.value)
+    assert text.startswith("[loss] cost grew from ")
+    assert (
+        "at learning rate 1e+09; expected it to fall; lower the learning rate" in text
+    )
+    assert text.endswith("the network keeps its weights from before training")
+    np.testing.assert_array_equal(net.values, before)

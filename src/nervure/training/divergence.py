@@ -30,11 +30,18 @@ def explain(
     """The message for a batch whose cost is not finite under the present weights."""
     layer = _first_bad_layer(net, take(data, rows))
     where = f"[{layer}] values" if layer else "[loss] cost"
-    smaller = f"try {rate / 10:.1g}" if rate > 0 else "lower it"
     return (
         f"{where} became infinite or NaN at learning rate {rate:g}; expected finite "
-        f"numbers; lower the learning rate ({smaller}), clip the gradient "
-        "(clip_norm=1) or scale the inputs"
+        f"numbers; {remedy(rate)}"
+    )
+
+
+def remedy(rate: float) -> str:
+    """What to do about numbers that grow."""
+    smaller = f"try {rate / 10:.1g}" if rate > 0 else "lower it"
+    return (
+        f"lower the learning rate ({smaller}), clip the gradient (clip_norm=1) or "
+        "scale the inputs"
     )
 
 

@@ -21,7 +21,7 @@ from nervure.optimizers import ReduceOnPlateau, UpdateRule, learning_rates
 from nervure.parameters import aligned_zeros
 from nervure.regularizers import Regularizer
 from nervure.training.callbacks import Callback, EarlyStopping
-from nervure.training.divergence import DivergenceError, explain
+from nervure.training.divergence import DivergenceError, explain, remedy
 from nervure.training.evaluation import evaluate_data, measure, metrics_of
 from nervure.training.folder import RunFolder
 from nervure.training.interrupt import Interruption
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 STRETCH_SECONDS = 0.05
 """How long the engine works before Python looks up: progress, Ctrl-C, time limits."""
+
+RUNAWAY = 1e4
+"""A cost that has grown so many times (and past it) will not come back."""
 
 
 @dataclass(frozen=True)
@@ -312,6 +315,7 @@ class Session:
         if not np.isfinite(state.values).all():
             self._diverged(self.prepared.rows[:1], self._rates(state.step - 1, 1)[0])
         values = self._measured()
+        self._check_growth(values["loss"])
         values["seconds"] = state.seconds
         state.history.append(values)
         self._note_best(values)
@@ -326,6 +330,17 @@ class Session:
         self._log_epoch(values)
         shown = {name: value for name, value in values.items() if name != "seconds"}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
+
+    def _check_growth(self, cost: float) -> None:
+        """Numbers can grow past all use and stay finite."""
+        state = self.state
+        first = state.history["loss"][0] if state.epoch else state.costs[0]
+        if cost > RUNAWAY * max(first, 1.0):
+            rate = float(self._rates(state.step - 1, 1)[0])
+            grown = f"[loss] cost grew from {first:.3g} to {cost:.3g} at learning rate"
+            self._stop_diverged(
+                f"{grown} {rate:g}; expected it to fall; {remedy(rate)}"
+            )
 
     def _log_epoch(self, values: dict[str, float]) -> None:
         if self.folder is None:
@@ -401,7 +416,11 @@ class Session:
 
     def _diverged(self, rows: Any, rate: float) -> None:
         """Say where numbers stopped being finite; keep the last good weights."""
-        message = explain(self.net, self.settings, self.prepared.data, rows, rate)
+        self._stop_diverged(
+            explain(self.net, self.settings, self.prepared.data, rows, rate)
+        )
+
+    def _stop_diverged(self, message: str) -> None:
         self.net.values[:] = self._epoch_values
         state = self.state
         folder = self.folder
