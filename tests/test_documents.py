@@ -24,13 +24,14 @@ def test_links_lead_to_files(document: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("code", blocks(ROOT / "README.md", "python"))
-def test_the_example_of_the_readme(
-    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_examples_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One after the other, as a reader would type them."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    for code in blocks(ROOT / "README.md", "python"):
+        exec(compile(code, "README.md", "exec"), names)
     run = names["run"]
     assert max(run.history["validation_accuracy"]) > 0.95
     assert (tmp_path / "digits.safetensors").exists()
