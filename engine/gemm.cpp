@@ -16,15 +16,8 @@
 namespace nervure {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int register_bytes = 64, most_rows = 14;
-#elif defined(__AVX__)
-constexpr int register_bytes = 32, most_rows = 6;
-#else
-constexpr int register_bytes = 16, most_rows = 6;
-#endif
-
-constexpr int64_t panel_rows = 1024;  // 128 kB of float with 32 columns
+using simd::register_bytes;
+constexpr int most_rows = register_bytes == 64 ? 14 : 6;
 
 template <class T, int width>
 struct Vector {
@@ -34,6 +27,7 @@ struct Vector {
 
 template <class T>
 constexpr int widest = register_bytes / static_cast<int>(sizeof(T));
+static_assert(panel_columns<float> == 2 * widest<float>);
 
 template <class T>
 struct Operands {
@@ -47,6 +41,10 @@ struct Operands {
   int64_t second;  // column of the second vector of a tile
   int64_t valid;   // columns to be stored; fewer than the tile has at an edge
   bool add;
+  int64_t runs = 1;                  // k steps each; run r of A begins at offsets[r]
+  const int64_t* offsets = nullptr;  // null: at 0
+  const int64_t* places = nullptr;   // of the runs in B; null: end to end
+  const T* start = nullptr;          // a row that every row of C begins with
 };
 
 // The sums are in registers only if every loop over them is unrolled.
@@ -67,16 +65,22 @@ void tile(const Operands<T>& o) {
   using V = typename Vector<T, width>::type;
   const int64_t row = transposed ? 1 : o.lda, step = transposed ? o.lda : 1;
   V sum[rows][vectors];
-  NERVURE_EACH (i, rows)
-    NERVURE_EACH (v, vectors) sum[i][v] = V{};
-  const T* a = o.a;
+  NERVURE_EACH (v, vectors) {
+    const V first =
+        o.start == nullptr ? V{} : *reinterpret_cast<const V*>(o.start + v * width);
+    NERVURE_EACH (i, rows) sum[i][v] = first;
+  }
   const T* b = o.b;
-  for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) {
-    V x[vectors];
-    NERVURE_EACH (v, vectors) x[v] = *reinterpret_cast<const V*>(b + v * o.second);
-    NERVURE_EACH (i, rows) {
-      const T scalar = a[i * row];
-      NERVURE_EACH (v, vectors) sum[i][v] += scalar * x[v];
+  for (int64_t r = 0; r < o.runs; ++r) {
+    const T* a = o.offsets == nullptr ? o.a : o.a + o.offsets[r];
+    if (o.places != nullptr) b = o.b + o.places[r];
+    for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) {
+      V x[vectors];
+      NERVURE_EACH (v, vectors) x[v] = *reinterpret_cast<const V*>(b + v * o.second);
+      NERVURE_EACH (i, rows) {
+        const T scalar = a[i * row];
+        NERVURE_EACH (v, vectors) sum[i][v] += scalar * x[v];
+      }
     }
   }
   if (o.valid < o.second + width) {
@@ -148,7 +152,7 @@ void all_columns(const blas::Product& p, const Operands<T>& o, int64_t column) {
 
 template <class T>
 T* panel() {
-  alignas(64) static thread_local T memory[panel_rows * 2 * widest<T>];
+  alignas(64) static thread_local T memory[panel_rows * panel_columns<T>];
   return memory;
 }
 
@@ -255,7 +259,55 @@ void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ld
   p.transpose_a ? multiply<T, true>(p, o) : multiply<T, false>(p, o);
 }
 
+template <class T, int width, int vectors>
+void slide_columns(const Sliding<T>& s) {
+  Operands<T> o{.k = s.length,
+                .a = s.a,
+                .lda = s.distance,
+                .b = s.panel,
+                .ldb = width * vectors,
+                .c = s.c,
+                .ldc = s.ldc,
+                .second = width * (vectors - 1),
+                .valid = s.columns,
+                .add = s.add && s.start == nullptr,
+                .runs = s.runs,
+                .offsets = s.offsets,
+                .places = s.places,
+                .start = s.start};
+  s.transposed ? columns<T, width, vectors, true>(s.rows, o)
+               : columns<T, width, vectors, false>(s.rows, o);
+}
+
+template <class T>
+void slide(const Sliding<T>& s) {
+  constexpr int width = widest<T>;
+  if (s.columns > width) return slide_columns<T, width, 2>(s);
+  if (s.columns > width / 2) return slide_columns<T, width, 1>(s);
+  slide_columns<T, width / 2, 1>(s);
+}
+
 }  // namespace
+
+void sliding_gemm(const Sliding<float>& s) { slide(s); }
+void sliding_gemm(const Sliding<double>& s) { slide(s); }
+
+template <class T>
+T* panel_memory() {
+  return panel<T>();
+}
+template float* panel_memory<float>();
+template double* panel_memory<double>();
+
+template <class T>
+void pack_panel(T* target, const T* b, int64_t ldb, bool transposed, int64_t rows,
+                int64_t columns) {
+  const int64_t wide = panel_width<T>(columns);
+  transposed ? pack_transposed(target, b, ldb, rows, columns, wide)
+             : pack(target, b, ldb, rows, columns, wide);
+}
+template void pack_panel(float*, const float*, int64_t, bool, int64_t, int64_t);
+template void pack_panel(double*, const double*, int64_t, bool, int64_t, int64_t);
 
 void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
               int64_t ldb, float* c, int64_t ldc) {

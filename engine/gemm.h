@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "blas.h"
+#include "simd.h"
 
 namespace nervure {
 
@@ -14,6 +15,53 @@ void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* 
               int64_t ldb, float* c, int64_t ldc);
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
               int64_t ldb, double* c, int64_t ldc);
+
+// ---- A as a window sees it ------------------------------------------------------------
+
+constexpr int64_t panel_rows = 1024;  // 128 kB of float with 32 columns
+template <class T>
+constexpr int64_t panel_columns =
+    2 * simd::register_bytes / static_cast<int64_t>(sizeof(T));
+
+// C (rows, columns) = start + A B, or C + A B. A is read where it lies in an array that
+// is seen through a window: its element (i, r * length + p) is `distance` places further
+// for each i and one for each p, or the other way round where it is transposed, from
+// where run r begins. B lies in one packed panel of at most panel_columns columns.
+template <class T>
+struct Sliding {
+  int64_t rows, columns;
+  const T* a;
+  int64_t distance;
+  bool transposed;
+  const int64_t* offsets;  // where the runs begin in A
+  const int64_t* places;   // and in the panel; null: one after the other
+  int64_t runs, length;
+  const T* panel;
+  T* c;
+  int64_t ldc;
+  const T* start;  // a row as wide as the panel, or null
+  bool add;
+};
+void sliding_gemm(const Sliding<float>& s);
+void sliding_gemm(const Sliding<double>& s);
+
+// Columns of the panel in which so many lie, the rest being zeros.
+template <class T>
+constexpr int64_t panel_width(int64_t columns) {
+  constexpr int64_t width = panel_columns<T> / 2;
+  return columns > width ? 2 * width : columns > width / 2 ? width : width / 2;
+}
+
+// Room of this thread for a panel of panel_rows rows; products use it too.
+template <class T>
+T* panel_memory();
+
+// Some rows of a panel from `rows` x `columns` of B, or of a B stored transposed.
+template <class T>
+void pack_panel(T* target, const T* b, int64_t ldb, bool transposed, int64_t rows,
+                int64_t columns);
+
+// ---- cuts -----------------------------------------------------------------------------
 
 // How a product (m, n, k) is cut for workers: into stretches of columns of C, which share
 // no packed panel, or of rows where there are too few columns.

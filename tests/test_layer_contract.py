@@ -75,11 +75,14 @@ def network(example: Any, dtype: str = "float64") -> Network:
 
 
 def inputs_of(net: Network, seed: int = 1) -> tuple[np.ndarray, ...]:
-    """Values at least 0.05 away from 0 and from 3 and 6, the kinks of activations."""
+    """Values at least 0.05 away from 0 and from 3 and 6, the kinks of activations, and
+    no two alike, for the sake of maxima."""
     rng = np.random.default_rng(seed)
     found = []
     for shape in net.graph.input_shapes:
-        x = rng.uniform(0.05, 2.9, (ROWS, *shape)) * rng.choice([-1, 1], (ROWS, *shape))
+        spaced = np.linspace(0.05, 2.9, ROWS * math.prod(shape))
+        x = rng.permutation(spaced).reshape(ROWS, *shape)
+        x *= rng.choice([-1, 1], x.shape)
         x.reshape(-1)[::7] *= 2.1  # beyond 3 and below 6.1
         x = np.where(np.abs(np.abs(x) - 3) < 0.05, 2.5, x)
         x = np.where(np.abs(np.abs(x) - 6) < 0.1, 5.5, x)

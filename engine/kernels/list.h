@@ -3,10 +3,15 @@
 #pragma once
 
 #include "activation.h"
+#include "batch_norm.h"
+#include "convolution.h"
 #include "dense.h"
 #include "dropout.h"
+#include "frame.h"
+#include "group_norm.h"
 #include "merge.h"
 #include "normalize.h"
+#include "pooling.h"
 #include "reshape.h"
 #include "softmax.h"
 #include "source.h"
@@ -27,7 +32,15 @@ using Kernels = KernelList<  //
     Concatenate,             //
     Add,                     //
     Multiply,                //
-    Normalize                //
+    Normalize,               //
+    Convolution,             //
+    MaxPool,                 //
+    AveragePool,             //
+    L2Pool,                  //
+    BatchNorm,               //
+    GroupNorm,               //
+    TransposedConvolution,   //
+    Frame                    //
     >;
 
 }  // namespace nervure

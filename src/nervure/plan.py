@@ -293,7 +293,7 @@ def engine_plan(
         )
         nodes.append(
             {
-                "kernel": "" if source else node.layer.kind,
+                "kernel": "" if source else node.layer.native or node.layer.kind,
                 "attributes": node.layer.attributes(*node.input_shapes),
                 "input_shapes": [list(shape) for shape in node.input_shapes],
                 "shape": list(node.shape),

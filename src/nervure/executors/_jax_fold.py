@@ -16,7 +16,7 @@ import numpy as np
 
 from nervure.executors._executor import Data, Model
 from nervure.graph import Graph
-from nervure.layers import Pass
+from nervure.layers import Layer, Pass
 from nervure.losses import CustomLoss
 from nervure.objective import Objective
 from nervure.parameters import Layout
@@ -83,6 +83,17 @@ def learning(model: Model) -> tuple[str, ...]:
     )
 
 
+def storing(model: Model) -> tuple[str, ...]:
+    """Names of the parameters that training moves without an optimizer."""
+    return tuple(
+        f"{node.name}.{parameter.name}"
+        for node in model.graph.nodes
+        if type(node.layer).state_updates is not Layer.state_updates
+        for parameter in node.parameters
+        if not parameter.trainable
+    )
+
+
 def split(layout: Layout, flat: Array) -> dict[str, Array]:
     """The parameters of a flat array by name."""
     return {
@@ -110,11 +121,13 @@ def fold(
     inputs: Sequence[Array],
     info: Pass,
     shifts: Mapping[int, Array] | None = None,
+    stored: dict[str, Array] | None = None,
 ) -> list[Array]:
     """The value of every node for a batch.
 
     ``shifts`` are added to the values of nodes as their consumers see them: the
-    derivative of a cost in a shift is the one in the node's value.
+    derivative of a cost in a shift is the one in the node's value. Into ``stored`` goes
+    what layers store in training (running statistics), by name.
     """
     rows = inputs[0].shape[0]
     given = dict(zip(graph.inputs, inputs, strict=True))
@@ -124,6 +137,9 @@ def fold(
         own = {p.name: parameters[f"{node.name}.{p.name}"] for p in node.parameters}
         key = Pass(info.training, info.seed, info.step, node.random_key)
         value = node.layer.formula(xp, own, *feeds, info=key)
+        if stored is not None:
+            moved = node.layer.state_updates(xp, own, *feeds)
+            stored.update({f"{node.name}.{name}": v for name, v in moved.items()})
         if not node.inputs:  # a Constant gives one row
             value = xp.broadcast_to(value, (rows, *node.shape))
         value = value.astype(inputs[0].dtype)

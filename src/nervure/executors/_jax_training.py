@@ -31,11 +31,11 @@ Array = Any
 State = tuple[Array, tuple[Array, ...]]
 """Flat arrays on the device: values and slots."""
 
-Moving = tuple[compute.Arrays, dict[str, tuple[Array, ...]]]
-"""The parameters that learn and their slots, by name."""
+Moving = tuple[compute.Arrays, dict[str, tuple[Array, ...]], compute.Arrays]
+"""By name: the parameters that learn, their slots, and the state that layers store."""
 
-STEPPED = frozenset({"conv2d"})
-"""Layers that XLA runs on one thread of a processor inside a loop: 24 s for 1.6 s."""
+STEPPED = frozenset({"convolution", "transposed_convolution"})
+"""Kernels that XLA runs on one thread of a processor inside of a loop."""
 
 
 class Program:
@@ -50,13 +50,14 @@ class Program:
         self._jax, self._xp = jax, jax.numpy
         self._graph, self._layout = model.graph, model.layout
         self._names = compute.learning(model)
+        self._stored = compute.storing(model)
         self._objective, self._rule = job.objective, job.optimizer
         self._regularizer, self._seed = job.regularizer, int(job.seed)
         self._scales = scales
         self._settings = {
             s.name: Setting(decays=s.parameter.decays) for s in model.layout.segments
         }
-        kinds = {node.layer.kind for node in model.graph.nodes}
+        kinds = {node.layer.native for node in model.graph.nodes}
         self.loops = jax.default_backend() != "cpu" or not kinds & STEPPED
         self.one = jax.jit(self._one, static_argnums=5, donate_argnums=0)
         self.many = jax.jit(self._many, static_argnums=6, donate_argnums=0)
@@ -131,16 +132,19 @@ class Program:
         inputs = compute.scaled(graph, batch[0], self._scales, flat.dtype)
         known = compute.split(self._layout, flat)
         info = Pass(True, self._seed, number)
+        still = {**known, **moving[2]}
 
         def cost(parameters: compute.Arrays) -> Any:
-            values = compute.fold(xp, graph, {**known, **parameters}, inputs, info)
+            stored: dict[str, Array] = {}
+            every = {**still, **parameters}
+            values = compute.fold(xp, graph, every, inputs, info, stored=stored)
             costs = compute.row_costs(xp, self._objective, values, batch[1])
             mean = compute.mean_cost(xp, costs, batch[2])
-            return mean, [values[i] for i in graph.outputs]
+            return mean, ([values[i] for i in graph.outputs], stored)
 
         differentiate = self._jax.value_and_grad(cost, has_aux=True)
-        parameters, slots = enter(rule, xp, *moving)
-        (mean, outputs), gradients = differentiate(parameters)
+        parameters, slots = enter(rule, xp, *moving[:2])
+        (mean, (outputs, stored)), gradients = differentiate(parameters)
         found = update(
             rule,
             xp,
@@ -157,7 +161,8 @@ class Program:
         def keep(new: Array, old: Array) -> Array:
             return xp.where(finite, new, old).astype(old.dtype)
 
-        moved = self._jax.tree.map(keep, leave(rule, xp, *found), moving)
+        new = (*leave(rule, xp, *found), stored)
+        moved = self._jax.tree.map(keep, new, moving)
         return moved, mean, outputs
 
     def _split(self, state: State) -> Moving:
@@ -167,15 +172,17 @@ class Program:
         return (
             {name: parameters[name] for name in self._names},
             {name: tuple(slot[name] for slot in each) for name in self._names},
+            {name: parameters[name] for name in self._stored},
         )
 
     def _join(self, state: State, moving: Moving) -> State:
-        parameters, slots = moving
+        parameters, slots, stored = moving
         flat_slots: list[Array] = []
         for i, flat in enumerate(state[1]):
             parts = {name: slots[name][i] for name in self._names}
             flat_slots.append(compute.join(self._layout, flat, parts))
-        return compute.join(self._layout, state[0], parameters), tuple(flat_slots)
+        values = {**parameters, **stored}
+        return compute.join(self._layout, state[0], values), tuple(flat_slots)
 
 
 class JaxTrainer:

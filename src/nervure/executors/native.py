@@ -178,9 +178,8 @@ class NativeExecutor:
         node = self.model.graph.nodes[index]
         shapes = [list(shape) for shape in node.input_shapes]
         attributes = node.layer.attributes(*node.input_shapes)
-        found = engine().describe(
-            node.layer.kind, attributes, shapes, list(node.shape), rows
-        )
+        kernel = node.layer.native or node.layer.kind
+        found = engine().describe(kernel, attributes, shapes, list(node.shape), rows)
         return Traits(**found)
 
     def engine_of(self, job: Job) -> Any:
@@ -222,7 +221,10 @@ class NativeExecutor:
         """The plan for ``rows``, or for fewer in several passes if it is too large."""
         plan = self.plan(mode, rows, objective)
         size = self.model.dtype.itemsize
-        while mode != "trace" and plan.rows > 4 and plan.arena * size > ARENA_BYTES:
+        whole = mode == "trace" or any(
+            n.layer.couples_rows for n in self.model.graph.nodes
+        )
+        while not whole and plan.rows > 4 and plan.arena * size > ARENA_BYTES:
             # Half of the rows; each pass begins with a whole block of random numbers.
             plan = self.plan(mode, -(-plan.rows // 8) * 4, objective)
         check_memory(

@@ -77,11 +77,15 @@ class Layer:
     Class attributes: ``kind`` is the name in specs and of the engine's kernel,
     ``examples`` feeds the contract test (a function, since layers of the class do
     not exist while its body runs), ``arity`` is the number of inputs (None: one or
-    more).
+    more), ``native`` the engine's kernel where several kinds share one, and
+    ``couples_rows`` says that in training a row's output depends on the others: such
+    a batch is never taken in several passes.
     """
 
     kind: ClassVar[str] = ""
     arity: ClassVar[int | None] = 1
+    native: ClassVar[str] = ""
+    couples_rows: ClassVar[bool] = False
 
     name: str | None = field(default=None, kw_only=True)
 
@@ -125,6 +129,16 @@ class Layer:
             for key, value in fields.items()
             if key != "name" and isinstance(value, int | float | str | tuple)
         }
+
+    def state_updates(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
+    ) -> Mapping[str, Array]:
+        """Stored state after a training pass over these inputs (running statistics).
+
+        In the engine the kernel's forward pass writes it; parameters that are not
+        named keep their values.
+        """
+        return {}
 
     def expand(self, *inputs: Symbol) -> Symbol | None:
         """The same layer in terms of other layers, or None if it has a kernel."""

@@ -29,7 +29,8 @@ Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 TINY = 1e-30
 """Probabilities are kept above it before their logarithm: at most a cost of 69.1."""
 
-AFFINE = frozenset({"linear", "dense", "conv2d", "batch_norm", "normalize"})
+_CONVOLUTIONS = {f"conv{n}d{way}" for n in (1, 2, 3) for way in ("", "_transpose")}
+AFFINE = frozenset({"linear", "dense", "batch_norm", "normalize"} | _CONVOLUTIONS)
 """Outputs that may be any number: z, without an activation."""
 
 ARRANGING = frozenset({"concatenate", "slice", "reshape", "flatten", "multiply", "add"})

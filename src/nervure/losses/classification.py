@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nervure._described import number
 from nervure.losses import _targets
 from nervure.losses._loss import (
+    AFFINE,
     PROBABILITIES,
     TINY,
     Array,
@@ -200,10 +201,7 @@ class Hinge(Loss):
 
     kind: ClassVar[str] = "hinge"
     task: ClassVar[str] = "classification"
-    accepts: ClassVar[frozenset[str] | None] = frozenset(
-        {"linear", "dense", "conv2d", "normalize", "batch_norm", "tanh", "scaled_tanh"}
-        | {"leaky_relu", "elu", "selu", "softsign"}
-    )
+    accepts: ClassVar[frozenset[str] | None] = AFFINE | {"tanh", "scaled_tanh"}
     expects: ClassVar[str] = "a score that may be negative"
     remedy: ClassVar[str] = "leave the activation of the last layer out"
     threshold: ClassVar[float] = 0.0

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// BatchNorm: y = gamma (x - mean) / sqrt(variance + epsilon) + beta over the last axis.
+//
+// Legend: a stretch is one pixel with its `features`; there are n of them in a batch.
+// Training takes mean and variance over all n, part by part (each part two passes over
+// rows that lie in the cache), the parts being combined in their order in double:
+//   M2 = sum (x - mean)^2 of a part; together M2 + sum of n_p (mean_p - mean)^2.
+// With x^ = (x - mean) / deviation:
+//   dgamma = sum dy x^,  dbeta = sum dy,
+//   dx = gamma / deviation (dy - (dbeta + x^ dgamma) / n),
+// and in inference, where mean and variance are stored numbers, dx = gamma / deviation dy.
+#pragma once
+
+#include <cmath>
+
+#include "elementwise.h"
+
+namespace nervure {
+
+struct BatchNorm {
+  static constexpr std::string_view name = "batch_norm";
+
+  int64_t size, features;
+  double epsilon, momentum;
+
+  static BatchNorm read(const Attributes& attributes, const Shapes& shapes) {
+    return {size_of(shapes.output), shapes.output.back(), attributes.number("epsilon"),
+            attributes.number("momentum")};
+  }
+
+  [[nodiscard]] bool reads_input() const { return true; }
+  [[nodiscard]] bool reads_output() const { return false; }
+  [[nodiscard]] bool in_place() const { return false; }
+  // Saved: mean and 1 / deviation of the batch. Scratch: two sums for each part, and
+  // the two of all.
+  [[nodiscard]] Buffers buffers(int64_t rows) const {
+    const int64_t parts = sum_parts(rows);
+    return {.saved = 2 * features, .scratch = 2 * features * (parts + 1)};
+  }
+  [[nodiscard]] Work forward_work(int64_t rows) const {
+    return {sum_parts(rows), feature_parts(), parts_of(stretches(rows), grain())};
+  }
+  [[nodiscard]] Work backward_work(int64_t rows) const { return forward_work(rows); }
+
+  template <class T>
+  void forward(const Context<T>& c, Task task) const {
+    if (task.phase == 0) {
+      if (c.training) part_moments(c, task.part);
+    } else if (task.phase == 1) {
+      c.training ? moments(c, features_of(task.part)) : stored(c, features_of(task.part));
+    } else {
+      normalize(c, range_of(stretches(c.rows), grain(), task.part));
+    }
+  }
+
+  template <class T>
+  void backward(const Context<T>& c, Task task) const {
+    if (task.phase == 0)
+      part_gradients(c, task.part);
+    else if (task.phase == 1)
+      gradients(c, features_of(task.part));
+    else if (c.inputs[0].gradient != nullptr)
+      input_gradient(c, range_of(stretches(c.rows), grain(), task.part));
+  }
+
+ private:
+  enum { gamma = 0, beta = 1, running_mean = 2, running_variance = 3 };
+
+  [[nodiscard]] int64_t stretches(int64_t rows) const { return rows * (size / features); }
+  [[nodiscard]] int64_t grain() const {
+    return std::max<int64_t>(1, 4 * elementwise_grain / features);
+  }
+  // At most 64 parts, so that the sums stay small beside the batch.
+  [[nodiscard]] int64_t sum_parts(int64_t rows) const {
+    return std::min<int64_t>(64, parts_of(stretches(rows), grain()));
+  }
+  [[nodiscard]] Range sum_range(int64_t rows, int64_t part) const {
+    const int64_t n = stretches(rows), parts = sum_parts(rows);
+    return {n * part / parts, n * (part + 1) / parts};
+  }
+  static constexpr int64_t feature_grain = 64;
+  [[nodiscard]] int64_t feature_parts() const { return parts_of(features, feature_grain); }
+  [[nodiscard]] Range features_of(int64_t part) const {
+    return range_of(features, feature_grain, part);
+  }
+
+  // ---- forward ------------------------------------------------------------------------
+
+  // Mean and M2 of some stretches.
+  template <class T>
+  void part_moments(const Context<T>& c, int64_t part) const {
+    const Range range = sum_range(c.rows, part);
+    const T* x = c.inputs[0].value;
+    T *mean = c.scratch + 2 * features * part, *m2 = mean + features;
+    std::fill_n(mean, 2 * features, T(0));
+    for (int64_t s = range.begin; s < range.end; ++s) {
+      const T* from = x + s * features;
+      fill(mean, {0, features}, [=](int64_t j) { return mean[j] + from[j]; });
+    }
+    const T share = T(1) / static_cast<T>(range.end - range.begin);
+    fill(mean, {0, features}, [=](int64_t j) { return mean[j] * share; });
+    for (int64_t s = range.begin; s < range.end; ++s) {
+      const T* from = x + s * features;
+      fill(m2, {0, features}, [=](int64_t j) {
+        const T d = from[j] - mean[j];
+        return m2[j] + d * d;
+      });
+    }
+  }
+
+  // Of the batch, for some features; they move the running ones.
+  template <class T>
+  void moments(const Context<T>& c, Range some) const {
+    const int64_t parts = sum_parts(c.rows);
+    const auto n = static_cast<double>(stretches(c.rows));
+    for (int64_t j = some.begin; j < some.end; ++j) {
+      const auto mean_of = [&](int64_t p) {
+        return static_cast<double>(c.scratch[2 * features * p + j]);
+      };
+      const auto count_of = [&](int64_t p) {
+        const Range range = sum_range(c.rows, p);
+        return static_cast<double>(range.end - range.begin);
+      };
+      double mean = 0, m2 = 0;
+      for (int64_t p = 0; p < parts; ++p) mean += count_of(p) / n * mean_of(p);
+      for (int64_t p = 0; p < parts; ++p) {
+        const double apart = mean_of(p) - mean;
+        m2 += static_cast<double>(c.scratch[2 * features * p + features + j]) +
+              count_of(p) * apart * apart;
+      }
+      c.saved[j] = static_cast<T>(mean);
+      c.saved[features + j] = static_cast<T>(1 / std::sqrt(m2 / n + epsilon));
+      if (!std::isfinite(mean) || !std::isfinite(m2)) continue;  // the step is not taken
+      move(c.parameters[running_mean].value[j], mean);
+      move(c.parameters[running_variance].value[j], m2 / std::max(1.0, n - 1));
+    }
+  }
+  template <class T>
+  void move(T& running, double value) const {
+    running =
+        static_cast<T>(momentum * static_cast<double>(running) + (1 - momentum) * value);
+  }
+
+  // The stored numbers in the place of the batch's.
+  template <class T>
+  void stored(const Context<T>& c, Range some) const {
+    for (int64_t j = some.begin; j < some.end; ++j) {
+      const auto variance = static_cast<double>(c.parameters[running_variance].value[j]);
+      c.saved[j] = c.parameters[running_mean].value[j];
+      c.saved[features + j] = static_cast<T>(1 / std::sqrt(variance + epsilon));
+    }
+  }
+
+  template <class T>
+  void normalize(const Context<T>& c, Range range) const {
+    const T *mean = c.saved, *inverse = c.saved + features;
+    const T *scale = c.parameters[gamma].value, *shift = c.parameters[beta].value;
+    for (int64_t s = range.begin; s < range.end; ++s) {
+      const T* x = c.inputs[0].value + s * features;
+      fill(c.output.value + s * features, {0, features},
+           [=](int64_t j) { return (x[j] - mean[j]) * inverse[j] * scale[j] + shift[j]; });
+    }
+  }
+
+  // ---- backward -----------------------------------------------------------------------
+
+  // Sums of dy x^ and of dy over some stretches.
+  template <class T>
+  void part_gradients(const Context<T>& c, int64_t part) const {
+    const Range range = sum_range(c.rows, part);
+    const T *mean = c.saved, *inverse = c.saved + features;
+    T *scaled = c.scratch + 2 * features * part, *plain = scaled + features;
+    std::fill_n(scaled, 2 * features, T(0));
+    for (int64_t s = range.begin; s < range.end; ++s) {
+      const T *x = c.inputs[0].value + s * features, *dy = c.output.gradient + s * features;
+      fill(scaled, {0, features},
+           [=](int64_t j) { return scaled[j] + dy[j] * ((x[j] - mean[j]) * inverse[j]); });
+      fill(plain, {0, features}, [=](int64_t j) { return plain[j] + dy[j]; });
+    }
+  }
+
+  template <class T>
+  void gradients(const Context<T>& c, Range some) const {
+    const int64_t parts = sum_parts(c.rows);
+    T* all = c.scratch + 2 * features * parts;
+    for (int which = gamma; which <= beta; ++which)
+      for (int64_t j = some.begin; j < some.end; ++j) {
+        double sum = 0;
+        for (int64_t p = 0; p < parts; ++p)
+          sum += static_cast<double>(c.scratch[features * (2 * p + which) + j]);
+        all[which * features + j] = static_cast<T>(sum);
+      }
+    for (size_t which : {gamma, beta}) {
+      const T* found = all + static_cast<int64_t>(which) * features;
+      put(c.parameters[which], some, [=](int64_t j) { return found[j]; });
+    }
+    for (size_t which : {running_mean, running_variance}) {  // no gradient moves them
+      const Operand<T>& parameter = c.parameters[which];
+      put(parameter, some, [](int64_t) { return T(0); });
+    }
+  }
+
+  template <class T>
+  void input_gradient(const Context<T>& c, Range range) const {
+    const T *mean = c.saved, *inverse = c.saved + features;
+    const T* scale = c.parameters[gamma].value;
+    const T *dscale = c.scratch + 2 * features * sum_parts(c.rows),
+            *dshift = dscale + features;
+    const T share = c.training ? T(1) / static_cast<T>(stretches(c.rows)) : T(0);
+    for (int64_t s = range.begin; s < range.end; ++s) {
+      const int64_t begin = s * features;
+      const T *x = c.inputs[0].value + begin, *dy = c.output.gradient + begin;
+      const auto dx = [=](int64_t j) {
+        const T normal = (x[j] - mean[j]) * inverse[j];
+        return scale[j] * inverse[j] * (dy[j] - (dshift[j] + normal * dscale[j]) * share);
+      };
+      put(c.inputs[0], {begin, begin + features}, [=](int64_t i) { return dx(i - begin); });
+    }
+  }
+};
+
+}  // namespace nervure

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pooling: the largest, the mean or the root mean square of what each window holds,
+// channel by channel.
+//
+// Legend: windows are boxes of pixels, given by where they begin and end on each axis;
+// `field` is the number of pixels of a window, `pixel` one place of x or y with all its
+// channels. Windows may overlap and leave pixels out, so a gradient is put down image by
+// image: zeros first, then window after window.
+#pragma once
+
+#include <cmath>
+#include <type_traits>
+
+#include "elementwise.h"
+#include "window.h"
+
+namespace nervure {
+
+namespace detail {
+
+struct PoolWindows {
+  std::array<std::vector<Range>, 3> axes;
+  Triple source;
+  int64_t channels;
+
+  static PoolWindows read(const Attributes& attributes, const Shapes& shapes) {
+    const auto begins = attributes.integers("begins"), ends = attributes.integers("ends");
+    const Triple counts = triple(attributes.integers("counts"), 0);
+    PoolWindows w{{}, extents_of(shapes.inputs[0]), shapes.output.back()};
+    size_t next = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      if (counts[k] == 0) w.axes[k].push_back({0, 1});  // an axis that the layer lacks
+      for (int64_t i = 0; i < counts[k]; ++i, ++next)
+        w.axes[k].push_back({begins[next], ends[next]});
+    }
+    return w;
+  }
+
+  [[nodiscard]] int64_t count() const {
+    return static_cast<int64_t>(axes[0].size() * axes[1].size() * axes[2].size());
+  }
+  [[nodiscard]] int64_t image() const { return volume(source) * channels; }
+
+  // Calls with the first element of each pixel of window `index`; returns their number.
+  template <class Call>
+  NERVURE_INLINE int64_t each_pixel(int64_t index, Call call) const {
+    const auto at = static_cast<size_t>(index);
+    const size_t w = at % axes[2].size(), rest = at / axes[2].size();
+    const Range d = axes[0][rest / axes[1].size()], h = axes[1][rest % axes[1].size()];
+    const Range x = axes[2][w];
+    for (int64_t i = d.begin; i < d.end; ++i)
+      for (int64_t j = h.begin; j < h.end; ++j)
+        for (int64_t k = x.begin; k < x.end; ++k)
+          call(((i * source[1] + j) * source[2] + k) * channels);
+    return (d.end - d.begin) * (h.end - h.begin) * (x.end - x.begin);
+  }
+};
+
+// What the three have in common; Mode says what becomes of a window.
+template <class Mode>
+struct Pool {
+  PoolWindows windows;
+
+  [[nodiscard]] bool reads_input() const { return Mode::reads_values; }
+  [[nodiscard]] bool reads_output() const { return Mode::reads_values; }
+  [[nodiscard]] bool in_place() const { return false; }
+  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Work forward_work(int64_t rows) const { return pixels(rows).work(); }
+  [[nodiscard]] Work backward_work(int64_t rows) const { return images(rows).work(); }
+
+  template <class T>
+  void forward(const Context<T>& c, Task task) const {
+    const Range range = pixels(c.rows).range(task);
+    const int64_t channels = windows.channels, count = windows.count();
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      const T* x = c.inputs[0].value + i / count * windows.image();
+      T* y = c.output.value + i * channels;
+      bool first = true;
+      const int64_t field = windows.each_pixel(i % count, [&](int64_t offset) {
+        Mode::gather(x + offset, y, channels, first);
+        first = false;
+      });
+      Mode::finish(y, channels, T(1) / static_cast<T>(field));
+    }
+  }
+
+  template <class T>
+  void backward(const Context<T>& c, Task task) const {
+    const Operand<T>& input = c.inputs[0];
+    if (input.gradient == nullptr) return;
+    const Range range = images(c.rows).range(task);
+    const int64_t channels = windows.channels, count = windows.count();
+    for (int64_t image = range.begin; image < range.end; ++image) {
+      const int64_t at = image * windows.image();
+      T* dx = input.gradient + at;
+      const T* x = Mode::reads_values ? input.value + at : nullptr;
+      if (!input.accumulate) std::fill_n(dx, windows.image(), T(0));
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t pixel = (image * count + i) * channels;
+        Mode::spread(windows, i, x, c.output.value + (Mode::reads_values ? pixel : 0),
+                     c.output.gradient + pixel, dx);
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] Stretches pixels(int64_t rows) const {
+    return {rows * windows.count(), windows.channels};
+  }
+  [[nodiscard]] Stretches images(int64_t rows) const { return {rows, windows.image()}; }
+};
+
+struct Largest {
+  static constexpr bool reads_values = true;
+  static constexpr int64_t tile = 64;
+
+  // A NaN stays.
+  template <class T>
+  static void gather(const T* x, T* y, int64_t channels, bool first) {
+    if (first) {
+      std::copy_n(x, channels, y);
+      return;
+    }
+    fill(y, {0, channels}, [=](int64_t j) {
+      const T a = y[j], b = x[j];
+      return a >= b || a != a ? a : b;
+    });
+  }
+  template <class T>
+  static void finish(T*, int64_t, T) {}
+
+  // The first of the largest pixels takes the gradient: what is left of it goes on.
+  template <class T>
+  static void spread(const PoolWindows& w, int64_t index, const T* x, const T* y,
+                     const T* dy, T* dx) {
+    for (int64_t begin = 0; begin < w.channels; begin += tile) {
+      const int64_t width = std::min(tile, w.channels - begin);
+      T left[tile];
+      std::copy_n(dy + begin, width, left);
+      const T* largest = y + begin;
+      w.each_pixel(index, [&](int64_t offset) {
+        const T* from = x + offset + begin;
+        T* to = dx + offset + begin;
+        NERVURE_VECTORIZE
+        for (int64_t j = 0; j < width; ++j) {
+          const T taken = from[j] == largest[j] ? left[j] : T(0);
+          to[j] += taken;
+          left[j] -= taken;
+        }
+      });
+    }
+  }
+};
+
+struct Mean {
+  static constexpr bool reads_values = false;
+
+  template <class T>
+  static void gather(const T* x, T* y, int64_t channels, bool first) {
+    if (first)
+      std::copy_n(x, channels, y);
+    else
+      fill(y, {0, channels}, [=](int64_t j) { return y[j] + x[j]; });
+  }
+  template <class T>
+  static void finish(T* y, int64_t channels, T share) {
+    fill(y, {0, channels}, [=](int64_t j) { return y[j] * share; });
+  }
+
+  template <class T>
+  static void spread(const PoolWindows& w, int64_t index, const T*, const T*, const T* dy,
+                     T* dx) {
+    const T share = T(1) / static_cast<T>(w.each_pixel(index, [](int64_t) {}));
+    w.each_pixel(index, [&](int64_t offset) {
+      T* to = dx + offset;
+      fill(to, {0, w.channels}, [=](int64_t j) { return to[j] + dy[j] * share; });
+    });
+  }
+};
+
+// y = sqrt(mean of x^2), dx = dy x / (field y), 0 where y is.
+struct RootMeanSquare {
+  static constexpr bool reads_values = true;
+
+  template <class T>
+  static void gather(const T* x, T* y, int64_t channels, bool first) {
+    if (first)
+      fill(y, {0, channels}, [=](int64_t j) { return x[j] * x[j]; });
+    else
+      fill(y, {0, channels}, [=](int64_t j) { return y[j] + x[j] * x[j]; });
+  }
+  template <class T>
+  static void finish(T* y, int64_t channels, T share) {
+    fill(y, {0, channels}, [=](int64_t j) { return std::sqrt(y[j] * share); });
+  }
+
+  template <class T>
+  static void spread(const PoolWindows& w, int64_t index, const T* x, const T* y,
+                     const T* dy, T* dx) {
+    const T share = T(1) / static_cast<T>(w.each_pixel(index, [](int64_t) {}));
+    w.each_pixel(index, [&](int64_t offset) {
+      T* to = dx + offset;
+      const T* from = x + offset;
+      fill(to, {0, w.channels}, [=](int64_t j) {
+        return to[j] + (y[j] == 0 ? T(0) : dy[j] * share * from[j] / y[j]);
+      });
+    });
+  }
+};
+
+}  // namespace detail
+
+struct MaxPool : detail::Pool<detail::Largest> {
+  static constexpr std::string_view name = "max_pool";
+  static MaxPool read(const Attributes& attributes, const Shapes& shapes) {
+    return {{detail::PoolWindows::read(attributes, shapes)}};
+  }
+};
+struct AveragePool : detail::Pool<detail::Mean> {
+  static constexpr std::string_view name = "average_pool";
+  static AveragePool read(const Attributes& attributes, const Shapes& shapes) {
+    return {{detail::PoolWindows::read(attributes, shapes)}};
+  }
+};
+struct L2Pool : detail::Pool<detail::RootMeanSquare> {
+  static constexpr std::string_view name = "l2_pool";
+  static L2Pool read(const Attributes& attributes, const Shapes& shapes) {
+    return {{detail::PoolWindows::read(attributes, shapes)}};
+  }
+};
+
+}  // namespace nervure

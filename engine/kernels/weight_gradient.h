@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Gradient of a kernel's weights: dW[t, c, o] = sum over images and windows j of
+// x[j * step + e_t, c] dy[j, o].
+//
+// Few weights: groups of units have a sum each, and a second phase adds these in their
+// order. Many weights: each part has some columns and runs to itself and goes over all
+// units.
+#pragma once
+
+#include "correlation.h"
+
+namespace nervure {
+
+template <class T>
+struct WeightSums {
+  T* weight;  // or null
+  T* bias;    // or null
+  bool add;
+};
+
+class WeightGradient {
+ public:
+  explicit WeightGradient(const Gather& gather) : weights_(gather.taps().weights()) {}
+
+  // First phase.
+  [[nodiscard]] int64_t parts(const Gather& g, int64_t rows) const {
+    return few() ? sums(g, rows) : panels(g) * run_cuts(g);
+  }
+  // Second phase: adding up, 0 where there is a single sum.
+  [[nodiscard]] int64_t adding_parts(const Gather& g, int64_t rows) const {
+    return sums(g, rows) > 1 ? parts_of(size(g), elementwise_grain) : 0;
+  }
+  [[nodiscard]] int64_t scratch(const Gather& g, int64_t rows) const {
+    const int64_t own = sums(g, rows) > 1 ? sums(g, rows) * size(g) : 0;
+    return g.units().scratch() * parts(g, rows) + own;
+  }
+
+  // A part's share of dW and, where wanted, db.
+  template <class T>
+  void run(const Gather& g, int64_t rows, const T* x, const T* dy, const WeightSums<T>& to,
+           T* scratch, int64_t part) const {
+    const int64_t box = g.units().scratch(), units = g.units().number(rows);
+    const int64_t own = sums(g, rows);
+    T* memory = box > 0 ? scratch + part * box : nullptr;
+    WeightSums<T> sum = to;
+    if (!few()) {
+      const int64_t cuts = run_cuts(g), cut = part % cuts, i = part / cuts;
+      if (cut > 0) sum.bias = nullptr;
+      const Range runs = {g.runs() * cut / cuts, g.runs() * (cut + 1) / cuts};
+      return each_unit({0, units}, g, rows, x, dy, memory, sum, {i, i + 1}, runs);
+    }
+    if (own > 1) {
+      sum.weight = scratch + own * box + part * size(g);
+      sum.bias = to.bias == nullptr ? nullptr : sum.weight + weights_;
+      sum.add = false;
+    }
+    each_unit({units * part / own, units * (part + 1) / own}, g, rows, x, dy, memory, sum,
+              {0, panels(g)}, {0, g.runs()});
+  }
+
+  template <class T>
+  void add_up(const Gather& g, int64_t rows, const WeightSums<T>& to, const T* scratch,
+              int64_t part) const {
+    const Range range = range_of(size(g), elementwise_grain, part);
+    const Range weight = {range.begin, std::min(range.end, weights_)};
+    const Range bias = {std::max<int64_t>(range.begin - weights_, 0),
+                        std::max<int64_t>(range.end - weights_, 0)};
+    const int64_t own = sums(g, rows);
+    const T* from = scratch + own * g.units().scratch();
+    for (int64_t i = 0; i < own; ++i, from += size(g)) {
+      const bool add = to.add || i > 0;
+      if (to.weight != nullptr) add_range(to.weight, from, weight, add);
+      if (to.bias != nullptr) add_range(to.bias, from + weights_, bias, add);
+    }
+  }
+
+ private:
+  static constexpr int64_t few_weights = 160'000, most_elements = 600'000;
+
+  [[nodiscard]] bool few() const { return weights_ <= few_weights; }
+  [[nodiscard]] int64_t size(const Gather& g) const {
+    return weights_ + g.taps().filters();
+  }
+  // Sums of their own that groups of units have; 1: the gradient itself.
+  [[nodiscard]] int64_t sums(const Gather& g, int64_t rows) const {
+    if (!few()) return 1;
+    const int64_t room = std::clamp<int64_t>(most_elements / size(g), 2, 16);
+    return std::min(room, g.units().number(rows));
+  }
+  [[nodiscard]] static int64_t panels(const Gather& g) {
+    return g.taps().groups * parts_of(g.taps().outputs, panel_columns<float>);
+  }
+  [[nodiscard]] static int64_t run_cuts(const Gather& g) {
+    return std::min(g.runs(), parts_of(8, panels(g)));
+  }
+
+  template <class T>
+  static void add_range(T* to, const T* from, Range range, bool add) {
+    for (int64_t i = range.begin; i < range.end; ++i)
+      to[i] = add ? to[i] + from[i] : from[i];
+  }
+
+  template <class T>
+  static void each_unit(Range units, const Gather& g, int64_t rows, const T* x, const T* dy,
+                        T* memory, WeightSums<T> sum, Range panels, Range runs) {
+    for (int64_t u = units.begin; u < units.end; ++u) {
+      const Unit unit = g.units().unit(u, rows);
+      for (int64_t slice = 0; slice < g.units().slices(); ++slice) {
+        const View<T> view = g.units().view(x, unit, slice, memory);
+        WeightSums<T> part = sum;
+        if (part.weight != nullptr)
+          part.weight += slice * g.units().slice() * g.taps().filters();
+        if (slice > 0) part.bias = nullptr;
+        for (int64_t i = panels.begin; i < panels.end; ++i)
+          each_panel(g, Lines(unit), view, dy, part, i, runs);
+      }
+      sum.add = true;
+    }
+  }
+
+  // The columns of a panel of floats: one or two of this type.
+  template <class T>
+  static void each_panel(const Gather& g, const Lines& lines, const View<T>& view,
+                         const T* dy, const WeightSums<T>& sum, int64_t index, Range runs) {
+    Panel<float> panel(g.taps().outputs, index);
+    const int64_t group = panel.group * g.taps().outputs;
+    for (int64_t c = panel.columns.begin; c < panel.columns.end; c += panel_columns<T>) {
+      const int64_t end = std::min(c + panel_columns<T>, panel.columns.end);
+      View<T> own = view;
+      own.data += panel.group * g.taps().inputs;
+      columns(g, lines, own, dy, sum, {group + c, group + end}, runs);
+    }
+  }
+
+  template <class T>
+  static void columns(const Gather& g, const Lines& lines, const View<T>& view, const T* dy,
+                      const WeightSums<T>& sum, Range columns, Range runs) {
+    const Taps& taps = g.taps();
+    const Triple window = times(taps.slide.step, view.strides);
+    const int64_t count = columns.end - columns.begin, length = lines.length();
+    const int64_t together = std::max<int64_t>(1, panel_rows / length);
+    const int64_t width = panel_width<T>(count);
+    int64_t offsets[panel_rows];
+    Sliding<T> s{.rows = 0,
+                 .columns = count,
+                 .a = view.data,
+                 .distance = lines.distance(window, view.image),
+                 .transposed = true,
+                 .offsets = offsets,
+                 .places = nullptr,
+                 .runs = 0,
+                 .length = length,
+                 .panel = panel_memory<T>(),
+                 .c = nullptr,
+                 .ldc = taps.filters(),
+                 .start = nullptr,
+                 .add = sum.add};
+    dy += lines.unit.images.begin * taps.y_image + dot(lines.unit.begin, taps.y_strides) +
+          columns.begin;
+    for (int64_t line = 0; line < lines.number(); line += s.runs) {
+      s.runs = std::min(together, lines.number() - line);
+      for (int64_t i = 0; i < s.runs; ++i) {
+        offsets[i] = lines.begin(line + i, window, view.image);
+        pack_panel(panel_memory<T>() + i * length * width,
+                   dy + lines.begin(line + i, taps.y_strides, taps.y_image),
+                   lines.distance(taps.y_strides, taps.y_image), false, length, count);
+      }
+      if (sum.bias != nullptr)
+        add_rows(sum.bias + columns.begin, s.runs * length, count, s.add);
+      if (sum.weight != nullptr) each_run(g, runs, sum.weight + columns.begin, s);
+      s.add = true;
+    }
+  }
+
+  template <class T>
+  static void each_run(const Gather& g, Range runs, T* weight, Sliding<T> s) {
+    const T* x = s.a;
+    for (const Chunk& chunk : g.chunks())
+      for (int64_t i = 0; i < chunk.runs; ++i) {
+        const auto run = static_cast<int64_t>(chunk.first_run) + i;
+        if (run < runs.begin || run >= runs.end) continue;
+        s.a = x + g.offsets()[static_cast<size_t>(run)];
+        for (int64_t t = 0; t < g.joined(); ++t, s.a += chunk.channels) {
+          const int64_t tap = chunk.first_tap + i * g.joined() + t;
+          s.rows = chunk.channels;
+          s.c = weight + (tap * g.taps().inputs + chunk.first_channel) * s.ldc;
+          // Where all channels of the taps follow each other, in W too, they are one.
+          if (chunk.channels == g.taps().inputs) {
+            s.rows *= g.joined();
+            t = g.joined();
+          }
+          sliding_gemm(s);
+        }
+      }
+  }
+
+  // db = sum of the panel's rows.
+  template <class T>
+  static void add_rows(T* bias, int64_t rows, int64_t count, bool add) {
+    const int64_t width = panel_width<T>(count);
+    T sum[panel_columns<T>] = {};
+    const T* panel = panel_memory<T>();
+    for (int64_t i = 0; i < rows; ++i, panel += width)
+      for (int64_t j = 0; j < width; ++j) sum[j] += panel[j];
+    for (int64_t j = 0; j < count; ++j) bias[j] = add ? bias[j] + sum[j] : sum[j];
+  }
+
+  int64_t weights_;
+};
+
+}  // namespace nervure

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What pooling layers share: their windows, and what becomes of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Layer,
+    Pass,
+    Shape,
+)
+from nervure.layers._window import (
+    Padding,
+    PerAxis,
+    checked_padding,
+    pads,
+    per_axis,
+    spatial,
+    spread,
+    windows,
+)
+
+Spans = tuple[tuple[int, int], ...]
+"""Where the windows of one axis begin and end."""
+
+
+# -- what becomes of a window ----------------------------------------------------------
+
+
+def _largest(xp: Any, views: Sequence[Array], inside: Sequence[Array]) -> Array:
+    """The first of the largest, so that one pixel takes the gradient; a NaN stays."""
+    y = xp.where(inside[0], views[0], -xp.inf)
+    for view, valid in zip(views[1:], inside[1:], strict=True):
+        y = xp.where((y >= view) | (y != y) | ~valid, y, view)
+    return y
+
+
+def _mean(xp: Any, views: Sequence[Array], inside: Sequence[Array]) -> Array:
+    total = sum(xp.where(i, x, 0.0) for x, i in zip(views, inside, strict=True))
+    return total / sum(i.astype(views[0].dtype) for i in inside)
+
+
+def _root_mean_square(
+    xp: Any, views: Sequence[Array], inside: Sequence[Array]
+) -> Array:
+    mean = _mean(xp, [x * x for x in views], inside)
+    some = mean > 0  # the root has no derivative at 0
+    return xp.where(some, xp.sqrt(xp.where(some, mean, 1.0)), 0.0)
+
+
+_SUMMARIES = {"max_pool": _largest, "average_pool": _mean, "l2_pool": _root_mean_square}
+
+
+# -- layers ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AnyPool(Layer):
+    """Windows given by where they begin and end on each axis."""
+
+    rank: ClassVar[int]
+
+    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+        """The windows of every axis, without what lies in the padding."""
+        raise NotImplementedError(self.kind)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        spans = self._spans(spatial(self, shape, self.rank))
+        return (*map(len, spans), shape[-1])
+
+    def flops(self, *inputs: Shape) -> int:
+        spans = self._spans(inputs[0][:-1])
+        fields = math.prod(sum(end - begin for begin, end in axis) for axis in spans)
+        return (2 if self.native == "l2_pool" else 1) * fields * inputs[0][-1]
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        spans = [span for axis in self._spans(inputs[0][:-1]) for span in axis]
+        begins, ends = zip(*spans, strict=True)
+        counts = tuple(map(len, self._spans(inputs[0][:-1])))
+        return {"counts": counts, "begins": begins, "ends": ends}
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        (x,) = inputs
+        spans = self._spans(tuple(x.shape[1:-1]))
+        views: list[Array] = []
+        inside: list[Array] = []
+        for place in product(*(range(max(e - b for b, e in axis)) for axis in spans)):
+            view, valid = x, np.ones((1,) * (self.rank + 2), bool)
+            for k, (axis, i) in enumerate(zip(spans, place, strict=True), start=1):
+                at = np.array([min(begin + i, end - 1) for begin, end in axis])
+                view = xp.take(view, at, axis=k)
+                short = np.array([begin + i < end for begin, end in axis])
+                valid = valid & np.expand_dims(
+                    short, [j for j in range(self.rank + 2) if j != k]
+                )
+            views.append(view)
+            inside.append(valid)
+        return _SUMMARIES[self.native](xp, views, inside)
+
+
+@dataclass(frozen=True)
+class Pool(AnyPool):
+    """Windows of one size at equal distances."""
+
+    size: PerAxis
+    stride: PerAxis | None = None
+    padding: Padding = "valid"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", per_axis(self, "size", self.size, self.rank))
+        if self.stride is not None:
+            stride = per_axis(self, "stride", self.stride, self.rank)
+            object.__setattr__(self, "stride", stride)
+        padding = checked_padding(self, self.padding, self.rank, ("valid", "same"))
+        object.__setattr__(self, "padding", padding)
+
+    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+        size = spread(self.size, self.rank)
+        stride = spread(self.size if self.stride is None else self.stride, self.rank)
+        ones = (1,) * self.rank
+        sides = pads(self.padding, extents, size, stride, ones)
+        counts = windows(self, extents, size, stride, ones, sides)
+        axes = zip(extents, size, stride, sides, counts, strict=True)
+        spans = tuple(
+            tuple(
+                (max(0, i * s - before), min(n, i * s - before + k))
+                for i in range(count)
+            )
+            for n, k, s, (before, _), count in axes
+        )
+        if any(begin >= end for axis in spans for begin, end in axis):
+            raise self.fail(
+                f"padding = {self.padding!r} leaves windows {size} with nothing inside",
+                "use less padding than the size of a window",
+            )
+        return spans
+
+
+@dataclass(frozen=True)
+class AdaptivePool(AnyPool):
+    """Windows that divide each axis into a given number of nearly equal parts."""
+
+    shape: PerAxis
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "shape", per_axis(self, "shape", self.shape, self.rank)
+        )
+
+    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+        counts = spread(self.shape, self.rank)
+        if any(m > n for n, m in zip(extents, counts, strict=True)):
+            raise self.fail(
+                f"input {extents} divided into {counts} parts",
+                "ask for at most as many parts as the input has pixels",
+            )
+        return tuple(
+            tuple((i * n // m, -(-(i + 1) * n // m)) for i in range(m))
+            for n, m in zip(extents, counts, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class GlobalPool(AnyPool):
+    """One window over everything, whose axes are dropped."""
+
+    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+        return tuple(((0, n),) for n in extents)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return super().output_shape(*inputs)[-1:]
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        pooled = super().formula(xp, parameters, *inputs, info=info)
+        return pooled.reshape((pooled.shape[0], pooled.shape[-1]))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Windows that slide over the spatial axes of a sample: sizes, padding, what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from nervure.layers._layer import Array, Layer, Shape, whole
+
+PerAxis = int | tuple[int, ...]
+"""One number for all spatial axes, or one for each."""
+
+Padding = str | int | tuple[int, ...] | tuple[tuple[int, int], ...]
+"""A mode, or rows of zeros: on all sides, per axis, or (before, after) per axis."""
+
+AXES = ("depth", "height", "width")
+
+
+def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> PerAxis:
+    """``value`` checked; one number where all axes have the same."""
+    several = isinstance(value, list | tuple)
+    given = cast(Sequence[Any], value) if several else (value,) * rank
+    if len(given) != rank:
+        raise layer.fail(
+            f"{name} = {value!r} for {rank} spatial axes",
+            f"give one number, or {rank}",
+        )
+    numbers = tuple(whole(layer, name, each) for each in given)
+    if min(numbers) < least:
+        raise layer.fail(f"{name} = {value!r}", f"use at least {least}")
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def spread(value: PerAxis, rank: int) -> tuple[int, ...]:
+    """One number for each axis."""
+    return (value,) * rank if isinstance(value, int) else value
+
+
+def checked_padding(
+    layer: Layer, padding: Any, rank: int, modes: Sequence[str]
+) -> Padding:
+    """``padding`` as one of ``modes``, an int, or tuples, as short as it can be."""
+    if isinstance(padding, str):
+        if padding not in modes:
+            listed = ", ".join([*map(repr, modes), "a number"])
+            raise layer.fail(f"padding = {padding!r}", f"use {listed} or pairs")
+        return padding
+    several = isinstance(padding, list | tuple)
+    given = cast(Sequence[Any], padding) if several else ()
+    if not any(isinstance(each, list | tuple) for each in given):
+        return per_axis(layer, "padding", padding, rank, least=0)
+    if len(given) != rank or any(
+        not isinstance(each, list | tuple) or len(cast(Sequence[Any], each)) != 2
+        for each in given
+    ):
+        raise layer.fail(
+            f"padding = {padding!r} for {rank} spatial axes",
+            f"give {rank} pairs (before, after)",
+        )
+    pairs = tuple(
+        cast(tuple[int, int], spread(per_axis(layer, "padding", pair, 2, least=0), 2))
+        for pair in given
+    )
+    if any(before != after for before, after in pairs):
+        return pairs
+    return per_axis(layer, "padding", tuple(pair[0] for pair in pairs), rank, least=0)
+
+
+def pads(
+    padding: Padding,
+    extents: Shape,
+    size: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[tuple[int, int], ...]:
+    """Zeros (before, after) on each axis.
+
+    ``same`` gives ``ceil(extent / stride)`` windows, the odd zero after; ``causal``
+    puts all zeros before.
+
+    >>> pads("same", (5, 6), (3, 3), (1, 2), (1, 1))
+    ((1, 1), (0, 1))
+    """
+    if padding == "valid":
+        return ((0, 0),) * len(extents)
+    if padding == "causal":
+        return tuple(((k - 1) * d, 0) for k, d in zip(size, dilation, strict=True))
+    if padding == "same":
+        found: list[tuple[int, int]] = []
+        axes = zip(extents, size, stride, dilation, strict=True)
+        for extent, k, step, d in axes:
+            seen = (-(-extent // step) - 1) * step + (k - 1) * d + 1
+            total = max(0, seen - extent)
+            found.append((total // 2, total - total // 2))
+        return tuple(found)
+    rank = len(extents)
+    given = cast(PerAxis | tuple[tuple[int, int], ...], padding)
+    sides = (given,) * rank if isinstance(given, int) else given
+    return tuple((p, p) if isinstance(p, int) else p for p in sides)
+
+
+def windows(
+    layer: Layer,
+    extents: Shape,
+    size: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    sides: Sequence[tuple[int, int]],
+) -> Shape:
+    """How many windows lie on each axis; raises `LayerError` where none does."""
+    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    padded = [n + sum(side) for n, side in zip(extents, sides, strict=True)]
+    if any(r > n for r, n in zip(reach, padded, strict=True)):
+        spans = " spanning " + _tuple(reach) if any(d > 1 for d in dilation) else ""
+        more = " padded to " + _tuple(padded) if padded != list(extents) else ""
+        raise layer.fail(
+            f"window {_tuple(size)}{spans} exceeds input {_tuple(extents)}{more}",
+            'use padding="same", a smaller window or a larger input',
+        )
+    return tuple(
+        (n - r) // s + 1 for n, r, s in zip(padded, reach, stride, strict=True)
+    )
+
+
+def _tuple(values: Sequence[int]) -> str:
+    return str(tuple(values))
+
+
+def spatial(layer: Layer, shape: Shape, rank: int) -> Shape:
+    """The spatial extents of a sample ``(..., channels)`` of this rank."""
+    if len(shape) != rank + 1 or min(shape) < 1:
+        axes = ", ".join([*AXES[3 - rank :], "channels"])
+        remedy = (
+            "add the channel axis, as nv.Reshape does"
+            if len(shape) == rank
+            else f"give samples with {rank} spatial axes"
+        )
+        raise layer.fail(f"input of shape {shape}, expected ({axes})", remedy)
+    return shape[:-1]
+
+
+def padded(
+    xp: Any, x: Array, sides: Sequence[tuple[int, int]], value: float = 0.0
+) -> Array:
+    """The batch with ``value`` around its spatial axes."""
+    if not any(map(any, sides)):
+        return x
+    return xp.pad(x, [(0, 0), *sides, (0, 0)], constant_values=value)
+
+
+def seen(
+    x: Array,
+    place: Sequence[int],
+    counts: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> Array:
+    """What all windows see at one of their places: ``(batch, *counts, channels)``."""
+    axes = zip(place, counts, stride, dilation, strict=True)
+    cuts = [slice(i * d, i * d + (n - 1) * s + 1, s) for i, n, s, d in axes]
+    return x[(slice(None), *cuts, slice(None))]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""BatchNorm: every feature brought to a common scale by the batch it is in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nervure.initializers import Constant, Zeros
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    Parameter,
+    Pass,
+    Shape,
+)
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, feature by feature.
+
+    While training, mean and variance are those of the batch, over all its pixels, and
+    move the running ones: ``running = momentum running + (1 - momentum) batch`` with
+    the unbiased variance. In inference the running ones take their place. A batch is
+    never taken in several passes where there is a BatchNorm, and a batch whose
+    statistics are not finite moves nothing.
+
+    Shape:
+        input ``(batch, ..., features)``, output the same; ``gamma``, ``beta`` and the
+        stored ``running_mean``, ``running_variance`` are ``(features,)``.
+
+    Args:
+        epsilon: added to the variance, above 0.
+        momentum: share of the running statistics that stays, in [0, 1).
+
+    Raises:
+        LayerError: the input has no features, or a number is out of its range.
+
+    Source: Ioffe and Szegedy, *Batch normalization* (2015), algorithms 1 and 2.
+
+    >>> import numpy as np
+    >>> from nervure.layers import BatchNorm, Pass
+    >>> own = {"gamma": np.ones(1), "beta": np.zeros(1)}
+    >>> x = np.array([[1.0], [3.0]])
+    >>> BatchNorm(1e-12).formula(np, own, x, info=Pass(training=True)).round(6)
+    array([[-1.],
+           [ 1.]])
+    """
+
+    kind: ClassVar[str] = "batch_norm"
+    couples_rows: ClassVar[bool] = True
+
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon < math.inf:
+            raise self.fail(f"epsilon = {self.epsilon!r}", "use a number above 0")
+        if not 0 <= self.momentum < 1:
+            raise self.fail(f"momentum = {self.momentum!r}", "use a number in [0, 1)")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), ((3,),)),
+            Example(cls(epsilon=0.1, momentum=0.5), ((2, 3, 2),)),
+        )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        if not shape:
+            raise self.fail(
+                "input of shape (), expected (..., features)",
+                "give every sample at least one feature",
+            )
+        return shape
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        shape = (inputs[0][-1],)
+        return (
+            Parameter("gamma", shape, Constant(1.0), decays=False),
+            Parameter("beta", shape, Zeros(), decays=False),
+            Parameter("running_mean", shape, Zeros(), False, decays=False),
+            Parameter("running_variance", shape, Constant(1.0), False, decays=False),
+        )
+
+    def flops(self, *inputs: Shape) -> int:
+        return 4 * math.prod(inputs[0])
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        return {"epsilon": float(self.epsilon), "momentum": float(self.momentum)}
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        (x,) = inputs
+        if info.training:
+            mean, variance = _moments(x)
+        else:
+            mean, variance = parameters["running_mean"], parameters["running_variance"]
+        normal = (x - mean) / xp.sqrt(variance + self.epsilon)
+        return normal * parameters["gamma"] + parameters["beta"]
+
+    def state_updates(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
+    ) -> Mapping[str, Array]:
+        (x,) = inputs
+        mean, variance = _moments(x)
+        n = math.prod(x.shape[:-1])
+        moved = {"running_mean": mean, "running_variance": variance * n / max(1, n - 1)}
+        finite = xp.isfinite(mean) & xp.isfinite(variance)
+        keep = self.momentum
+        return {
+            name: xp.where(
+                finite, keep * parameters[name] + (1 - keep) * new, parameters[name]
+            )
+            for name, new in moved.items()
+        }
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and (biased) variance of every feature."""
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axis=axes)
+    return mean, ((x - mean) ** 2).mean(axis=axes)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ZeroPadding and Cropping: rows of zeros put around a map, or rows taken off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
+from nervure.layers._window import (
+    Padding,
+    checked_padding,
+    padded,
+    pads,
+    spatial,
+)
+
+Sides = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Frame(Layer):
+    """A frame of so many pixels (before, after) on each axis."""
+
+    native: ClassVar[str] = "frame"
+    rank: ClassVar[int]
+
+    padding: Padding = 1
+
+    def __post_init__(self) -> None:
+        padding = checked_padding(self, self.padding, self.rank, ())
+        object.__setattr__(self, "padding", padding)
+
+    def sides(self) -> Sides:
+        ones = (1,) * self.rank
+        return pads(self.padding, ones, ones, ones, ones)
+
+
+@dataclass(frozen=True)
+class _ZeroPadding(_Frame):
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        extents = spatial(self, shape, self.rank)
+        pairs = zip(extents, self.sides(), strict=True)
+        return (*(n + before + after for n, (before, after) in pairs), shape[-1])
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        return {"before": tuple(before for before, _ in self.sides())}
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        return padded(xp, inputs[0], self.sides())
+
+
+@dataclass(frozen=True)
+class _Cropping(_Frame):
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        extents = spatial(self, shape, self.rank)
+        pairs = zip(extents, self.sides(), strict=True)
+        left = tuple(n - before - after for n, (before, after) in pairs)
+        if min(left) < 1:
+            raise self.fail(
+                f"cropping {self.padding!r} leaves nothing of input {extents}",
+                "take off fewer pixels",
+            )
+        return (*left, shape[-1])
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        return {"before": tuple(-before for before, _ in self.sides())}
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        (x,) = inputs
+        axes = zip(x.shape[1:-1], self.sides(), strict=True)
+        return x[(slice(None), *(slice(b, n - a) for n, (b, a) in axes))]
+
+
+@dataclass(frozen=True)
+class ZeroPadding1D(_ZeroPadding):
+    """Zeros put around every map.
+
+    Shape:
+        input ``(batch, width, channels)``, output the same with
+        longer axes.
+
+    Args:
+        padding: pixels added on all sides, one number per axis, or pairs
+            ``(before, after)``.
+    """
+
+    kind: ClassVar[str] = "zero_padding1d"
+    rank: ClassVar[int] = 1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(((2, 1),)), ((3, 2),)),)
+
+
+@dataclass(frozen=True)
+class ZeroPadding2D(_ZeroPadding):
+    """Zeros put around every map.
+
+    Shape:
+        input ``(batch, height, width, channels)``, output the same with
+        longer axes.
+
+    Args:
+        padding: pixels added on all sides, one number per axis, or pairs
+            ``(before, after)``.
+
+    >>> import nervure as nv
+    >>> nv.ZeroPadding2D(1).output_shape((28, 28, 3))
+    (30, 30, 3)
+    """
+
+    kind: ClassVar[str] = "zero_padding2d"
+    rank: ClassVar[int] = 2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), ((2, 3, 2),)),
+            Example(cls(((0, 2), (1, 0))), ((3, 2, 1),)),
+        )
+
+
+@dataclass(frozen=True)
+class ZeroPadding3D(_ZeroPadding):
+    """Zeros put around every map.
+
+    Shape:
+        input ``(batch, depth, height, width, channels)``, output the same with
+        longer axes.
+
+    Args:
+        padding: pixels added on all sides, one number per axis, or pairs
+            ``(before, after)``.
+    """
+
+    kind: ClassVar[str] = "zero_padding3d"
+    rank: ClassVar[int] = 3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((0, 1, 2)), ((2, 2, 1, 2),)),)
+
+
+@dataclass(frozen=True)
+class Cropping1D(_Cropping):
+    """Pixels taken off the edges of every map.
+
+    Shape:
+        input ``(batch, width, channels)``, output the same with
+        shorter axes.
+
+    Args:
+        padding: pixels taken off on all sides, one number per axis, or pairs
+            ``(before, after)``.
+
+    Raises:
+        LayerError: nothing is left.
+    """
+
+    kind: ClassVar[str] = "cropping1d"
+    rank: ClassVar[int] = 1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(1), ((4, 2),)),)
+
+
+@dataclass(frozen=True)
+class Cropping2D(_Cropping):
+    """Pixels taken off the edges of every map.
+
+    Shape:
+        input ``(batch, height, width, channels)``, output the same with
+        shorter axes.
+
+    Args:
+        padding: pixels taken off on all sides, one number per axis, or pairs
+            ``(before, after)``.
+
+    Raises:
+        LayerError: nothing is left.
+
+    >>> import nervure as nv
+    >>> nv.Cropping2D(1).output_shape((28, 28, 3))
+    (26, 26, 3)
+    """
+
+    kind: ClassVar[str] = "cropping2d"
+    rank: ClassVar[int] = 2
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(), ((4, 3, 2),)),
+            Example(cls(((0, 2), (1, 0))), ((3, 4, 1),)),
+        )
+
+
+@dataclass(frozen=True)
+class Cropping3D(_Cropping):
+    """Pixels taken off the edges of every map.
+
+    Shape:
+        input ``(batch, depth, height, width, channels)``, output the same with
+        shorter axes.
+
+    Args:
+        padding: pixels taken off on all sides, one number per axis, or pairs
+            ``(before, after)``.
+
+    Raises:
+        LayerError: nothing is left.
+    """
+
+    kind: ClassVar[str] = "cropping3d"
+    rank: ClassVar[int] = 3
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((0, 1, 1)), ((2, 3, 4, 2),)),)
