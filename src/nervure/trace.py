@@ -185,7 +185,8 @@ def check_gradients(
     executor.gradient(data, objective)
     analytic = double.gradients.copy()
     generator = np.random.Generator(np.random.Philox(seed))
-    floor = 1e-7 * max(1.0, float(np.abs(analytic).max()))
+    # What is below a billionth of the largest gradient is rounding.
+    floor = 1e-9 * max(1.0, float(np.abs(analytic).max())) / tolerance
     worst, place, checked = 0.0, "-", 0
     for segment in double.layout.segments:
         if not segment.parameter.trainable:
@@ -195,7 +196,7 @@ def check_gradients(
             at = segment.offset + int(element)
             h = step * max(1.0, abs(float(double.values[at])))
             difference = _difference(double.values, at, h, executor, data, objective)
-            scale = max(abs(analytic[at]), abs(difference), floor / tolerance * 1e-2)
+            scale = max(abs(analytic[at]), abs(difference), floor)
             error = abs(analytic[at] - difference) / scale
             checked += 1
             if not error <= worst:

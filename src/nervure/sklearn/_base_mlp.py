@@ -27,6 +27,7 @@ from nervure.sklearn._compat import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    is_plain,
     validate_data,
 )
 from nervure.sklearn._descent import Descent, make_solver
@@ -411,25 +412,13 @@ class BaseMLP(BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
-        if not self._is_plain(X):
+        if not is_plain(self, X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
             if hasattr(X, "toarray"):
                 X = X.toarray()
             if X.dtype.kind != "f" or X.dtype.itemsize not in (4, 8):
                 X = X.astype(np.float64)
         return self._current().outputs(X)
-
-    def _is_plain(self, X: Any) -> bool:
-        """Whether scikit-learn's checks would find nothing: they take 50 us."""
-        known = self.__dict__
-        if type(X) is not np.ndarray or "feature_names_in_" in known:
-            return False
-        if X.ndim != 2 or X.dtype.char not in "fd" or not len(X):
-            return False
-        if X.shape[1] != known.get("n_features_in_"):
-            return False
-        with np.errstate(over="ignore", invalid="ignore"):
-            return math.isfinite(X.sum())
 
     # -- as data --------------------------------------------------------------------
 

@@ -9,8 +9,10 @@ version has one place to be looked at.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import sklearn.base
 import sklearn.utils.validation
 from sklearn.base import BaseEstimator
@@ -26,6 +28,7 @@ __all__ = [
     "TagsMixin",
     "check_sample_weight",
     "fit_context",
+    "is_plain",
     "validate_data",
 ]
 
@@ -66,3 +69,16 @@ class TagsMixin:
             if tags.classifier_tags is not None:
                 tags.classifier_tags.multi_label = "multi_label" in self._own_tags
             return tags
+
+
+def is_plain(estimator: BaseEstimator, X: Any) -> bool:
+    """Whether `validate_data` would find nothing in ``X``: it takes 50 us."""
+    known = estimator.__dict__
+    if type(X) is not np.ndarray or "feature_names_in_" in known:
+        return False
+    if X.ndim != 2 or X.dtype.char not in "fd" or not len(X):
+        return False
+    if X.shape[1] != known.get("n_features_in_"):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())
