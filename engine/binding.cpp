@@ -324,17 +324,10 @@ void update(const std::string& kind, const nb::dict& fields, const Vector<T>& we
             const Vector<T>& gradients, const std::vector<Vector<T>>& slots,
             double learning_rate, int64_t step, const nb::list& segments) {
   Update<T> update = read_update<T>(kind, fields, weights, gradients, slots, segments);
-  const Updater<T>& rule = *update.updater;
-  StepNow now{learning_rate, step, 1};
-  if (rule.settings().clip_norm > 0) {
-    for (size_t i = 0; i < update.parts.size(); ++i)
-      update.squares[i] = rule.squares(update.all(), update.parts[i]);
-    now.gradient_scale = norm_scale(update.squares, rule.settings().clip_norm);
-  }
-  for (const Part& part : update.parts)
-    rule.sweep(update.all(), update.segment(part), part, now);
-  for (const Part& part : update.columns)
-    rule.limit(update.all(), update.segment(part), part);
+  const auto each = [](const std::vector<Part>& parts, auto&& call) {
+    for (size_t i = 0; i < parts.size(); ++i) call(parts[i], i);
+  };
+  apply(update, learning_rate, step, each, [](auto&& call) { call(); });
 }
 
 // Speed of float32 products n x n x n, cut over the workers by columns as in a layer, in

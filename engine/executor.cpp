@@ -378,23 +378,10 @@ class Executor<T>::Program {
   }
 
   void update_pass(Update<T>& update, double learning_rate, int64_t number) {
-    const Updater<T>& rule = *update.updater;
-    const Arena<T> all = update.all();
-    if (rule.settings().clip_norm > 0) {
-      each_update_part(update.parts, [&](const Part& part, size_t i) {
-        update.squares[i] = rule.squares(all, part);
-      });
-      each_of(1, [&](int64_t) {
-        update.gradient_scale = norm_scale(update.squares, rule.settings().clip_norm);
-      });
-    }
-    each_update_part(update.parts, [&](const Part& part, size_t) {
-      rule.sweep(all, update.segment(part), part,
-                 {learning_rate, number, update.gradient_scale});
-    });
-    each_update_part(update.columns, [&](const Part& part, size_t) {
-      rule.limit(all, update.segment(part), part);
-    });
+    apply(
+        update, learning_rate, number,
+        [&](const std::vector<Part>& parts, auto&& call) { each_update_part(parts, call); },
+        [&](auto&& call) { each_of(1, [&](int64_t) { call(); }); });
   }
 
   Executor& executor_;

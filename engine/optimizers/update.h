@@ -40,4 +40,25 @@ struct Update {
   Arena<T> arena;
 };
 
+// One update: each(parts, call) calls call(part, index) for all of some parts, in any
+// order and by any worker; once(call) calls once. Each ends before the next begins.
+template <class T, class Each, class Once>
+void apply(Update<T>& update, double learning_rate, int64_t step, Each&& each,
+           Once&& once) {
+  const Updater<T>& rule = *update.updater;
+  const Arena<T> all = update.all();
+  const double limit = rule.settings().clip_norm;
+  if (limit > 0) {
+    each(update.parts,
+         [&](const Part& part, size_t i) { update.squares[i] = rule.squares(all, part); });
+    once([&] { update.gradient_scale = norm_scale(update.squares, limit); });
+  }
+  each(update.parts, [&](const Part& part, size_t) {
+    rule.sweep(all, update.segment(part), part,
+               {learning_rate, step, update.gradient_scale});
+  });
+  each(update.columns,
+       [&](const Part& part, size_t) { rule.limit(all, update.segment(part), part); });
+}
+
 }  // namespace nervure
