@@ -247,16 +247,19 @@ class Executor<T>::Program {
     }
   }
 
-  // Few long rows are cut across, so that a worker that goes on with some features of
-  // every row (a Dense with few units) has read them itself.
+  // Long rows are cut across, so that a worker that goes on with some features of every
+  // row (a Dense with few units) has read them itself.
   static bool halved(const Source& source, int64_t rows) {
-    return rows <= 32 && source.columns >= 256;
+    return rows <= 512 && source.columns >= 256;
   }
   void gather_halves(const Source& source, Rows rows, T* x) {
-    const int64_t grain = (source.columns + 1) / 2;
-    each_of(2, [&](int64_t part) {
-      const Range columns = range_of(source.columns, grain, part);
-      for (int64_t i = 0; i < rows.count; ++i)
+    const int64_t half = (source.columns + 1) / 2;
+    const int64_t grain = std::max<int64_t>(32, rows_per_part(half));
+    const int64_t parts = parts_of(rows.count, grain);
+    each_of(2 * parts, [&](int64_t part) {
+      const Range columns = range_of(source.columns, half, part / parts);
+      const Range range = range_of(rows.count, grain, part % parts);
+      for (int64_t i = range.begin; i < range.end; ++i)
         read_row(source, rows[i], columns, x + i * source.columns + columns.begin);
     });
   }

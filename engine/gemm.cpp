@@ -13,6 +13,8 @@
 #include <array>
 #include <utility>
 
+#include "thin_gemm.h"
+
 namespace nervure {
 namespace {
 
@@ -46,9 +48,6 @@ struct Operands {
   const int64_t* places = nullptr;   // of the runs in B; null: end to end
   const T* start = nullptr;          // a row that every row of C begins with
 };
-
-// The sums are in registers only if every loop over them is unrolled.
-#define NERVURE_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; ++i)
 
 // The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
 template <class T>
@@ -242,6 +241,15 @@ void all_packed(const blas::Product& p, const Operands<T>& o) {
 
 // ---- the choice -------------------------------------------------------------------------
 
+// How many columns at the end would fill less than half a vector, where the axis along
+// which thin products go is long enough for them.
+template <class T>
+int64_t thin_columns(const blas::Product& p) {
+  constexpr int64_t width = widest<T>;
+  const int64_t rest = p.n % (2 * width), along = p.transpose_a ? p.m : p.k;
+  if (along < 4 * width || (p.transpose_a && p.transpose_b)) return 0;
+  return rest <= (p.n < width ? 3 * thin::most_columns : width / 2) ? rest : 0;
+}
 template <class T, bool transposed>
 void multiply(const blas::Product& p, const Operands<T>& o) {
   // A copy of B pays where many rows use it, and B does not lie in the nearest cache.
@@ -256,7 +264,14 @@ template <class T>
 void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb, T* c,
          int64_t ldc) {
   const Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
-  p.transpose_a ? multiply<T, true>(p, o) : multiply<T, false>(p, o);
+  const int64_t rest = thin_columns<T>(p);
+  blas::Product wide = p;
+  wide.n -= rest;
+  if (wide.n > 0) p.transpose_a ? multiply<T, true>(wide, o) : multiply<T, false>(wide, o);
+  if (rest > 0)
+    thin::multiply<T>({p.m, rest, p.k, a, lda, b + wide.n * (p.transpose_b ? ldb : 1), ldb,
+                       c + wide.n, ldc, o.add},
+                      p.transpose_a, p.transpose_b, panel<T>(), panel_rows);
 }
 
 template <class T, int width, int vectors>

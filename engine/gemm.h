@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 
 #include "blas.h"
 #include "simd.h"
@@ -64,30 +65,27 @@ void pack_panel(T* target, const T* b, int64_t ldb, bool transposed, int64_t row
 // ---- cuts -----------------------------------------------------------------------------
 
 // How a product (m, n, k) is cut for workers: into stretches of columns of C, which share
-// no packed panel, or of rows where there are too few columns.
+// no packed panel, or of rows where there are too few columns. The stretches are of
+// nearly equal length, in whole tiles, and their number is even where it can be.
 struct Cut {
   bool by_columns;
-  int64_t grain, parts;
-
-  Cut(bool columns, int64_t total, int64_t longest)
-      : by_columns(columns), grain(longest), parts((total + longest - 1) / longest) {}
+  int64_t total, unit, parts;
 
   [[nodiscard]] static Cut of(int64_t m, int64_t n, int64_t k) {
     constexpr int64_t work = 4'000'000, least_work = 200'000, most = 16;
     constexpr int64_t columns = 32, rows = 14;
     const int64_t operations = 2 * m * n * k;
-    const int64_t least = operations < least_work ? 1 : 2;
-    const int64_t wanted = std::clamp<int64_t>(operations / work, least, most);
-    if (n >= columns * wanted) return {true, n, stretch(n, columns, wanted)};
-    if (m >= rows * wanted) return {false, m, stretch(m, rows, wanted)};
-    return {false, m, (m + wanted - 1) / wanted};
+    if (operations < least_work) return {false, m, rows, 1};
+    const auto wanted = static_cast<int64_t>(std::bit_floor(
+        static_cast<uint64_t>(std::clamp(operations / work, int64_t{2}, most))));
+    if (n >= columns * wanted) return {true, n, columns, wanted};
+    if (m >= rows * wanted) return {false, m, rows, wanted};
+    return {false, m, 1, std::min(m, wanted)};
   }
 
- private:
-  // The longest of `parts` stretches that are whole units but for the last.
-  static int64_t stretch(int64_t total, int64_t unit, int64_t parts) {
+  [[nodiscard]] int64_t begin(int64_t part) const {
     const int64_t units = (total + unit - 1) / unit;
-    return (units + parts - 1) / parts * unit;
+    return std::min(total, units * part / parts * unit);
   }
 };
 

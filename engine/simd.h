@@ -14,6 +14,9 @@
 #define NERVURE_VECTORIZE _Pragma("GCC ivdep")
 #endif
 
+// Sums stay in registers only if every loop over them is unrolled.
+#define NERVURE_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; ++i)
+
 #define NERVURE_INLINE [[gnu::always_inline]] inline
 
 namespace nervure::simd {

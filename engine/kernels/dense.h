@@ -3,9 +3,9 @@
 //
 // Legend: m rows (samples), k features, n units; x (m, k), weight (k, n), bias (n).
 // Each of the three products z = x W, dW = x^T dz, dx = dz W^T is cut along the columns
-// or rows of what it gives. A small z of many features is instead cut along the features,
-// and two halves are added: a worker then meets the same rows of W in the forward pass,
-// in dW and in the update, and they stay in its cache.
+// or rows of what it gives. Where features are many and units few, z = x W is also cut
+// along the features, and two halves are added: a worker then meets the same rows of W in
+// the forward pass, in dW and in the update, and they stay in its cache.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,6 @@ namespace nervure {
 struct Dense {
   static constexpr std::string_view name = "dense";
 
-  static constexpr int64_t few_rows = 32;
-
   int64_t features, units;
   bool has_bias;
 
@@ -31,13 +29,12 @@ struct Dense {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    const int64_t few = std::min(rows, few_rows);  // the last batch may be smaller
-    return {.scratch = halved(few) ? few * units : 0};
+    return {.scratch = halved(rows) ? rows * units : 0};
   }
 
   [[nodiscard]] Work forward_work(int64_t rows) const {
-    if (halved(rows)) return {2, 1};
-    return {Cut::of(rows, units, features).parts};
+    if (!halved(rows)) return {forward_cut(rows).parts};
+    return {2 * half_cut(rows).parts, parts_of(rows * units, elementwise_grain)};
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
     return {weight_cut(rows).parts + input_cut(rows).parts};
@@ -45,15 +42,9 @@ struct Dense {
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add_halves(c);
-    const Block block =
-        block_of(Cut::of(c.rows, units, features), c.rows, units, task.part);
-    const auto [row, rows, column, columns] = block;
-    const T* x = c.inputs[0].value + row * features;
-    T* z = c.output.value + row * units + column;
-    if (has_bias) begin_with_bias(c, z, rows, column, columns);
-    gemm({.m = rows, .n = columns, .k = features, .beta = has_bias ? 1.0 : 0.0}, x,
-         features, c.parameters[0].value + column, units, z, units);
+    if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add(c, task.part);
+    const Block block = block_of(forward_cut(c.rows), c.rows, units, task.part);
+    product(c, block, {0, features}, c.output.value, has_bias);
   }
 
   template <class T>
@@ -74,36 +65,52 @@ struct Dense {
     int64_t row, rows, column, columns;
   };
   static Block block_of(const Cut& cut, int64_t rows, int64_t columns, int64_t part) {
-    const Range r = range_of(cut.by_columns ? columns : rows, cut.grain, part);
-    if (cut.by_columns) return {0, rows, r.begin, r.end - r.begin};
-    return {r.begin, r.end - r.begin, 0, columns};
+    const int64_t begin = cut.begin(part), size = cut.begin(part + 1) - begin;
+    if (cut.by_columns) return {0, rows, begin, size};
+    return {begin, size, 0, columns};
   }
 
+  // A smaller batch of the same plan is never halved where the largest is not.
   [[nodiscard]] bool halved(int64_t rows) const {
-    return rows <= few_rows && units <= 64 && rows * units * features >= 100'000;
+    return features >= 4 * units && units <= 128 && rows * units * features >= 100'000;
+  }
+  [[nodiscard]] Cut forward_cut(int64_t rows) const {
+    return Cut::of(rows, units, features);
+  }
+  // Of the rows of one half.
+  [[nodiscard]] Cut half_cut(int64_t rows) const {
+    return {false, rows, 14, rows * units * features >= 10'000'000 ? 2 : 1};
   }
 
+  // Some rows and columns of z, from some of the features.
   template <class T>
-  void begin_with_bias(const Context<T>& c, T* z, int64_t rows, int64_t column,
-                       int64_t columns) const {
-    const T* bias = c.parameters[1].value + column;
-    for (int64_t i = 0; i < rows; ++i) std::copy_n(bias, columns, z + i * units);
+  void product(const Context<T>& c, const Block& b, Range of, T* target,
+               bool with_bias) const {
+    T* z = target + b.row * units + b.column;
+    if (with_bias)
+      for (int64_t i = 0; i < b.rows; ++i)
+        std::copy_n(c.parameters[1].value + b.column, b.columns, z + i * units);
+    gemm({.m = b.rows,
+          .n = b.columns,
+          .k = of.end - of.begin,
+          .beta = with_bias ? 1.0 : 0.0},
+         c.inputs[0].value + b.row * features + of.begin, features,
+         c.parameters[0].value + of.begin * units + b.column, units, z, units);
   }
 
-  // One half of the features, into z or beside it.
+  // Some rows of one half, into z or beside it.
   template <class T>
   void half(const Context<T>& c, int64_t part) const {
-    const Range r = range_of(features, (features + 1) / 2, part);
-    T* z = part == 0 ? c.output.value : c.scratch;
-    const bool add = part == 0 && has_bias;
-    if (add) begin_with_bias(c, z, c.rows, 0, units);
-    gemm({.m = c.rows, .n = units, .k = r.end - r.begin, .beta = add ? 1.0 : 0.0},
-         c.inputs[0].value + r.begin, features, c.parameters[0].value + r.begin * units,
-         units, z, units);
+    const Cut cut = half_cut(c.rows);
+    const bool first = part < cut.parts;
+    const Range of = range_of(features, (features + 1) / 2, first ? 0 : 1);
+    product(c, block_of(cut, c.rows, units, part % cut.parts), of,
+            first ? c.output.value : c.scratch, first && has_bias);
   }
   template <class T>
-  void add_halves(const Context<T>& c) const {
-    for (int64_t i = 0; i < c.rows * units; ++i) c.output.value[i] += c.scratch[i];
+  void add(const Context<T>& c, int64_t part) const {
+    const Range r = range_of(c.rows * units, elementwise_grain, part);
+    for (int64_t i = r.begin; i < r.end; ++i) c.output.value[i] += c.scratch[i];
   }
 
   [[nodiscard]] Cut weight_cut(int64_t rows) const {

@@ -85,29 +85,29 @@ void check_panels(double tolerance) {
     }
 }
 
-// The bits of a column do not depend on the columns it is computed with.
-void check_columns_alone() {
+// The bits of a row do not depend on the rows it is computed with.
+void check_rows_alone() {
   const Case<float> whole({false, false, 50, 100, 300, 0}, 0);
   std::vector<float> all(50 * 100), part(50 * 100);
   own_gemm(whole.p, whole.a.data(), 300, whole.b.data(), 100, all.data(), 100);
-  for (int64_t column = 0; column < 100; column += 7) {
+  for (int64_t row = 0; row < 50; row += 7) {
     blas::Product p = whole.p;
-    p.n = std::min<int64_t>(7, 100 - column);
-    own_gemm(p, whole.a.data(), 300, whole.b.data() + column, 100, part.data() + column,
-             100);
+    p.m = std::min<int64_t>(7, 50 - row);
+    own_gemm(p, whole.a.data() + row * 300, 300, whole.b.data(), 100,
+             part.data() + row * 100, 100);
   }
   CHECK(all == part);
 }
 
-// Parts of a cut cover everything once.
+// Parts of a cut are not empty and cover everything once.
 void check_cuts() {
   for (const int64_t m : {1, 10, 200, 784})
     for (const int64_t n : {1, 10, 30, 100, 512})
       for (const int64_t k : {1, 10, 128, 784}) {
         const Cut cut = Cut::of(m, n, k);
-        const int64_t total = cut.by_columns ? n : m;
-        CHECK(cut.grain >= 1 && cut.parts >= 1);
-        CHECK((cut.parts - 1) * cut.grain < total && cut.parts * cut.grain >= total);
+        CHECK(cut.begin(0) == 0 && cut.begin(cut.parts) == (cut.by_columns ? n : m));
+        for (int64_t part = 0; part < cut.parts; ++part)
+          CHECK(cut.begin(part) < cut.begin(part + 1));
       }
 }
 
@@ -118,7 +118,7 @@ int main() {
   check_shapes<double>(1e-12);
   check_panels<float>(2e-3);
   check_panels<double>(1e-11);
-  check_columns_alone();
+  check_rows_alone();
   check_cuts();
   return check::report();
 }
