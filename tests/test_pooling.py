@@ -43,6 +43,8 @@ def gradient(layer: Any, x: np.ndarray) -> np.ndarray:
         (nv.L2Pool2D(2), 6.5, np.array([3, 4, 0, 12]) / (4 * 6.5)),  # 169 / 4
         (nv.GlobalMaxPool2D(), 12, [0, 0, 0, 1]),
         (nv.GlobalAveragePool2D(), 4.75, [0.25] * 4),
+        (nv.GlobalL2Pool2D(), 6.5, np.array([3, 4, 0, 12]) / (4 * 6.5)),
+        (nv.AdaptiveL2Pool2D(1), 6.5, np.array([3, 4, 0, 12]) / (4 * 6.5)),
     ],
 )
 def test_a_block_by_hand(layer: Any, value: float, dx: Any) -> None:
@@ -112,6 +114,14 @@ def test_torch_agrees(size: int, padding: int) -> None:
         np.testing.assert_allclose(
             run(layer, x), expected.permute(0, 2, 3, 1).numpy(), rtol=1e-12
         )
+
+
+def test_help_of_a_member_holds_the_family_s_text() -> None:
+    text = nv.MaxPool1D.__doc__
+    assert text is not None
+    assert text.startswith("The largest value of each window")
+    assert "size: extent of a window" in text
+    assert text.endswith(".output_shape((9, 8))\n(4, 8)")
 
 
 # -- errors ----------------------------------------------------------------------------

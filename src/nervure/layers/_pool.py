@@ -7,17 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from nervure.layers._layer import (
-    Array,
-    Attribute,
-    Layer,
-    Pass,
-    Shape,
-)
+from nervure.layers._family import Ranked
+from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
 from nervure.layers._window import (
     Padding,
     PerAxis,
@@ -64,10 +59,8 @@ _SUMMARIES = {"max_pool": _largest, "average_pool": _mean, "l2_pool": _root_mean
 
 
 @dataclass(frozen=True)
-class AnyPool(Layer):
+class _AnyPool(Ranked):
     """Windows given by where they begin and end on each axis."""
-
-    rank: ClassVar[int]
 
     def _spans(self, extents: Shape) -> tuple[Spans, ...]:
         """The windows of every axis, without what lies in the padding."""
@@ -111,12 +104,34 @@ class AnyPool(Layer):
 
 
 @dataclass(frozen=True)
-class Pool(AnyPool):
-    """Windows of one size at equal distances."""
+class Pool(_AnyPool):
+    """Windows of one size lie at equal distances.
+
+    Shape:
+        input ``(batch, ..., channels)``, output the same with shorter axes: ``(extent +
+        pads - size) // stride + 1`` windows on each.
+
+    Args:
+        size: extent of a window, one number or one per axis.
+        stride: distance of neighbouring windows, by default the size; windows overlap
+            where it is smaller.
+        padding: as of `Conv2D`; what lies in it does not count.
+
+    Raises:
+        LayerError: a window exceeds the padded input, or lies in the padding alone.
+    """
 
     size: PerAxis
     stride: PerAxis | None = None
     padding: Padding = "valid"
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        whole = Example(cls(2), ((2, 4, 3, 2)[3 - cls.rank :],))
+        same = Example(cls(3, 2, "same"), ((2, 3, 4, 1)[3 - cls.rank :],))
+        if cls.rank != 2:
+            return whole, same
+        return whole, same, Example(cls((3, 2), (2, 1), 1), ((5, 4, 2),))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", per_axis(self, "size", self.size, self.rank))
@@ -149,10 +164,28 @@ class Pool(AnyPool):
 
 
 @dataclass(frozen=True)
-class AdaptivePool(AnyPool):
-    """Windows that divide each axis into a given number of nearly equal parts."""
+class AdaptivePool(_AnyPool):
+    """Windows divide each axis into a given number of nearly equal parts.
+
+    Window i of m on an axis of n pixels goes from ``floor(i n / m)`` to before
+    ``ceil((i + 1) n / m)``, so that neighbours overlap where m does not divide n.
+
+    Shape:
+        input ``(batch, ..., channels)``, output ``(batch, *shape, channels)``.
+
+    Args:
+        shape: windows on each axis, one number or one per axis.
+
+    Raises:
+        LayerError: more windows than pixels.
+    """
 
     shape: PerAxis
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        shape = (2, 2, 3)[3 - cls.rank :]
+        return (Example(cls(shape), ((2, 2, 5, 2)[3 - cls.rank :],)),)
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -173,8 +206,16 @@ class AdaptivePool(AnyPool):
 
 
 @dataclass(frozen=True)
-class GlobalPool(AnyPool):
-    """One window over everything, whose axes are dropped."""
+class GlobalPool(_AnyPool):
+    """One window covers everything; its axes are dropped.
+
+    Shape:
+        input ``(batch, ..., channels)``, output ``(batch, channels)``.
+    """
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(), ((2, 2, 3, 2)[3 - cls.rank :],)),)
 
     def _spans(self, extents: Shape) -> tuple[Spans, ...]:
         return tuple(((0, n),) for n in extents)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
+from nervure.layers._family import Ranked
+from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
 from nervure.layers._window import (
     Padding,
     checked_padding,
@@ -20,13 +21,18 @@ Sides = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class _Frame(Layer):
+class _Frame(Ranked):
     """A frame of so many pixels (before, after) on each axis."""
 
     native: ClassVar[str] = "frame"
-    rank: ClassVar[int]
 
     padding: Padding = 1
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        shape = (3, 4, 4, 1)[3 - cls.rank :]
+        pairs = ((0, 1), (2, 0), (1, 2))[3 - cls.rank :]
+        return Example(cls(), (shape,)), Example(cls(pairs), (shape,))
 
     def __post_init__(self) -> None:
         padding = checked_padding(self, self.padding, self.rank, ())
@@ -38,7 +44,17 @@ class _Frame(Layer):
 
 
 @dataclass(frozen=True)
-class _ZeroPadding(_Frame):
+class ZeroPadding(_Frame):
+    """Zeros put around every map.
+
+    Shape:
+        input ``(batch, ..., channels)``, output the same with longer axes.
+
+    Args:
+        padding: pixels added on all sides, one number per axis, or pairs
+            ``(before, after)``.
+    """
+
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
         extents = spatial(self, shape, self.rank)
@@ -55,7 +71,59 @@ class _ZeroPadding(_Frame):
 
 
 @dataclass(frozen=True)
-class _Cropping(_Frame):
+class ZeroPadding1D(ZeroPadding):
+    """Of sequences ``(batch, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.ZeroPadding1D(((4, 0),)).output_shape((28, 3))
+    (32, 3)
+    """
+
+    kind: ClassVar[str] = "zero_padding1d"
+    rank: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class ZeroPadding2D(ZeroPadding):
+    """Of images ``(batch, height, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.ZeroPadding2D(1).output_shape((28, 28, 3))
+    (30, 30, 3)
+    """
+
+    kind: ClassVar[str] = "zero_padding2d"
+    rank: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class ZeroPadding3D(ZeroPadding):
+    """Of volumes ``(batch, depth, height, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.ZeroPadding3D((0, 1, 1)).output_shape((8, 28, 28, 3))
+    (8, 30, 30, 3)
+    """
+
+    kind: ClassVar[str] = "zero_padding3d"
+    rank: ClassVar[int] = 3
+
+
+@dataclass(frozen=True)
+class Cropping(_Frame):
+    """Pixels taken off the edges of every map.
+
+    Shape:
+        input ``(batch, ..., channels)``, output the same with shorter axes.
+
+    Args:
+        padding: pixels taken off on all sides, one number per axis, or pairs
+            ``(before, after)``.
+
+    Raises:
+        LayerError: nothing is left.
+    """
+
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
         extents = spatial(self, shape, self.rank)
@@ -80,113 +148,21 @@ class _Cropping(_Frame):
 
 
 @dataclass(frozen=True)
-class ZeroPadding1D(_ZeroPadding):
-    """Zeros put around every map.
-
-    Shape:
-        input ``(batch, width, channels)``, output the same with
-        longer axes.
-
-    Args:
-        padding: pixels added on all sides, one number per axis, or pairs
-            ``(before, after)``.
-    """
-
-    kind: ClassVar[str] = "zero_padding1d"
-    rank: ClassVar[int] = 1
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(((2, 1),)), ((3, 2),)),)
-
-
-@dataclass(frozen=True)
-class ZeroPadding2D(_ZeroPadding):
-    """Zeros put around every map.
-
-    Shape:
-        input ``(batch, height, width, channels)``, output the same with
-        longer axes.
-
-    Args:
-        padding: pixels added on all sides, one number per axis, or pairs
-            ``(before, after)``.
+class Cropping1D(Cropping):
+    """Of sequences ``(batch, width, channels)``.
 
     >>> import nervure as nv
-    >>> nv.ZeroPadding2D(1).output_shape((28, 28, 3))
-    (30, 30, 3)
-    """
-
-    kind: ClassVar[str] = "zero_padding2d"
-    rank: ClassVar[int] = 2
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(), ((2, 3, 2),)),
-            Example(cls(((0, 2), (1, 0))), ((3, 2, 1),)),
-        )
-
-
-@dataclass(frozen=True)
-class ZeroPadding3D(_ZeroPadding):
-    """Zeros put around every map.
-
-    Shape:
-        input ``(batch, depth, height, width, channels)``, output the same with
-        longer axes.
-
-    Args:
-        padding: pixels added on all sides, one number per axis, or pairs
-            ``(before, after)``.
-    """
-
-    kind: ClassVar[str] = "zero_padding3d"
-    rank: ClassVar[int] = 3
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls((0, 1, 2)), ((2, 2, 1, 2),)),)
-
-
-@dataclass(frozen=True)
-class Cropping1D(_Cropping):
-    """Pixels taken off the edges of every map.
-
-    Shape:
-        input ``(batch, width, channels)``, output the same with
-        shorter axes.
-
-    Args:
-        padding: pixels taken off on all sides, one number per axis, or pairs
-            ``(before, after)``.
-
-    Raises:
-        LayerError: nothing is left.
+    >>> nv.Cropping1D(((4, 0),)).output_shape((28, 3))
+    (24, 3)
     """
 
     kind: ClassVar[str] = "cropping1d"
     rank: ClassVar[int] = 1
 
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(1), ((4, 2),)),)
-
 
 @dataclass(frozen=True)
-class Cropping2D(_Cropping):
-    """Pixels taken off the edges of every map.
-
-    Shape:
-        input ``(batch, height, width, channels)``, output the same with
-        shorter axes.
-
-    Args:
-        padding: pixels taken off on all sides, one number per axis, or pairs
-            ``(before, after)``.
-
-    Raises:
-        LayerError: nothing is left.
+class Cropping2D(Cropping):
+    """Of images ``(batch, height, width, channels)``.
 
     >>> import nervure as nv
     >>> nv.Cropping2D(1).output_shape((28, 28, 3))
@@ -196,33 +172,15 @@ class Cropping2D(_Cropping):
     kind: ClassVar[str] = "cropping2d"
     rank: ClassVar[int] = 2
 
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(), ((4, 3, 2),)),
-            Example(cls(((0, 2), (1, 0))), ((3, 4, 1),)),
-        )
-
 
 @dataclass(frozen=True)
-class Cropping3D(_Cropping):
-    """Pixels taken off the edges of every map.
+class Cropping3D(Cropping):
+    """Of volumes ``(batch, depth, height, width, channels)``.
 
-    Shape:
-        input ``(batch, depth, height, width, channels)``, output the same with
-        shorter axes.
-
-    Args:
-        padding: pixels taken off on all sides, one number per axis, or pairs
-            ``(before, after)``.
-
-    Raises:
-        LayerError: nothing is left.
+    >>> import nervure as nv
+    >>> nv.Cropping3D((0, 1, 1)).output_shape((8, 28, 28, 3))
+    (8, 26, 26, 3)
     """
 
     kind: ClassVar[str] = "cropping3d"
     rank: ClassVar[int] = 3
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls((0, 1, 1)), ((2, 3, 4, 2),)),)

@@ -6,53 +6,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nervure.layers._layer import Example
 from nervure.layers._pool import Pool
 
 
 @dataclass(frozen=True)
-class MaxPool1D(Pool):
-    """The largest value of each window, along one axis.
-
-    See `MaxPool2D`.
-
-    Shape:
-        input ``(batch, width, channels)``, output the same with shorter axes.
-    """
-
-    kind: ClassVar[str] = "max_pool1d"
-    native: ClassVar[str] = "max_pool"
-    rank: ClassVar[int] = 1
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((6, 3),)),
-            Example(cls(3, stride=2, padding="same"), ((6, 2),)),
-        )
-
-
-@dataclass(frozen=True)
-class MaxPool2D(Pool):
-    """The largest value of each window, over height and width.
+class MaxPool(Pool):
+    """The largest value of each window, channel by channel.
 
     Of equal values the first takes the gradient.
 
-    Shape:
-        input ``(batch, height, width, channels)``, output ``(batch, rows, columns,
-        channels)`` with ``rows = (height + pads - size) // stride + 1``.
-
-    Args:
-        size: extent of a window, one number or one per axis.
-        stride: distance of neighbouring windows, by default the size; windows overlap
-            where it is smaller.
-        padding: as of `Conv2D`; what lies in it does not count.
-
-    Raises:
-        LayerError: a window exceeds the padded input, or lies in the padding alone.
-
     Source: LeCun, Bengio, Hinton, *Deep learning* (Nature 521, 2015); Goodfellow et al.
     (2016), section 9.3.
+    """
+
+    native: ClassVar[str] = "max_pool"
+
+
+@dataclass(frozen=True)
+class MaxPool1D(MaxPool):
+    """Of sequences ``(batch, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.MaxPool1D(3, stride=2).output_shape((9, 8))
+    (4, 8)
+    """
+
+    kind: ClassVar[str] = "max_pool1d"
+    rank: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class MaxPool2D(MaxPool):
+    """Of images ``(batch, height, width, channels)``.
 
     >>> import nervure as nv
     >>> nv.MaxPool2D(3, stride=2).output_shape((13, 13, 256))
@@ -60,78 +45,49 @@ class MaxPool2D(Pool):
     """
 
     kind: ClassVar[str] = "max_pool2d"
-    native: ClassVar[str] = "max_pool"
     rank: ClassVar[int] = 2
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((4, 5, 3),)),
-            Example(cls((3, 2), stride=(2, 1), padding=1), ((5, 4, 2),)),
-        )
 
 
 @dataclass(frozen=True)
-class MaxPool3D(Pool):
-    """The largest value of each window, over depth, height and width.
+class MaxPool3D(MaxPool):
+    """Of volumes ``(batch, depth, height, width, channels)``.
 
-    See `MaxPool2D`.
-
-    Shape:
-        input ``(batch, depth, height, width, channels)``, output the same with
-        shorter axes.
+    >>> import nervure as nv
+    >>> nv.MaxPool3D(2).output_shape((4, 8, 8, 16))
+    (2, 4, 4, 16)
     """
 
     kind: ClassVar[str] = "max_pool3d"
-    native: ClassVar[str] = "max_pool"
     rank: ClassVar[int] = 3
 
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(2), ((2, 4, 3, 2),)),)
-
 
 @dataclass(frozen=True)
-class AveragePool1D(Pool):
-    """The mean of each window, along one axis.
-
-    See `AveragePool2D`.
-
-    Shape:
-        input ``(batch, width, channels)``, output the same with shorter axes.
-    """
-
-    kind: ClassVar[str] = "average_pool1d"
-    native: ClassVar[str] = "average_pool"
-    rank: ClassVar[int] = 1
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((6, 3),)),
-            Example(cls(3, stride=2, padding="same"), ((6, 2),)),
-        )
-
-
-@dataclass(frozen=True)
-class AveragePool2D(Pool):
-    """The mean of each window, over height and width.
-
-    Shape:
-        input ``(batch, height, width, channels)``, output ``(batch, rows, columns,
-        channels)`` with ``rows = (height + pads - size) // stride + 1``.
-
-    Args:
-        size: extent of a window, one number or one per axis.
-        stride: distance of neighbouring windows, by default the size; windows overlap
-            where it is smaller.
-        padding: as of `Conv2D`; what lies in it does not count.
-
-    Raises:
-        LayerError: a window exceeds the padded input, or lies in the padding alone.
+class AveragePool(Pool):
+    """The mean of each window, channel by channel.
 
     Source: LeCun et al., *Gradient-based learning applied to document recognition*
     (1998), section II.B (sub-sampling).
+    """
+
+    native: ClassVar[str] = "average_pool"
+
+
+@dataclass(frozen=True)
+class AveragePool1D(AveragePool):
+    """Of sequences ``(batch, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.AveragePool1D(3, stride=2).output_shape((9, 8))
+    (4, 8)
+    """
+
+    kind: ClassVar[str] = "average_pool1d"
+    rank: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class AveragePool2D(AveragePool):
+    """Of images ``(batch, height, width, channels)``.
 
     >>> import nervure as nv
     >>> nv.AveragePool2D(3, stride=2).output_shape((13, 13, 256))
@@ -139,80 +95,51 @@ class AveragePool2D(Pool):
     """
 
     kind: ClassVar[str] = "average_pool2d"
-    native: ClassVar[str] = "average_pool"
     rank: ClassVar[int] = 2
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((4, 5, 3),)),
-            Example(cls((3, 2), stride=(2, 1), padding=1), ((5, 4, 2),)),
-        )
 
 
 @dataclass(frozen=True)
-class AveragePool3D(Pool):
-    """The mean of each window, over depth, height and width.
+class AveragePool3D(AveragePool):
+    """Of volumes ``(batch, depth, height, width, channels)``.
 
-    See `AveragePool2D`.
-
-    Shape:
-        input ``(batch, depth, height, width, channels)``, output the same with
-        shorter axes.
+    >>> import nervure as nv
+    >>> nv.AveragePool3D(2).output_shape((4, 8, 8, 16))
+    (2, 4, 4, 16)
     """
 
     kind: ClassVar[str] = "average_pool3d"
-    native: ClassVar[str] = "average_pool"
     rank: ClassVar[int] = 3
 
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(2), ((2, 4, 3, 2),)),)
-
 
 @dataclass(frozen=True)
-class L2Pool1D(Pool):
-    """The root mean square of each window, along one axis.
+class L2Pool(Pool):
+    """The root mean square of each window: ``y = sqrt(mean of x^2)``.
 
-    See `L2Pool2D`.
-
-    Shape:
-        input ``(batch, width, channels)``, output the same with shorter axes.
-    """
-
-    kind: ClassVar[str] = "l2_pool1d"
-    native: ClassVar[str] = "l2_pool"
-    rank: ClassVar[int] = 1
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((6, 3),)),
-            Example(cls(3, stride=2, padding="same"), ((6, 2),)),
-        )
-
-
-@dataclass(frozen=True)
-class L2Pool2D(Pool):
-    """The root mean square of each window, over height and width.
-
-    ``y = sqrt(mean of x^2)``. Its derivative is taken as 0 where the whole window is 0.
-
-    Shape:
-        input ``(batch, height, width, channels)``, output ``(batch, rows, columns,
-        channels)`` with ``rows = (height + pads - size) // stride + 1``.
-
-    Args:
-        size: extent of a window, one number or one per axis.
-        stride: distance of neighbouring windows, by default the size; windows overlap
-            where it is smaller.
-        padding: as of `Conv2D`; what lies in it does not count.
-
-    Raises:
-        LayerError: a window exceeds the padded input, or lies in the padding alone.
+    Its derivative is taken as 0 where the whole window is 0.
 
     Source: Sermanet, Chintala, LeCun, *Convolutional neural networks applied to house
     numbers digit classification* (2012), section 2.2, p = 2.
+    """
+
+    native: ClassVar[str] = "l2_pool"
+
+
+@dataclass(frozen=True)
+class L2Pool1D(L2Pool):
+    """Of sequences ``(batch, width, channels)``.
+
+    >>> import nervure as nv
+    >>> nv.L2Pool1D(3, stride=2).output_shape((9, 8))
+    (4, 8)
+    """
+
+    kind: ClassVar[str] = "l2_pool1d"
+    rank: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class L2Pool2D(L2Pool):
+    """Of images ``(batch, height, width, channels)``.
 
     >>> import nervure as nv
     >>> nv.L2Pool2D(3, stride=2).output_shape((13, 13, 256))
@@ -220,32 +147,17 @@ class L2Pool2D(Pool):
     """
 
     kind: ClassVar[str] = "l2_pool2d"
-    native: ClassVar[str] = "l2_pool"
     rank: ClassVar[int] = 2
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (
-            Example(cls(2), ((4, 5, 3),)),
-            Example(cls((3, 2), stride=(2, 1), padding=1), ((5, 4, 2),)),
-        )
 
 
 @dataclass(frozen=True)
-class L2Pool3D(Pool):
-    """The root mean square of each window, over depth, height and width.
+class L2Pool3D(L2Pool):
+    """Of volumes ``(batch, depth, height, width, channels)``.
 
-    See `L2Pool2D`.
-
-    Shape:
-        input ``(batch, depth, height, width, channels)``, output the same with
-        shorter axes.
+    >>> import nervure as nv
+    >>> nv.L2Pool3D(2).output_shape((4, 8, 8, 16))
+    (2, 4, 4, 16)
     """
 
     kind: ClassVar[str] = "l2_pool3d"
-    native: ClassVar[str] = "l2_pool"
     rank: ClassVar[int] = 3
-
-    @classmethod
-    def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(2), ((2, 4, 3, 2),)),)
