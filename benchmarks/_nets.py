@@ -38,11 +38,12 @@ class Net:
         return 3 * sum(products) - products[0]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"form": "dense", **asdict(self)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Net:
-        return cls(**{**fields, "hidden": tuple(fields["hidden"])})
+        own = {name: value for name, value in fields.items() if name != "form"}
+        return cls(**{**own, "hidden": tuple(own["hidden"])})
 
 
 NETS = {

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import _convnets
 from _nets import GOALS, SHARE_GOAL
 from peers import PEERS, TITLES
 
@@ -85,6 +86,7 @@ def plain(result: dict[str, Any]) -> str:
         "dense_training": _plain_training,
         "whole_process": _plain_rows,
         "accuracy": _plain_rows,
+        "convolution": _plain_convolution,
     }[result["benchmark"]](result)
 
 
@@ -97,12 +99,46 @@ def _plain_training(result: dict[str, Any]) -> str:
     return "\n\n".join([*blocks, _plain_products(result)])
 
 
-def _plain_products(result: dict[str, Any]) -> str:
+def _plain_convolution(result: dict[str, Any]) -> str:
+    blocks = [
+        f"{net['title']}\n{aligned(_convolution_rows(result, name))}"
+        for name, net in result["nets"].items()
+    ]
+    return "\n\n".join([*blocks, aligned(_product_rows(result))])
+
+
+def _convolution_rows(result: dict[str, Any], name: str) -> Table:
+    """A line for every peer: what it took, beside nervure's goals."""
+    net, best = result["nets"][name], best_product(result)
+    own = net["peers"].get("nervure_images", {}).get("median")
+    rows = [["peer", "s/pass", "quartiles", "ratio", "GFLOP/s", "peak MB", "variant"]]
+    for peer, shown in net["peers"].items():
+        low, median, high = shown["quartiles"]
+        rate = net["gflop per pass"] / median
+        ratio = f"{median / own:.2f}x" if own else ""
+        share = f"{rate:.0f} ({rate / best:.0%})"
+        if peer != "nervure_images":
+            ratio += f" (goal {_convnets.GOALS[name]:g}x)"
+        elif name in _convnets.SHARES:
+            share += f" (goal {_convnets.SHARES[name]:.0%})"
+        spread, peak = f"{low:.4f}-{high:.4f}", f"{shown['peak MB']:.0f}"
+        shown = [TITLES[peer], f"{median:.4f}", spread, ratio, share, peak]
+        rows.append([*shown, net["peers"][peer]["variant"]])
+    for peer, why in net["missing"].items():
+        rows.append([TITLES[peer], "missing", "", "", "", "", why[:60]])
+    return rows
+
+
+def _product_rows(result: dict[str, Any]) -> Table:
     rows = [["best float32 product", "GFLOP/s"]]
     for library, tries in result["products"].items():
         found = [v for v in tries if isinstance(v, float)]
         rows.append([library, f"{max(found):.0f}" if found else f"missing: {tries[0]}"])
-    lines = [aligned(rows)]
+    return rows
+
+
+def _plain_products(result: dict[str, Any]) -> str:
+    lines = [aligned(_product_rows(result))]
     for peer in PEERS:
         reached = share(result, peer)
         if reached is not None:

@@ -12,12 +12,16 @@ import resource
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import peers
+from _convnets import ConvNet
 from _nets import Net
 from _workers import bind
+
+FORMS: dict[str, Any] = {"dense": Net, "images": ConvNet}
 
 
 def serve(orders: IO[str], answers: IO[str]) -> None:
@@ -32,7 +36,7 @@ def serve(orders: IO[str], answers: IO[str]) -> None:
 def _build(order: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     bind(order["options"]["threads"])
     module = peers.module(order["peer"])
-    net = Net.from_json(order["net"])
+    net = FORMS[order["net"]["form"]].from_json(order["net"])
     data = np.load(order["data"])
     peer = module.Peer(net, data["X"], data["y"], order["options"])
     return peer, {"versions": module.versions()}
@@ -42,8 +46,16 @@ def _train(peer: Any, order: dict[str, Any]) -> dict[str, Any]:
     begin = time.perf_counter()
     loss = peer.train(order["epochs"])
     seconds = time.perf_counter() - begin
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return {"seconds": seconds, "loss": loss, "peak_kib": used.ru_maxrss}
+    return {"seconds": seconds, "loss": loss, "peak_kib": _peak_kib()}
+
+
+def _peak_kib() -> int:
+    """Peak resident memory; Linux's ru_maxrss would count the parent's too."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _check(peer: Any, order: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _convnets import ConvNet
 from _nets import Net
 from peers import Variant
 
@@ -70,7 +71,12 @@ class Worker:
     """One peer, built on one net and one data file, waiting for orders."""
 
     def __init__(
-        self, peer: str, net: Net, data: Path, variant: Variant, threads: int
+        self,
+        peer: str,
+        net: Net | ConvNet,
+        data: Path,
+        variant: Variant,
+        threads: int,
     ) -> None:
         threads = min(variant.threads or threads, threads)
         self._log = open(data.parent / f"{peer}.log", "w+")  # noqa: SIM115

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +25,10 @@ import _report
 import numpy as np
 import peers
 from _nets import NETS, Net
+from _racing import Racer, choice, enter, race, summary
 from _workers import Worker, WorkerError, bind
 
 CHECK_EPOCHS = 5  # trained by everybody before the rounds: warm-up, and losses compared
-CALIBRATION_ROUNDS = 3
-SHORTEST_ROUND = 0.4  # seconds: a round holds as many epochs as that takes
-LONGEST_ROUND = 40  # epochs
-
-
-@dataclass
-class Racer:
-    """One peer on one net: its fastest variant, warm, and the times it has shown."""
-
-    peer: str
-    variant: str
-    worker: Worker
-    tried: dict[str, float | str]
-    loss: float
-    epochs: int = 1  # per round
-    seconds: list[float] = field(default_factory=list)
-    own_loss: float = math.nan
-    peak_kib: int = 0
-
-    def race(self) -> None:
-        answer = self.worker.train(self.epochs)
-        self.seconds.append(answer["seconds"])
-        self.own_loss, self.peak_kib = answer["loss"], answer["peak_kib"]
 
 
 def run_net(net: Net, names: list[str], data: _data.Rows, settings: Any) -> dict:
@@ -62,12 +39,13 @@ def run_net(net: Net, names: list[str], data: _data.Rows, settings: Any) -> dict
         racers, missing = [], {}
         for name in names:
             try:
-                racers.append(_enter(name, net, file, data, settings.threads))
+                warm_up = partial(_warm_up, net, data, file.with_name("weights.npz"))
+                racers.append(enter(name, net, file, settings.threads, warm_up))
                 _progress(net, racers[-1])
             except WorkerError as error:
                 missing[name] = str(error)
                 print(f"  {name}: missing ({error})", flush=True)
-        _race(racers, settings.rounds)
+        race(racers, settings.rounds)
         for racer in racers:
             racer.worker.close()
     return {
@@ -78,46 +56,7 @@ def run_net(net: Net, names: list[str], data: _data.Rows, settings: Any) -> dict
     }
 
 
-def _race(racers: list[Racer], rounds: int) -> None:
-    """Rounds in alternating order, so that no peer always follows the same one."""
-    for number in range(rounds):
-        for racer in racers[:: -1 if number % 2 else 1]:
-            racer.race()
-
-
-def _enter(peer: str, net: Net, file: Path, data: _data.Rows, threads: int) -> Racer:
-    """Try every variant of a peer; the fastest stays, with its state of training."""
-    best: Racer | None = None
-    tried: dict[str, float | str] = {}
-    error = WorkerError("no variant")
-    for variant, how in peers.module(peer).VARIANTS.items():
-        if (how.threads or threads) > threads:
-            continue
-        try:
-            worker = Worker(peer, net, file, how, threads)
-            loss = _warm_up(worker, net, data, file.with_name("weights.npz"))
-            runs = [worker.train(1)["seconds"] for _ in range(CALIBRATION_ROUNDS)]
-        except WorkerError as failure:
-            tried[variant], error = str(failure), failure
-            continue
-        tried[variant] = min(runs)
-        racer = Racer(peer, variant, worker, tried, loss, _round_length(min(runs)))
-        best = _faster(best, racer)
-    if best is None:
-        raise error
-    return best
-
-
-def _faster(best: Racer | None, racer: Racer) -> Racer:
-    """The faster of two variants; the other one's process ends."""
-    if best is None:
-        return racer
-    slow, fast = sorted((best, racer), key=lambda r: -float(r.tried[r.variant]))
-    slow.worker.close()
-    return fast
-
-
-def _warm_up(worker: Worker, net: Net, data: _data.Rows, file: Path) -> float:
+def _warm_up(net: Net, data: _data.Rows, file: Path, worker: Worker) -> float:
     """Compile and train `CHECK_EPOCHS`; the loss then, computed alike for everybody."""
     worker.train(CHECK_EPOCHS)
     worker.ask({"do": "check", "file": str(file)})
@@ -139,24 +78,8 @@ def training_loss(net: Net, arrays: list[Any], data: _data.Rows) -> float:
     return float((np.log(np.exp(x).sum(axis=1)) - chosen).mean())
 
 
-def _round_length(seconds: float) -> int:
-    return max(1, min(LONGEST_ROUND, math.ceil(SHORTEST_ROUND / seconds)))
-
-
 def _summary(racer: Racer) -> dict[str, Any]:
-    quartiles = np.quantile(racer.seconds, [0.25, 0.5, 0.75])
-    return {
-        "variant": racer.variant,
-        "variants tried": racer.tried,
-        "versions": racer.worker.versions,
-        "epochs per round": racer.epochs,
-        "seconds": racer.seconds,
-        "quartiles": [float(q) for q in quartiles],
-        "median": float(quartiles[1]),
-        f"loss after {CHECK_EPOCHS} epochs": racer.loss,
-        "last loss of its own": racer.own_loss,
-        "peak MB": racer.peak_kib / 1024,
-    }
+    return {**summary(racer), f"loss after {CHECK_EPOCHS} epochs": racer.loss}
 
 
 def _progress(net: Net, racer: Racer) -> None:
@@ -198,26 +121,13 @@ def measure(settings: Any) -> dict[str, Any]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--peers", type=_list_of(peers.PEERS), default=[*peers.PEERS])
-    parser.add_argument("--nets", type=_list_of(tuple(NETS)), default=[*NETS])
+    parser.add_argument("--peers", type=choice(peers.PEERS), default=[*peers.PEERS])
+    parser.add_argument("--nets", type=choice(tuple(NETS)), default=[*NETS])
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder with the four IDX files")
     parser.add_argument("--json", type=Path, help="where to write every number")
     return parser.parse_args()
-
-
-def _list_of(known: tuple[str, ...]) -> Any:
-    """A comma-separated choice of names."""
-
-    def names(text: str) -> list[str]:
-        chosen = text.split(",")
-        strange = sorted(set(chosen) - set(known))
-        if strange:
-            raise argparse.ArgumentTypeError(f"{strange}; known: {', '.join(known)}")
-        return chosen
-
-    return names
 
 
 def main() -> None:

@@ -31,6 +31,9 @@ TITLES = {
     "jax": "JAX",
     "keras": "Keras",
     "sklearn": "scikit-learn",
+    "nervure_images": "nervure",
+    "torch_images": "PyTorch",
+    "onnxruntime_images": "ONNX Runtime",
 }
 
 
