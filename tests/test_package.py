@@ -21,7 +21,7 @@ from nervure._cpu import level as newest
 
 HEAVY = {
     *("duckdb", "jax", "narwhals", "pandas", "polars", "pyarrow", "pydantic", "rich"),
-    *("safetensors", "scipy", "sklearn", "torch", "typer"),
+    *("PIL", "safetensors", "scipy", "sklearn", "torch", "typer"),
 }
 
 try:
