@@ -63,3 +63,20 @@ def test_more_rows_are_gone_over_less_often() -> None:
     small, large = (f for f in found if f is not None)
     assert small.epochs > large.epochs
     assert small.batch_size < large.batch_size
+
+
+@pytest.mark.parametrize(
+    ("shape", "convolutions"),
+    [((16, 16, 1), 1), ((28, 28, 1), 2), ((48, 64, 3), 3), ((128, 128, 3), 4)],
+)
+def test_images_begin_with_convolutions(
+    shape: tuple[int, ...], convolutions: int
+) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, *shape), np.uint8)
+    spec = default_spec(load((pixels, [0, 1] * 10)), DataSpec())
+    kinds = [entry.layer.kind for entry in spec.layers]
+    assert kinds.count("conv2d") == convolutions
+    net = network_of(spec, shape)
+    last = [n for n in net.graph.nodes if n.layer.kind == "max_pool2d"][-1]
+    assert 6 <= min(last.shape[:2]) <= 12

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 from nervure import _entries, _plain, _registry, _toml
 from nervure._atomic import write_atomically
-from nervure._described import number
+from nervure._described import count, number
 from nervure._entries import LayerEntry
 from nervure._names import unknown
 from nervure._plain import BAD, Faults, Place
@@ -27,6 +27,8 @@ from nervure.optimizers import Adam, Optimizer
 from nervure.regularizers import Regularizer
 from nervure.training.callbacks import EarlyStopping
 
+LARGEST_IMAGE = 4096  # pixels of a side
+
 
 class SpecError(ValueError):
     """All faults of a spec, one line each: ``[net.toml] layer[2].units: ...``."""
@@ -36,9 +38,10 @@ class SpecError(ValueError):
 class DataSpec:
     """Where the data comes from and what is kept aside.
 
-    ``source``, ``target``, ``query``, ``task`` and ``weights`` are those of
-    `nervure.data.load`. ``test`` is the fraction in [0, 1) of the rows that training
-    never sees, ``validation`` that of the other rows which early stopping looks at.
+    ``source``, ``target``, ``query``, ``task``, ``weights`` and ``image_size`` are
+    those of `nervure.data.load`. ``test`` is the fraction in [0, 1) of the rows that
+    training never sees, ``validation`` that of the other rows which early stopping
+    looks at.
     """
 
     source: str | None = None
@@ -46,12 +49,15 @@ class DataSpec:
     query: str | None = None
     task: Literal["classification", "regression"] | None = None
     weights: str | None = None
+    image_size: tuple[int, int] | None = None
     validation: float = 0.0
     test: float = 0.0
 
     def __post_init__(self) -> None:
         fraction = {"least": 0, "below": 1}
         _check(self, "data", {"validation": fraction, "test": fraction})
+        for side in self.image_size or ():
+            count("data", "image_size", side, least=1, most=LARGEST_IMAGE)
 
 
 _COUNT, _DURATION = {"least": 1.0}, {"above": 0.0}

@@ -470,10 +470,12 @@ def test_every_built_in_name_is_listed():
 
 def test_foreign_files_and_folders(tmp_path: Path):
     (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "1.png").write_bytes(b"")
+    (tmp_path / "cat" / "1.pdf").write_bytes(b"")
     (tmp_path / "a.xlsx").write_bytes(b"")
     (tmp_path / "plain").write_bytes(b"")
-    with pytest.raises(DataError, match=r"a folder with '1.png'; expected IDX files"):
+    with pytest.raises(
+        DataError, match=r"a folder with '1.pdf'; expected one sub-folder of"
+    ):
         load(tmp_path / "cat")
     with pytest.raises(DataError, match=r"\[a.xlsx\] a .xlsx file; expected data; use"):
         load(tmp_path / "a.xlsx")

@@ -13,7 +13,8 @@ import typer
 
 SOURCE = (
     "Data: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist; a CSV, "
-    "TSV, Parquet, JSON or .npz file; a folder of IDX files."
+    "TSV, Parquet, JSON or .npz file; a folder of images (one sub-folder per class) or "
+    "of IDX files."
 )
 MODEL = "A model file, or the folder of a run."
 

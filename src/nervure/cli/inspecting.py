@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nervure as nv
+from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.layers import Input
 from nervure.saving import network_of
@@ -25,6 +26,9 @@ def inspect(path: str) -> str:
         return _model(place / "model.safetensors" if run else place)
     if place.suffix == ".toml":
         return _spec(place)
+    images = find_images(place) if place.exists() else None
+    if images is not None and not images.classes:
+        return describe_images(images)
     return nv.data.load(path).summary()
 
 

@@ -14,7 +14,7 @@ import nervure as nv
 from nervure._atomic import replacing
 from nervure._heads import records_of
 from nervure.cli.judging import judge, reports
-from nervure.data import prepare
+from nervure.data import prepare, row_names
 from nervure.data.preprocessing import Amounts, Classes, Preprocessing
 from nervure.executors import Data
 from nervure.modelfile import ModelFileError
@@ -60,6 +60,9 @@ def predict(
         )
     inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
     columns = _columns(network, record, inputs, probabilities)
+    names = row_names(source)
+    if names is not None:
+        columns = {"file": np.array(names), **columns}
     if out is None:
         sys.stdout.write(_csv(columns))
         sys.stdout.flush()  # here, so that a reader that left (head) is no error

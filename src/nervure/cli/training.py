@@ -139,6 +139,7 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
     data, raw = asked.data, read_data(asked.data)
     if raw.test is None and not _sets(request, r"data\.test"):
         data = replace(data, test=TEST)
+    data = replace(data, image_size=raw.image_size)
     dataset = load_data(data, seed, asked.dtype, raw)
     tables = spec_to_dict(default_spec(dataset, data, seed))
     return parse_spec(apply_sets(tables, request.sets), "--set"), dataset

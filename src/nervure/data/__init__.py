@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nervure.data.fitting import fit_preprocessing
     from nervure.data.idx import read_idx
     from nervure.data.preprocessing import Preprocessing
-    from nervure.data.sources import load, prepare, read
+    from nervure.data.sources import load, prepare, read, row_names
     from nervure.data.splitting import split
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "prepare",
     "read",
     "read_idx",
+    "row_names",
     "split",
 ]
 
@@ -55,6 +56,7 @@ _HOMES = {
     "prepare": "sources",
     "read": "sources",
     "read_idx": "idx",
+    "row_names": "sources",
     "split": "splitting",
 }
 

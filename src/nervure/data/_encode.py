@@ -50,7 +50,7 @@ def encode(
         from nervure.data.sources import read_features
 
         where = where or Path(raw).name
-        raw = read_features(raw, query=query, text=text_columns(record))
+        raw = read_features(raw, record, query=query)
     elif query is not None:
         raise fail(where or "rows", "a query without a file", "give a table file")
     where = where or (raw.where if isinstance(raw, Table) else "rows")

@@ -39,6 +39,8 @@ class Parts:
     targets: tuple[Column, ...]
     scale: float | None = None
     test: tuple[Array, tuple[Column, ...]] | None = None
+    notes: tuple[str, ...] = ()
+    image_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,8 @@ class Raw:
 
     ``inputs`` is a table or an array, rows first; ``targets`` one column (several for
     a regression of several outputs). ``scale`` is what uint8 inputs are multiplied
-    with, if known. ``test`` is the data set's own test part.
+    with, if known. ``test`` is the data set's own test part. ``image_size`` is the
+    height and width that image files were brought to.
     """
 
     where: str
@@ -58,6 +61,7 @@ class Raw:
     scale: float | None = None
     test: tuple[Array, tuple[Column, ...]] | None = None
     notes: tuple[str, ...] = ()
+    image_size: tuple[int, int] | None = None
 
     @property
     def rows(self) -> int:
@@ -113,6 +117,8 @@ def raw_from_parts(parts: Parts, task: str | None = None) -> Raw:
         found,
         scale=parts.scale,
         test=parts.test,
+        notes=parts.notes,
+        image_size=parts.image_size,
     )
 
 

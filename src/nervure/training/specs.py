@@ -183,6 +183,7 @@ def read_data(data: DataSpec) -> Raw:
         query=data.query,
         task=data.task,
         weights=data.weights,
+        image_size=data.image_size,
     )
 
 

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One image file: what may be in it, and its pixels as bytes.
+
+Nothing is decoded before its header was looked at, and only by the decoders of the
+formats named here: a file from a stranger takes no more memory than `MOST_PIXELS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.data._errors import DataError, oneline
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+
+MOST_PIXELS = 64_000_000
+MOST_BYTES = 256 << 20
+
+_GREY = ("1", "L", "LA")
+_EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX")
+_PNG, _PNG_DEPTH = b"\x89PNG\r\n\x1a\n", 24  # the byte that tells bits per channel
+_ORIENTATION = 0x0112  # of EXIF
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+class ImageError(Exception):
+    """Why one file is no image to learn from; its text needs no file name."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file says of itself: the size as it is to be seen, and colour."""
+
+    path: Path
+    size: Size
+    grey: bool
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's name ends like that of an image."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def read_header(path: Path) -> Header:
+    """The header of an image file; nothing is decoded.
+
+    Raises:
+        ImageError: not an image, or not one of 8 bits per channel, grey or RGB.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        turned = _orientation(image) >= 5
+        size = (width, height) if turned else (height, width)
+        return Header(path, size, _is_grey(image))
+
+
+def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
+    """The image as uint8 ``(height, width, channels)``, resized to ``size``.
+
+    Turned as its EXIF orientation says; what is transparent becomes white; resized by
+    linear interpolation over all the pixels that fall into one (Pillow's BILINEAR).
+
+    Raises:
+        ImageError: see `read_header`; truncated or damaged.
+    """
+    from PIL import Image
+
+    with _opened(path) as image:
+        turn = _orientation(image)
+        height, width = size[::-1] if turn >= 5 else size
+        image.draft(None, (2 * width, 2 * height))  # JPEG: decode no more than needed
+        plain = _flattened(image, "L" if channels == 1 else "RGB")
+        if plain.size != (width, height):
+            plain = plain.resize((width, height), Image.Resampling.BILINEAR)
+        turns: dict[int, Any] = {
+            2: Image.Transpose.FLIP_LEFT_RIGHT,
+            3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE,
+            6: Image.Transpose.ROTATE_270,
+            7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_90,
+        }
+        if turn in turns:
+            plain = plain.transpose(turns[turn])
+        return np.asarray(plain).reshape(*size, channels)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
+    """The image of a file whose header passed; whatever a decoder raises is a fault."""
+    from PIL import Image
+
+    try:
+        stored = path.stat().st_size
+        if stored > MOST_BYTES:
+            raise ImageError(f"{stored:,} bytes; expected at most {MOST_BYTES:,}")
+        with Image.open(path, formats=FORMATS) as image:
+            _check(path, image)
+            yield image
+    except (ImageError, DataError):
+        raise
+    except Image.UnidentifiedImageError:
+        kinds = ", ".join(FORMATS)
+        raise ImageError(f"not an image that can be read ({kinds})") from None
+    except Image.DecompressionBombError:
+        raise _too_large("more") from None
+    except OSError as error:
+        reason = error.strerror or oneline(error)
+        raise ImageError(f"truncated, damaged or unreadable ({reason})") from None
+    except Exception as error:  # decoders raise all kinds of errors at damaged files
+        raise ImageError(f"damaged ({oneline(error)})") from None
+
+
+def _check(path: Path, image: Any) -> None:
+    pixels = math.prod(image.size)
+    if pixels > MOST_PIXELS:
+        raise _too_large(f"{image.width:,} x {image.height:,}")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise ImageError("animated; keep one of its pictures")
+    if image.mode == "CMYK":
+        raise ImageError("CMYK; convert it to RGB")
+    if image.mode not in _EIGHT_BITS or _depth(path) > 8:
+        raise ImageError("more than 8 bits per channel; convert it to 8 bits")
+
+
+def _too_large(found: str) -> ImageError:
+    return ImageError(f"{found} pixels; expected at most {MOST_PIXELS:,}; shrink it")
+
+
+def _depth(path: Path) -> int:
+    """Bits per channel of a PNG, which Pillow cuts to 8 on its own; 8 for others."""
+    with open(path, "rb") as file:
+        begin = file.read(_PNG_DEPTH + 1)
+    return begin[_PNG_DEPTH] if begin.startswith(_PNG) else 8
+
+
+def _is_grey(image: Any) -> bool:
+    if image.mode not in ("P", "PA"):
+        return image.mode in _GREY
+    colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
+
+
+def _orientation(image: Any) -> int:
+    """1 to 8; 1 where the file says nothing, or nonsense."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF beside a whole image
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _flattened(image: Any, mode: str) -> Any:
+    """Decoded, in this mode, on white paper."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    paper = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(paper, image.convert("RGBA")).convert(mode)

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Folders of images, one sub-folder per class, and images without a class.
+
+All images become bytes of one size, in as few channels as they need.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.data._errors import DataError, check_size, fail, listing
+from nervure.data._raw import Parts
+from nervure.data.columns import Column, texts
+from nervure.data.image_files import (
+    Header,
+    ImageError,
+    Size,
+    is_image_name,
+    read_header,
+    read_pixels,
+)
+from nervure.data.preprocessing import ArrayInput, Preprocessing
+
+LARGEST_SIDE = 64
+"""Pixels of the longer side that is chosen; ``image_size`` may ask for more."""
+
+BYTE = 1 / 255
+TEST_NAMES = ("test", "val", "valid", "validation")
+_MOST_SHOWN = 100
+_MOST_WORKERS = 4  # each may hold one decoded image
+_T = TypeVar("_T")
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Image files below a folder, those of each class apart, in order of their names.
+
+    ``loose`` lie in no class; ``others`` are files that are no images.
+    """
+
+    path: Path
+    classes: dict[str, tuple[Path, ...]]
+    loose: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The images that are read: those in classes, if there are any."""
+        if not self.classes:
+            return self.loose
+        return tuple(file for files in self.classes.values() for file in files)
+
+    def labels(self) -> Column:
+        """The class of each image that has one."""
+        names = [name for name, files in self.classes.items() for _ in files]
+        return texts("class", names)
+
+
+def find_images(path: Path) -> Folder | None:
+    """The images below a folder, or a single image file; None where there are none."""
+    if path.is_file():
+        return Folder(path.parent, {}, (path,)) if is_image_name(path) else None
+    entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    within = {p.name: _below(p) for p in entries if p.is_dir()}
+    beside = [p for p in entries if p.is_file()]
+    classes = {name: tuple(filter(is_image_name, w)) for name, w in within.items()}
+    loose = tuple(filter(is_image_name, beside))
+    if not (loose or any(classes.values())):
+        return None
+    everything = [*beside, *(file for files in within.values() for file in files)]
+    others = tuple(file for file in everything if not is_image_name(file))
+    return Folder(path, classes, loose, others)
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files below a folder, sorted; links to folders are not followed."""
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = sorted(name for name in names if not name.startswith("."))
+        found += [Path(root, name) for name in shown]
+    return found
+
+
+# -- data to train on -----------------------------------------------------------------
+
+
+def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
+    """Images of a folder with their classes; a test part if it holds one.
+
+    Args:
+        found: a folder of class folders, or of two such folders, ``train`` and
+            ``test``.
+        image_size: height and width; by default the medians of the images, with the
+            longer side no longer than `LARGEST_SIDE`.
+
+    Raises:
+        DataError: images without a class, classes without an image, files that are no
+            images of 8 bits per channel: all are named.
+    """
+    where = found.path.name
+    train, test = _train_and_test(found)
+    for part in (train, test):
+        if part is not None:
+            _check_classes(part)
+    files = [*train.files, *(test.files if test else ())]
+    pixels, size, note = _read(files, found.path, image_size)
+    count = len(train.files)
+    return Parts(
+        where,
+        pixels[:count],
+        (train.labels(),),
+        BYTE,
+        None if test is None else (pixels[count:], (test.labels(),)),
+        (note, *_skipped(found)),
+        size,
+    )
+
+
+def _train_and_test(found: Folder) -> tuple[Folder, Folder | None]:
+    """A folder of class folders is trained on; ``train`` and ``test`` are parted."""
+    names = {name.lower(): name for name in found.classes}
+    tests = [names[name] for name in TEST_NAMES if name in names]
+    if "train" not in names or not set(names) <= {"train", *TEST_NAMES}:
+        return found, None
+    train = find_images(found.path / names["train"])
+    if train is None:
+        raise fail(found.path.name, "no image in 'train'; expected some", "add them")
+    test = find_images(found.path / tests[0]) if tests else None
+    return train, test
+
+
+def _check_classes(found: Folder) -> None:
+    where = found.path.name
+    if not found.classes:
+        raise fail(
+            where,
+            f"images that lie in no class ({len(found.loose):,}); expected one "
+            "sub-folder for each class",
+            "move each image into the folder of its class",
+        )
+    empty = [name for name, files in found.classes.items() if not files]
+    if empty:
+        raise fail(
+            where,
+            f"no image in {listing(empty)}; expected images in each class folder",
+            "add some, or remove the folder",
+        )
+
+
+def _skipped(found: Folder) -> list[str]:
+    """Notes about files that are not read."""
+    notes: list[str] = []
+    if found.others:
+        names = [str(p.relative_to(found.path)) for p in found.others]
+        notes.append(f"files that are no images, not read: {listing(names, 3)}")
+    if found.classes and found.loose:
+        names = [p.name for p in found.loose]
+        notes.append(f"images that lie in no class, not read: {listing(names, 3)}")
+    train, test = _train_and_test(found)
+    read = {part.path.name for part in (train, test) if part}
+    unread = [name for name in found.classes if train is not found and name not in read]
+    if unread:
+        notes.append(f"folders not read beside train and test: {listing(unread, 3)}")
+    return notes
+
+
+# -- images for a network that is trained ---------------------------------------------
+
+
+def images_for(found: Folder, record: Preprocessing) -> tuple[Pixels, Column | None]:
+    """Images of the size that a network was trained on, and their classes if any.
+
+    Raises:
+        DataError: the network was not trained on images of bytes; a file is no image.
+    """
+    train, test = _train_and_test(found)
+    part = test or train
+    size, channels = _shape(record, found.path.name)
+    pixels, _, _ = _read(part.files, found.path, size, channels)
+    return pixels, part.labels() if part.classes else None
+
+
+def image_names(found: Folder) -> list[str]:
+    """The files that `images_for` reads, in order, as seen from the folder."""
+    train, test = _train_and_test(found)
+    files = (test or train).files
+    return [file.relative_to(found.path).as_posix() for file in files]
+
+
+def _shape(record: Preprocessing, where: str) -> tuple[Size, int]:
+    inputs = record.inputs
+    bytes_ = isinstance(inputs, ArrayInput) and abs(inputs.scale / BYTE - 1) < 1e-6
+    if not bytes_ or len(record.shape) != 3 or record.shape[2] not in (1, 3):
+        found = " x ".join(map(str, record.shape))
+        raise fail(
+            where,
+            f"images for a network of {found} inputs that are not images of bytes; "
+            "expected data as in training",
+            "give such data, or train a network on images",
+        )
+    height, width, channels = record.shape
+    return (height, width), channels
+
+
+# -- reading --------------------------------------------------------------------------
+
+
+def _read(
+    files: Sequence[Path], root: Path, size: Size | None, channels: int | None = None
+) -> tuple[Pixels, Size, str]:
+    """The pixels of all files, their size, and a line that says what was done."""
+    from PIL import Image
+
+    with warnings.catch_warnings():  # sizes are checked by read_header
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        headers, faults = _each(read_header, files)
+        good = list(headers.values())
+        size = size or (_median_size(good) if good else (1, 1))
+        wanted = channels or (1 if all(header.grey for header in good) else 3)
+        check_size(root.name, len(good) * size[0] * size[1] * wanted)
+        pixels = np.empty((len(good), *size, wanted), np.uint8)
+        places = {header.path: i for i, header in enumerate(good)}
+
+        def fill(path: Path) -> None:
+            pixels[places[path]] = read_pixels(path, size, wanted)
+
+        faults |= _each(fill, list(places))[1]
+    if faults:
+        raise _unusable(files, faults, root)
+    if channels is None and wanted == 3 and _all_grey(pixels):
+        pixels = np.ascontiguousarray(pixels[..., :1])
+    return pixels, size, _note(good, pixels)
+
+
+def _each(
+    call: Callable[[Path], _T], files: Iterable[Path]
+) -> tuple[dict[Path, _T], dict[Path, str]]:
+    """What ``call`` gives for each file, in order, and the faults of the others."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def attempt(path: Path) -> _T | ImageError:
+        try:
+            return call(path)
+        except ImageError as fault:
+            return fault
+
+    results: dict[Path, _T] = {}
+    faults: dict[Path, str] = {}
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    names = list(files)
+    with ThreadPoolExecutor(workers) as pool:
+        for path, found in zip(names, pool.map(attempt, names), strict=True):
+            if isinstance(found, ImageError):
+                faults[path] = str(found)
+            else:
+                results[path] = found
+    return results, faults
+
+
+def _unusable(files: Sequence[Path], faults: dict[Path, str], root: Path) -> DataError:
+    lines = [
+        f"  {path.relative_to(root).as_posix()}: {faults[path]}"
+        for path in files
+        if path in faults
+    ]
+    more = len(lines) - _MOST_SHOWN
+    rest = [f"  ... and {more:,} more"] if more > 0 else []
+    head = (
+        f"[{root.name}] {len(lines):,} of {len(files):,} images cannot be used; "
+        "expected whole pictures of 8 bits per channel, grey or RGB; repair or remove:"
+    )
+    return DataError("\n".join([head, *lines[:_MOST_SHOWN], *rest]))
+
+
+def _median_size(headers: Sequence[Header]) -> Size:
+    """The medians of height and width, shrunk until the longer fits."""
+    height, width = np.median([header.size for header in headers], axis=0)
+    factor = min(1.0, LARGEST_SIDE / max(height, width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _all_grey(pixels: Pixels) -> bool:
+    return all(bool((image == image[..., :1]).all()) for image in pixels)
+
+
+def _note(headers: Sequence[Header], pixels: Pixels) -> str:
+    sizes = sorted({h.size for h in headers}, key=lambda size: size[0] * size[1])
+    shown = [f"{height} x {width}" for height, width in (sizes[0], sizes[-1])]
+    of = shown[0] if len(sizes) == 1 else f"{shown[0]} to {shown[1]}"
+    height, width, channels = pixels.shape[1:]
+    colour = "grey" if channels == 1 else "in colour"
+    if len(sizes) == 1 and sizes[0] == (height, width):
+        return f"images: {of}, {colour}"
+    return f"images: {of}, resized to {height} x {width}, {colour}"
+
+
+def describe_images(found: Folder) -> str:
+    """Size and colour of images that have no class, in a line.
+
+    Raises:
+        DataError: see `image_parts`.
+    """
+    pixels, _, note = _read(found.files, found.path, None)
+    count = len(pixels)
+    name = found.path.name if count > 1 else found.files[0].name
+    return f"{name}: {count:,} image{'s' if count > 1 else ''} without a class\n{note}"
