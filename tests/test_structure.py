@@ -32,8 +32,10 @@ STAGES = (
     "training.prepare",
     "network trace summary",
     "spec defaults",
+    "uncertainty.conformal",
     "modelfile saving",
     "training",
+    "uncertainty",
     "sklearn",
     "cli __main__",
 )

@@ -52,6 +52,7 @@ _SUBMODULES = {
     "losses": "nervure.losses",
     "metrics": "nervure.metrics",
     "schedules": "nervure.optimizers.schedules",
+    "uncertainty": "nervure.uncertainty",
 }
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -29,6 +29,7 @@ from nervure.parameters import (
 if TYPE_CHECKING:
     from nervure.data.preprocessing import Preprocessing
     from nervure.trace import NetworkTrace
+    from nervure.uncertainty.conformal import Conformal
 
 Array = npt.NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -43,6 +44,11 @@ class Network:
             on each other; one or a sequence of each.
         seed: begins the parameters; the same seed gives the same bits.
         dtype: ``"float32"`` or ``"float64"``.
+
+    Attributes:
+        preprocessing: how raw rows become inputs, where training recorded it.
+        conformal: scores of calibration rows, for intervals and sets
+            (`nervure.uncertainty.conformalize`); training takes them away.
 
     Raises:
         GraphError, LayerError: layers that do not fit together.
@@ -90,6 +96,7 @@ class Network:
         if begin:
             initialize(self.layout, seed, self.values)
         self.preprocessing: Preprocessing | None = None
+        self.conformal: Conformal | None = None
         self._executors: dict[str, Executor] = {}
 
     # -- parameters ---------------------------------------------------------------
@@ -107,7 +114,7 @@ class Network:
         """A copy of the network in another precision."""
         net = Network.from_graph(self.graph, seed=self.seed, dtype=dtype, begin=False)
         net.values[:] = self.values
-        net.preprocessing = self.preprocessing
+        net.preprocessing, net.conformal = self.preprocessing, self.conformal
         return net
 
     def copy(self) -> Network:

@@ -22,18 +22,25 @@ from nervure.modelfile import (
 from nervure.network import Network
 from nervure.parameters import Layout
 from nervure.spec import Spec
+from nervure.uncertainty.conformal import Conformal, ConformalError
+
+SCORES = "conformal/scores"
+"""Tensor of the calibration scores; no layer's name has a slash."""
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write a network to one safetensors file, atomically."""
-    graph = net.graph
-    record = net.preprocessing
+    graph, tensors = net.graph, dict(net.parameters)
+    record, conformal = net.preprocessing, net.conformal
     document: dict[str, Any] = {
         "network": network_document(graph.entries, graph.output_names, net.dtype),
         "seed": net.seed,
         "preprocessing": None if record is None else record.to_json(),
     }
-    write_model(path, dict(net.parameters), document)
+    if conformal is not None:
+        document["conformal"] = conformal.to_data()
+        tensors[SCORES] = conformal.scores
+    write_model(path, tensors, document)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -54,6 +61,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     where = os.fspath(path)
     tensors, document = read_model(path)
+    conformal = _conformal(document.get("conformal"), tensors.pop(SCORES, None), where)
     found = network_from_document(document.get("network"), where)
     try:
         graph = graph_of(found.entries, found.outputs)
@@ -73,7 +81,17 @@ def load(path: str | os.PathLike[str]) -> Network:
         view[...] = tensors[name]
     record = document.get("preprocessing")
     net.preprocessing = None if record is None else Preprocessing.from_json(record)
+    net.conformal = conformal
     return net
+
+
+def _conformal(data: object, scores: Any, where: str) -> Conformal | None:
+    if data is None and scores is None:
+        return None
+    try:
+        return Conformal.from_data(data, scores)
+    except ConformalError as error:
+        raise ModelFileError(f"[{where}] {error}") from error
 
 
 def graph_of(

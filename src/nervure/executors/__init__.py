@@ -6,6 +6,7 @@ from __future__ import annotations
 from nervure._names import unknown
 from nervure.executors._executor import (
     Data,
+    Draw,
     Executor,
     Job,
     Model,
@@ -39,6 +40,7 @@ def make_executor(name: str, model: Model, threads: int | None = None) -> Execut
 __all__ = [
     "EXECUTORS",
     "Data",
+    "Draw",
     "Executor",
     "Job",
     "Model",

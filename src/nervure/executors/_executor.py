@@ -69,6 +69,10 @@ class Data:
         return self.scales[i] if self.scales else 1.0
 
 
+Draw = tuple[int, int]
+"""Seed and step of the random numbers of a pass."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """Values and gradients of every node for one batch; None where there is none."""
@@ -132,8 +136,13 @@ class Trainer(Protocol):
 class Executor(Protocol):
     """Runs a model."""
 
-    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
-        """What the network gives for every row, in inference."""
+    def outputs(
+        self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
+    ) -> list[Floats]:
+        """What the network gives for every row, in inference.
+
+        With ``draw``, dropout and its like draw as they do in training.
+        """
         ...
 
     def row_costs(

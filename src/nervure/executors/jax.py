@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.executors import _jax_fold as compute
-from nervure.executors._executor import Data, Floats, Job, Model, Trace
+from nervure.executors._executor import Data, Draw, Floats, Job, Model, Trace
 from nervure.executors._jax_training import JaxTrainer, Program
 from nervure.layers import INFERENCE, Pass
 from nervure.objective import Objective
@@ -37,9 +37,16 @@ class JaxExecutor:
 
     # -- inference ----------------------------------------------------------------
 
-    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
-        """What the network gives for every row, in inference."""
-        return self._infer(data, None, batch_size or INFERENCE_ROWS)[0]
+    def outputs(
+        self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
+    ) -> list[Floats]:
+        """What the network gives for every row, in inference.
+
+        With ``draw``, dropout and its like draw as they do in training: for all rows
+        at once, since their numbers count the rows of a batch.
+        """
+        most = data.rows if draw else batch_size or INFERENCE_ROWS
+        return self._infer(data, None, most, draw)[0]
 
     def row_costs(
         self, data: Data, objective: Objective
@@ -53,15 +60,21 @@ class JaxExecutor:
         return self._infer(data, objective, INFERENCE_ROWS)
 
     def _infer(
-        self, data: Data, objective: Objective | None, most: int
+        self,
+        data: Data,
+        objective: Objective | None,
+        most: int,
+        draw: Draw | None = None,
     ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
         model = self.model
         shapes = model.graph.output_shapes
         outputs = [np.empty((data.rows, *shape), model.dtype) for shape in shapes]
         costs = np.empty(data.rows)
         scales = self._scales(data)
+        seed, step = draw or (None, 0)
         forward = self._kept(
-            ("infer", objective, scales), lambda: self._forward(objective, scales)
+            ("infer", objective, scales, seed),
+            lambda: self._forward(objective, scales, seed),
         )
         arrays = compute.on_host(data, model.dtype)
         size = compute.rounded(data.rows, most)
@@ -71,21 +84,28 @@ class JaxExecutor:
                 rows = np.arange(first, min(first + size, data.rows))
                 # The last batch is filled up with its first row: one shape for all.
                 filled = np.append(rows, np.full(size - len(rows), first))
-                found, part = forward(values, compute.take(arrays, filled)[:2])
+                batch = compute.take(arrays, filled)[:2]
+                found, part = forward(values, batch, np.uint32(step))
                 for y, kept in zip(found, outputs, strict=True):
                     kept[rows] = np.asarray(y)[: len(rows)]
                 costs[rows] = np.asarray(part)[: len(rows)]
         return outputs, costs
 
     def _forward(
-        self, objective: Objective | None, scales: tuple[float, ...]
+        self,
+        objective: Objective | None,
+        scales: tuple[float, ...],
+        seed: int | None,
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
 
-        def forward(flat: Any, batch: tuple[Any, Any]) -> tuple[list[Any], Any]:
+        def forward(
+            flat: Any, batch: tuple[Any, Any], step: Any
+        ) -> tuple[list[Any], Any]:
             parameters = compute.split(layout, flat)
             inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
-            values = compute.fold(xp, graph, parameters, inputs, INFERENCE)
+            info = INFERENCE if seed is None else Pass(True, seed, step)
+            values = compute.fold(xp, graph, parameters, inputs, info)
             outputs = [values[i] for i in graph.outputs]
             if objective is None:
                 return outputs, xp.zeros(inputs[0].shape[0], flat.dtype)

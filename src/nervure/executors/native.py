@@ -15,6 +15,7 @@ from nervure._memory import check_memory
 from nervure.executors._executor import (
     Array,
     Data,
+    Draw,
     Floats,
     Job,
     Model,
@@ -61,12 +62,17 @@ class NativeExecutor:
 
     # -- inference ----------------------------------------------------------------
 
-    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Floats]:
-        """What the network gives for every row, in inference."""
+    def outputs(
+        self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
+    ) -> list[Floats]:
+        """What the network gives for every row, in inference.
+
+        With ``draw``, dropout and its like draw as they do in training.
+        """
         results = self._empty_outputs(data.rows)
         key: Key = ("infer", _planned(batch_size or data.rows), None)
         native = self._take(key)
-        self._forward(native, data, results, None)
+        self._forward(native, data, results, None, draw)
         self._keep(key, native)
         return results
 
@@ -82,13 +88,19 @@ class NativeExecutor:
         return results, costs
 
     def _forward(
-        self, native: Any, data: Data, results: list[Floats], costs: Floats | None
+        self,
+        native: Any,
+        data: Data,
+        results: list[Floats],
+        costs: Floats | None,
+        draw: Draw | None = None,
     ) -> None:
-        rows = data.rows
+        rows, (seed, step) = data.rows, draw or (0, 0)
         flat = [result.reshape(-1) for result in results]
         workers = self.workers(min(rows, PLANNED_ROWS[-1]))
+        drawn = draw is not None
         native.forward(
-            workers, self.hold(data), None, 0, rows, False, 0, 0, flat, costs
+            workers, self.hold(data), None, 0, rows, drawn, seed, step, flat, costs
         )
 
     # -- gradients ----------------------------------------------------------------

@@ -159,6 +159,7 @@ def fit(
     )
     kind = LbfgsSession if isinstance(rule, LBFGS) else Session
     session = kind(network, prepared, settings, shown, folder, fingerprint)
+    network.conformal = None  # its scores are those of other weights
     if folder is not None:
         own_validation = not isinstance(validation, float | int | None)
         arrays = {
