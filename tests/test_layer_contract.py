@@ -19,7 +19,16 @@ from nervure._plain import Faults
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
 from nervure.graph import Entry, Graph
-from nervure.layers import LAYERS, Constant, Dense, Flatten, Input, Pass
+from nervure.layers import (
+    LAYERS,
+    Constant,
+    Dense,
+    EmbedColumns,
+    Embedding,
+    Flatten,
+    Input,
+    Pass,
+)
 from nervure.network import Network
 from nervure.objective import Objective
 from nervure.spec import Spec, parse_spec, write_spec
@@ -35,6 +44,9 @@ EXAMPLES = [
     for i, example in enumerate(kind.examples())
 ]
 
+COMPOSITE = [kind.kind for kind in LAYERS if kind.composite]
+"""Written in terms of other layers, which are held to the contract themselves."""
+
 
 def of(*kinds: str, training: bool = False) -> list[Any]:
     """The examples but for those whose layer cannot take part."""
@@ -43,7 +55,9 @@ def of(*kinds: str, training: bool = False) -> list[Any]:
 
 
 def is_step(layer: Any) -> bool:
-    return bool(getattr(layer, "untrainable", None))
+    """Whether nothing can be learnt by the layer itself or below it."""
+    embeds = isinstance(layer, Embedding | EmbedColumns)
+    return bool(layer.untrainable) and not embeds
 
 
 # -- a graph around one layer ----------------------------------------------------------
@@ -87,6 +101,10 @@ def inputs_of(net: Network, seed: int = 1) -> tuple[np.ndarray, ...]:
         x = np.where(np.abs(np.abs(x) - 3) < 0.05, 2.5, x)
         x = np.where(np.abs(np.abs(x) - 6) < 0.1, 5.5, x)
         found.append(x.astype(net.dtype))
+    for codes in net.graph.codes:
+        flat = found[codes.input].reshape(ROWS, -1)
+        shape = (ROWS, codes.columns.size)
+        flat[:, codes.columns] = rng.integers(0, codes.sizes, shape)
     return tuple(found)
 
 
@@ -201,7 +219,7 @@ def test_gradients_are_finite_differences(example: Any) -> None:
             assert not s.view(flat).any()
 
 
-@pytest.mark.parametrize("example", of("constant", training=True))
+@pytest.mark.parametrize("example", of("constant", *COMPOSITE, training=True))
 def test_gradients_are_those_of_jax(example: Any) -> None:
     jax = pytest.importorskip("jax")
     net = network(example)
@@ -323,9 +341,13 @@ def test_a_spec_gives_the_layer_back(example: Any) -> None:
     assert shape == layer.output_shape(*example.inputs)
 
 
-@pytest.mark.parametrize("example", of("input", "constant", training=True))
+@pytest.mark.parametrize(
+    "example", of("input", "constant", "embedding", "embed_columns", training=True)
+)
 def test_loss_falls_on_one_batch(example: Any) -> None:
-    """Input -> dense -> layer -> dense: what is below and above the layer learns."""
+    """Input -> dense -> layer -> dense: what is below and above the layer learns.
+
+    (Below an embedding nothing can.)"""
     feeds = tuple(f"x{i}" for i in range(len(example.inputs)))
     below = [
         entry

@@ -7,6 +7,7 @@
 #include "convolution.h"
 #include "dense.h"
 #include "dropout.h"
+#include "embedding.h"
 #include "frame.h"
 #include "group_norm.h"
 #include "merge.h"
@@ -26,6 +27,7 @@ using Kernels = KernelList<  //
     Softmax,                 //
     LogSoftmax,              //
     Dropout,                 //
+    Embedding,               //
     Flatten,                 //
     Reshape,                 //
     Slice,                   //

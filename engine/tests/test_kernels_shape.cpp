@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Kernels that move, merge or normalize whole rows, against hand-computed arrays.
+#include <limits>
+
+#include "../kernels/embedding.h"
 #include "../kernels/merge.h"
 #include "../kernels/reshape.h"
 #include "../kernels/softmax.h"
@@ -94,9 +97,39 @@ void constant_values() {
   CHECK(bench.y == std::vector<float>(20000, 2.5f));
 }
 
+Attributes tables(std::vector<int64_t> sizes, int64_t dim) {
+  Attributes attributes;
+  attributes.set("categories", std::move(sizes));
+  attributes.set("dim", dim);
+  return attributes;
+}
+
+// Tables of 2 and 3 categories; codes out of range and NaN stand for no row.
+template <class T>
+void embedding_values() {
+  const T nan = std::numeric_limits<T>::quiet_NaN(), much = T(1e30);
+  check::Bench<Embedding, T> bench(tables({2, 3}, 2), {{{2}}, {2, 2}}, 5, {{5, 2}});
+  bench.parameter[0] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  bench.x[0] = {1, 0, 0, 2, nan, 3, 1, -1, much, 2};
+  bench.dy = {1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 10, 20, 9, 9, 9, 9, 70, 80};
+  bench.forward();
+  bench.backward();
+  CHECK((bench.y ==
+         std::vector<T>{2, 3, 4, 5, 0, 1, 8, 9, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 8, 9}));
+  CHECK((bench.dparameter[0] == std::vector<T>{5, 6, 11, 22, 3, 4, 0, 0, 77, 88}));
+  CHECK((bench.dx[0] == std::vector<T>(10, T(0))));
+  bench.accumulate = true;
+  bench.backward();
+  CHECK((bench.dparameter[0] == std::vector<T>{10, 12, 22, 44, 6, 8, 0, 0, 154, 176}));
+}
+
 }  // namespace
 
 int main() {
+  embedding_values<float>();
+  embedding_values<double>();
+  check::kernel<Embedding>(tables({3, 5000}, 7), {{{4}}, {4, 7}}, false, {{5003, 7}});
+  check::kernel<Embedding>(tables({4}, 600), {{{2}}, {2, 600}}, false, {{4, 600}});
   softmax_values();
   softmax_is_stable<float>();
   softmax_is_stable<double>();

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+from nervure._codes import Codes, codes_of
 from nervure._names import unknown
 from nervure._wording import short
 from nervure.layers import Constant, Input, Layer, LayerError, Parameter, Shape, Symbol
@@ -149,6 +150,11 @@ class Graph:
     def flops(self) -> int:
         """Floating-point operations of the forward pass of one sample."""
         return sum(node.flops for node in self.nodes)
+
+    @cached_property
+    def codes(self) -> tuple[Codes, ...]:
+        """Which numbers of the inputs are codes that embeddings read."""
+        return codes_of(self)
 
     def consumers(self, node: int) -> tuple[int, ...]:
         """Nodes fed by ``node``."""
@@ -380,6 +386,8 @@ class _Builder:
         whole = layer.expand(*stand_ins)
         if whole is None:
             return self._append(layer, feeds, group)
+        if layer.composite:  # which knows better than its parts what it wants
+            layer.output_shape(*(self.nodes[i].shape for i in feeds))
         placed = {id(s): node for s, node in zip(stand_ins, feeds, strict=True)}
         for symbol in _reachable([whole]):
             if id(symbol) in placed or not isinstance(symbol, Symbol):

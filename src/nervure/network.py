@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure._codes import check_codes
 from nervure._described import count
 from nervure._memory import physical_bytes
 from nervure._names import unknown
@@ -242,6 +243,7 @@ class Network:
                     f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
                     "expected as many; give the same rows to each input"
                 )
+        check_codes(self.graph, arrays, places)
         return arrays
 
     def _shaped(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -41,6 +41,7 @@ from nervure.layers.batch_norm import BatchNorm
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
 from nervure.layers.dense import Dense
 from nervure.layers.dropout import Dropout
+from nervure.layers.embedding import EmbedColumns, Embedding
 from nervure.layers.frame import (
     Cropping1D,
     Cropping2D,
@@ -80,6 +81,8 @@ LAYERS: tuple[type[Layer], ...] = (
     Softmax,
     LogSoftmax,
     Dropout,
+    Embedding,
+    EmbedColumns,
     Flatten,
     Reshape,
     Slice,
@@ -181,6 +184,8 @@ __all__ = [
     "Cropping3D",
     "Dense",
     "Dropout",
+    "EmbedColumns",
+    "Embedding",
     "Example",
     "Flatten",
     "GlobalAveragePool1D",

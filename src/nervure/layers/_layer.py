@@ -77,15 +77,19 @@ class Layer:
     Class attributes: ``kind`` is the name in specs and of the engine's kernel,
     ``examples`` feeds the contract test (a function, since layers of the class do
     not exist while its body runs), ``arity`` is the number of inputs (None: one or
-    more), ``native`` the engine's kernel where several kinds share one, and
+    more), ``native`` the engine's kernel where several kinds share one.
     ``couples_rows`` says that in training a row's output depends on the others: such
-    a batch is never taken in several passes.
+    a batch is never taken in several passes. ``composite`` says that the layer is
+    always written in terms of others (`expand`), without a kernel and a formula;
+    ``moves`` that the output holds elements of the inputs as they are.
     """
 
     kind: ClassVar[str] = ""
     arity: ClassVar[int | None] = 1
     native: ClassVar[str] = ""
     couples_rows: ClassVar[bool] = False
+    composite: ClassVar[bool] = False
+    moves: ClassVar[bool] = False
 
     name: str | None = field(default=None, kw_only=True)
 

@@ -42,6 +42,7 @@ class Concatenate(Layer):
     """
 
     kind: ClassVar[str] = "concatenate"
+    moves: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
 
     axis: int = -1

@@ -35,6 +35,7 @@ class Flatten(Layer):
     """
 
     kind: ClassVar[str] = "flatten"
+    moves: ClassVar[bool] = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -70,6 +71,7 @@ class Reshape(Layer):
     """
 
     kind: ClassVar[str] = "reshape"
+    moves: ClassVar[bool] = True
 
     shape: tuple[int, ...]
 
@@ -131,6 +133,7 @@ class Slice(Layer):
     """
 
     kind: ClassVar[str] = "slice"
+    moves: ClassVar[bool] = True
 
     begin: int = 0
     end: int | None = None
