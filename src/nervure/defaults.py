@@ -18,6 +18,7 @@ from nervure.layers import (
     Layer,
     MaxPool2D,
 )
+from nervure.layers.embedding import entrance
 from nervure.losses import MSE, CrossEntropy, Loss
 from nervure.optimizers import Adam
 from nervure.optimizers.schedules import Cosine
@@ -70,9 +71,10 @@ _SMOOTHING = 0.05
 def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     """A network and training by the kind of data, its task and number of rows.
 
-    ReLU layers that narrow, dropout, Adam with a falling rate, and the weights of the
-    epoch with the lowest validation loss. Images begin with blocks of a convolution, a
-    normalization and a pooling, as many as leave 6 to 12 pixels of the shorter side.
+    Codes of categories are embedded; then ReLU layers that narrow, dropout, Adam with
+    a falling rate, and the weights of the epoch with the lowest validation loss. Images
+    begin with blocks of a convolution, a normalization and a pooling, as many as leave
+    6 to 12 pixels of the shorter side.
 
     >>> from nervure.data import load
     >>> spec = default_spec(load("iris"), DataSpec("iris"))
@@ -85,8 +87,9 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     sizes = _TABLES if table else _IMAGES if images else _ARRAYS
     size = next(size for most, size in sizes if dataset.rows < most)
     classes = record.task == "classification"
-    blocks = _blocks(record.shape) if images else []
-    layers = blocks + _layers(size, record.shape, record.outputs, classes)
+    first = entrance(record.shape, record.categories)[1:]
+    first += _blocks(record.shape) if images else []
+    layers = first + _layers(size, record.shape, record.outputs, classes)
     training = TrainingSpec(
         loss=_loss(classes, smooth=not table),
         optimizer=Adam(Cosine(0.002)),

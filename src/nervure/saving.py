@@ -11,6 +11,7 @@ from nervure._entries import LayerEntry, names_of
 from nervure.data.preprocessing import Preprocessing
 from nervure.graph import Entry, Graph
 from nervure.layers import Input
+from nervure.layers.embedding import entrance
 from nervure.modelfile import (
     ModelFileError,
     check_parameters,
@@ -98,9 +99,13 @@ def graph_of(
     entries: Sequence[LayerEntry],
     outputs: Sequence[str] = (),
     input_shape: tuple[int, ...] | None = None,
+    categories: Sequence[int] = (),
 ) -> Graph:
-    """The graph of entries; ``input_shape`` is the data's, for lack of an input."""
-    names = names_of(entries)
+    """The graph of entries; for lack of an input it begins as the data ask for.
+
+    ``input_shape`` is that of the data, the last columns of which are codes of so many
+    ``categories``; these are embedded unless an entry does so.
+    """
     placed: list[Entry] = []
     if not any(isinstance(entry.layer, Input) for entry in entries):
         if input_shape is None:
@@ -108,7 +113,11 @@ def graph_of(
                 "[layers] no input layer; expected the shape of the data; pass "
                 'input_shape=, or begin with a layer of type = "input"'
             )
-        placed.append(Entry("input", Input(input_shape)))
+        own = [entry.layer for entry in entries]
+        first, *embedding = entrance(input_shape, categories, own)
+        placed.append(Entry("input", first))
+        entries = [*map(LayerEntry, embedding), *entries]
+    names = names_of(entries)
     for entry, name in zip(entries, names, strict=True):
         before = (placed[-1].name,) if placed and entry.layer.arity != 0 else ()
         inputs = before if entry.inputs is None else entry.inputs
@@ -117,10 +126,13 @@ def graph_of(
 
 
 def network_of(
-    spec: Spec, input_shape: tuple[int, ...] | None = None, seed: int | None = None
+    spec: Spec,
+    input_shape: tuple[int, ...] | None = None,
+    seed: int | None = None,
+    categories: Sequence[int] = (),
 ) -> Network:
-    """The network that a spec describes."""
-    graph = graph_of(spec.layers, spec.outputs, input_shape)
+    """The network that a spec describes, for data as `graph_of` has them."""
+    graph = graph_of(spec.layers, spec.outputs, input_shape, categories)
     given = spec.training.seed if spec.training else 0
     return Network.from_graph(
         graph, seed=given if seed is None else seed, dtype=spec.dtype

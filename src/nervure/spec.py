@@ -21,6 +21,7 @@ from nervure._entries import LayerEntry
 from nervure._names import unknown
 from nervure._plain import BAD, Faults, Place
 from nervure._wording import found, is_list, is_table, short
+from nervure.data.encodings import Categories, Encodings, Method, Use
 from nervure.losses import Loss
 from nervure.metrics import METRICS
 from nervure.optimizers import Adam, Optimizer
@@ -39,9 +40,10 @@ class DataSpec:
     """Where the data comes from and what is kept aside.
 
     ``source``, ``target``, ``query``, ``task``, ``weights`` and ``image_size`` are
-    those of `nervure.data.load`. ``test`` is the fraction in [0, 1) of the rows that
-    training never sees, ``validation`` that of the other rows which early stopping
-    looks at.
+    those of `nervure.data.load`; ``numbers``, ``categories`` and the encodings of
+    single ``columns`` too (`nervure.data.Encodings`). ``test`` is the fraction in
+    [0, 1) of the rows that training never sees, ``validation`` that of the other rows
+    which early stopping looks at.
     """
 
     source: str | None = None
@@ -52,12 +54,20 @@ class DataSpec:
     image_size: tuple[int, int] | None = None
     validation: float = 0.0
     test: float = 0.0
+    numbers: Method = "standard"
+    categories: Categories = "auto"
+    columns: dict[str, Use] | None = None
 
     def __post_init__(self) -> None:
         fraction = {"least": 0, "below": 1}
         _check(self, "data", {"validation": fraction, "test": fraction})
         for side in self.image_size or ():
             count("data", "image_size", side, least=1, most=LARGEST_IMAGE)
+
+    @property
+    def encodings(self) -> Encodings:
+        """How the columns of a table become inputs."""
+        return Encodings(self.numbers, self.categories, self.columns or {})
 
 
 _COUNT, _DURATION = {"least": 1.0}, {"above": 0.0}

@@ -24,15 +24,16 @@ from nervure.data.preprocessing import (
     Numeric,
     TableInput,
 )
+from nervure.data.scaling import Affine
 
 RECORD = Preprocessing(
     TableInput(
         ("id", "age", "sex", "ok", "day"),
         (
-            Numeric("age", 40.0, 10.0, 35.0, flag=True),
+            Numeric("age", Affine(40.0, 10.0), 35.0, flag=True),
             Category("sex", ("f", "m"), missing=True),
-            Category("ok", ("False", "True"), boolean=True),
-            Numeric("day", 86400.0, 2.0, 0.0, date=True),
+            Category("ok", ("False", "True"), source="boolean"),
+            Numeric("day", Affine(86400.0, 2.0), 0.0, date=True),
         ),
     ),
     Classes("class", ("no", "yes")),
@@ -74,7 +75,9 @@ def test_one_row_of_single_values():
 
 
 def test_arrays_go_by_position():
-    table = TableInput(("a", "b", "c"), (Numeric("c", 1.0, 2.0), Numeric("a")))
+    table = TableInput(
+        ("a", "b", "c"), (Numeric("c", Affine(1.0, 2.0)), Numeric("a", Affine()))
+    )
     record = replace(RECORD, inputs=table)
     assert record.encode(np.array([[1, 9, 5]])).tolist() == [[2.0, 1.0]]
     assert record.encode([[1, "x", None]]).tolist() == [[-0.5, 1.0]]
@@ -310,11 +313,11 @@ def _with(path: str, value: object) -> dict:
         ("target.labels", ["a", 1], "labels"),
         ("target.labels", "ab", "labels.*tuple|labels.*array"),
         ("inputs.kind", "pickle", "inputs.*kind"),
-        ("inputs.columns.0.scale", 0.0, r"column 'age'\] .*positive scale"),
-        ("inputs.columns.0.scale", -1.0, "positive scale"),
-        ("inputs.columns.0.mean", "1", "mean: Input should be a valid number"),
-        ("inputs.columns.0.mean", float("inf"), "mean.*finite"),
-        ("inputs.columns.0.mean", float("nan"), "mean.*finite"),
+        ("inputs.columns.0.scaling.scale", 0.0, r"scaling\] .*positive scale"),
+        ("inputs.columns.0.scaling.scale", -1.0, "positive scale"),
+        ("inputs.columns.0.scaling.mean", "1", "mean: Input should be a valid number"),
+        ("inputs.columns.0.scaling.mean", float("inf"), "mean.*finite"),
+        ("inputs.columns.0.scaling.mean", float("nan"), "mean.*finite"),
         ("inputs.columns.0.flag", 1, "flag: Input should be a valid boolean"),
         ("inputs.columns.0.name", "x" * 20_000, "a name of 20,000 characters"),
         ("inputs.columns.0.name", "sex", "a column twice or unnamed"),

@@ -120,7 +120,7 @@ def test_the_rules():
     assert isinstance(colour, Category)
     assert (colour.levels, colour.missing) == (("green", "red"), True)
     assert isinstance(late, Category)
-    assert (late.levels, late.boolean) == (("False", "True"), True)
+    assert (late.levels, late.source) == (("False", "True"), "boolean")
     assert isinstance(day, Numeric)
     assert day.date
     assert data.inputs.shape == (60, 9)
@@ -327,15 +327,18 @@ def test_more_than_the_memory_is_refused(monkeypatch):
         make_dataset(raw)
 
 
-def test_many_categories_are_dropped_with_a_note():
+def test_many_categories_become_codes():
     names = [f"n{i}" for i in range(30)] * 4
-    columns = {"x": np.arange(120), "name": names, "y": ["a", "b"] * 60}
-    assert load(columns).inputs.shape == (120, 31)
-    data = load(columns, most_categories=29)
-    assert data.inputs.shape == (120, 1)
-    assert "dropped: name (30 different texts in 120 rows: looks like an id" in (
-        data.summary()
-    )
+    columns = {"name": names, "x": np.arange(120), "y": ["a", "b"] * 60}
+    data = load(columns)
+    assert data.inputs.shape == (120, 2)
+    assert data.preprocessing.categories == (31,)
+    assert data.inputs[:, 1].tolist() == [
+        1 + sorted(set(names)).index(n) for n in names
+    ]
+    assert "categories, embedded: name (30)" in data.summary()
+    assert load(columns, most_one_hot=30).inputs.shape == (120, 31)
+    assert load(columns, categories="one_hot").inputs.shape == (120, 31)
 
 
 # -- held out -----------------------------------------------------------------------
@@ -351,8 +354,8 @@ def test_held_out_rows_have_no_say():
     size, colour = np.array(spoiled["size"]), np.array(spoiled["colour"], object)
     size[data.held_out_rows] = 1e9
     colour[data.held_out_rows] = "unseen"
-    with pytest.warns(UserWarning, match="15 rows hold categories"):
-        again = load({**spoiled, "size": size, "colour": colour}, held_out=0.25, seed=4)
+    again = load({**spoiled, "size": size, "colour": colour}, held_out=0.25, seed=4)
+    assert "categories in held-out rows alone: colour (15 rows)" in again.summary()
     assert again.preprocessing == data.preprocessing
     np.testing.assert_array_equal(again.held_out_rows, data.held_out_rows)
     rows = data.train_rows

@@ -11,7 +11,7 @@ from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.layers import Input
 from nervure.saving import network_of
 from nervure.spec import Spec, load_spec, write_spec
-from nervure.training.specs import load_data
+from nervure.training.specs import load_data, network_for
 
 MOST_LABELS = 20
 
@@ -61,14 +61,15 @@ def _listed(names: list[str]) -> str:
 def _spec(path: Path) -> str:
     """The network's table if its input is known, and the spec as it is understood."""
     spec = load_spec(path)
-    shape = _shape(spec)
-    given = any(isinstance(entry.layer, Input) for entry in spec.layers)
-    known = given or shape is not None
-    table = [network_of(spec, shape).summary(), ""] if known else []
+    network = _network(spec)
+    table = [] if network is None else [network.summary(), ""]
     return "\n".join([*table, write_spec(spec).rstrip()])
 
 
-def _shape(spec: Spec) -> tuple[int, ...] | None:
+def _network(spec: Spec) -> nv.Network | None:
+    """The network of a spec, if it says what comes in itself or by its data."""
+    if any(isinstance(entry.layer, Input) for entry in spec.layers):
+        return network_of(spec)
     if spec.data.source is None:
         return None
-    return load_data(spec.data, dtype=spec.dtype).inputs.shape[1:]
+    return network_for(spec, load_data(spec.data, dtype=spec.dtype))

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nervure.data._dataset import Dataset, make_dataset
+    from nervure.data._encode_table import UnknownCategoryWarning
     from nervure.data._errors import DataError
     from nervure.data._raw import Raw
     from nervure.data.arrays import as_inputs, as_targets
     from nervure.data.builtin import BUILTIN
     from nervure.data.download import cache_folder
+    from nervure.data.encodings import Encodings
     from nervure.data.fitting import fit_preprocessing
     from nervure.data.idx import read_idx
     from nervure.data.preprocessing import Preprocessing
@@ -26,8 +28,10 @@ __all__ = [
     "BUILTIN",
     "DataError",
     "Dataset",
+    "Encodings",
     "Preprocessing",
     "Raw",
+    "UnknownCategoryWarning",
     "as_inputs",
     "as_targets",
     "cache_folder",
@@ -45,8 +49,10 @@ _HOMES = {
     "BUILTIN": "builtin",
     "DataError": "_errors",
     "Dataset": "_dataset",
+    "Encodings": "encodings",
     "Preprocessing": "preprocessing",
     "Raw": "_raw",
+    "UnknownCategoryWarning": "_encode_table",
     "as_inputs": "arrays",
     "as_targets": "arrays",
     "cache_folder": "download",

@@ -9,11 +9,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nervure.data._encode import encode_array, encode_table, encode_targets
+from nervure.data._encode import encode_array, encode_targets
+from nervure.data._encode_table import Unknown, encode_table
+from nervure.data._fit_table import join
 from nervure.data._raw import Raw
 from nervure.data.columns import Column, Table
-from nervure.data.fitting import MOST_CATEGORIES, fit_preprocessing
-from nervure.data.preprocessing import ArrayInput, Preprocessing, TableInput
+from nervure.data.encodings import Encodings
+from nervure.data.fitting import fit_preprocessing
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import ArrayInput, TableInput
+from nervure.layers import Layer
+from nervure.layers.embedding import entrance
 
 Array = NDArray[Any]
 
@@ -55,6 +61,17 @@ class Dataset:
         """What the target calls for."""
         return self.preprocessing.task
 
+    def entrance(self) -> list[Layer]:
+        """The layers that a network for these rows begins with.
+
+        An `Input` and, where columns are encoded as codes, the embedding of these.
+
+        >>> from nervure.data import load
+        >>> load("iris").entrance()
+        [Input(name=None, shape=(4,))]
+        """
+        return entrance(self.inputs.shape[1:], self.preprocessing.categories)
+
     def summary(self) -> str:
         """Rows, columns, target, and what was done to them, one line each."""
         return "\n".join(self.description)
@@ -66,7 +83,7 @@ def make_dataset(
     held_out_rows: NDArray[np.int64] | None = None,
     *,
     dtype: DTypeLike = np.float32,
-    most_categories: int = MOST_CATEGORIES,
+    encodings: Encodings | None = None,
     standardize_target: bool = True,
 ) -> Dataset:
     """Encode all rows of ``raw`` with statistics of ``train_rows`` alone.
@@ -77,11 +94,12 @@ def make_dataset(
     preprocessing, notes = fit_preprocessing(
         raw,
         train_rows,
-        most_categories=most_categories,
+        encodings=encodings,
         standardize_target=standardize_target,
     )
     number = np.dtype(dtype)
-    inputs = _inputs(preprocessing, raw.inputs, number, raw.where)
+    inputs, strange = _inputs(preprocessing, raw.inputs, number, raw.where)
+    held_out = [] if held_out_rows is None else _strange(strange)
     return Dataset(
         inputs,
         _targets(preprocessing, raw.targets, number),
@@ -91,18 +109,29 @@ def make_dataset(
         _test(preprocessing, raw, number),
         train_rows,
         held_out_rows,
-        (_first_line(raw, preprocessing), *raw.notes, *notes),
+        (_first_line(raw, preprocessing), *raw.notes, *notes, *held_out),
     )
 
 
 def _inputs(
     record: Preprocessing, inputs: Table | Array, dtype: np.dtype[Any], where: str
-) -> Array:
+) -> tuple[Array, tuple[Unknown, ...]]:
     if isinstance(inputs, Table):
         assert isinstance(record.inputs, TableInput)
-        return encode_table(record.inputs, inputs, dtype, where)
+        encoded = encode_table(record.inputs, inputs, dtype, where)
+        return encoded.inputs, encoded.unknown
     assert isinstance(record.inputs, ArrayInput)
-    return encode_array(record.inputs, inputs, dtype, where)
+    return encode_array(record.inputs, inputs, dtype, where), ()
+
+
+def _strange(unknown: tuple[Unknown, ...]) -> list[str]:
+    """A note about rows held out, with one-hot categories that no training row has."""
+    counts = [
+        f"{found.column.name} ({found.rows:,} rows)"
+        for found in unknown
+        if not found.column.embedded
+    ]
+    return [f"categories in held-out rows alone: {join(counts)}"] if counts else []
 
 
 def _targets(
@@ -120,7 +149,7 @@ def _test(
     if raw.test is None:
         return None
     images, columns = raw.test
-    inputs = _inputs(record, images, dtype, f"{raw.where} test part")
+    inputs, _ = _inputs(record, images, dtype, f"{raw.where} test part")
     return inputs, _targets(record, columns, dtype)
 
 

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import check_size, fail, listing
+from nervure.data._encode_table import Encoded, changed, encode_table
+from nervure.data._errors import fail, listing
 from nervure.data.arrays import as_inputs, check_finite, is_frame
 from nervure.data.columns import (
-    KIND_WORDS,
     Column,
     Table,
     column_of,
@@ -28,7 +27,6 @@ from nervure.data.preprocessing import (
     ArrayInput,
     Category,
     Classes,
-    Numeric,
     Preprocessing,
     TableInput,
 )
@@ -46,6 +44,24 @@ def encode(
     where: str | None = None,
 ) -> Array:
     """See `Preprocessing.encode`."""
+    rows, where = _opened(record, raw, query, where)
+    if isinstance(rows, Table):
+        assert isinstance(record.inputs, TableInput)
+        return encode_table(record.inputs, rows, dtype, where).warned(where, 3)
+    assert isinstance(record.inputs, ArrayInput)
+    return encode_array(record.inputs, rows, dtype, where)
+
+
+def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
+    """Rows of a frame, a dict or an array for a record of a table."""
+    table = _table_of(record, raw, "rows")
+    return encode_table(record, table, dtype, table.where)
+
+
+def _opened(
+    record: Preprocessing, raw: Any, query: str | None, where: str | None
+) -> tuple[Any, str]:
+    """A table or array of what may be a file, and its name."""
     if isinstance(raw, str | Path):
         from nervure.data.sources import read_features
 
@@ -54,18 +70,27 @@ def encode(
     elif query is not None:
         raise fail(where or "rows", "a query without a file", "give a table file")
     where = where or (raw.where if isinstance(raw, Table) else "rows")
-    if is_frame(raw):
-        raw = table_from_frame(raw, where)
-    elif isinstance(raw, Mapping):
-        raw = table_from_mapping(cast("Mapping[str, Any]", raw), where)
     if isinstance(record.inputs, TableInput):
-        table = (
-            raw if isinstance(raw, Table) else _by_position(record.inputs, raw, where)
-        )
-        return encode_table(record.inputs, table, dtype, where)
-    if isinstance(raw, Table):
-        raw = _stacked(record.inputs, raw, where)
-    return encode_array(record.inputs, raw, dtype, where)
+        return _table_of(record.inputs, raw, where), where
+    table = _named_columns(raw, where)
+    return (raw if table is None else _stacked(record.inputs, table, where)), where
+
+
+def _table_of(record: TableInput, raw: Any, where: str) -> Table:
+    wanted = [column.name for column in record.columns]
+    table = _named_columns(raw, where, wanted)
+    return _by_position(record, raw, where) if table is None else table
+
+
+def _named_columns(
+    raw: Any, where: str, wanted: list[str] | None = None
+) -> Table | None:
+    """A table of what has names of columns, or None."""
+    if is_frame(raw):
+        return table_from_frame(raw, where, wanted)
+    if isinstance(raw, Mapping):
+        return table_from_mapping(cast("Mapping[str, Any]", raw), where, wanted)
+    return raw if isinstance(raw, Table) else None
 
 
 def text_columns(record: Preprocessing) -> set[str]:
@@ -73,7 +98,7 @@ def text_columns(record: Preprocessing) -> set[str]:
     names: set[str] = set()
     if isinstance(record.inputs, TableInput):
         categories = (c for c in record.inputs.columns if isinstance(c, Category))
-        names = {column.name for column in categories if not column.boolean}
+        names = {column.name for column in categories if column.source == "text"}
     target = record.target
     if isinstance(target, Classes) and isinstance(target.labels[0], str):
         names.add(target.name)
@@ -81,94 +106,6 @@ def text_columns(record: Preprocessing) -> set[str]:
 
 
 # -- tables -------------------------------------------------------------------------
-
-
-def encode_table(
-    record: TableInput, table: Table, dtype: np.dtype[Any], where: str
-) -> Array:
-    """Rows of a table as ``(rows, width)``, columns found by name."""
-    missing = [c.name for c in record.columns if c.name not in table.columns]
-    if missing:
-        there = listing(list(table.columns)) or "none"
-        raise fail(
-            where,
-            f"no column {listing(missing)} (there are {there}); expected the columns "
-            "of the training data",
-            "add or rename the columns",
-        )
-    check_size(where, table.rows * record.width * dtype.itemsize)
-    encoded = np.zeros((table.rows, record.width), dtype)
-    start = 0
-    for spec in record.columns:
-        out = encoded[:, start : start + spec.width]
-        column = table.columns[spec.name]
-        if isinstance(spec, Numeric):
-            _encode_numeric(spec, column, out, where)
-        else:
-            _encode_category(spec, column, out, where)
-        start += spec.width
-    return encoded
-
-
-def _encode_numeric(spec: Numeric, column: Column, out: Array, where: str) -> None:
-    wanted = ("date",) if spec.date else ("integer", "real")
-    if column.kind not in (*wanted, "empty"):
-        _changed(column, "dates" if spec.date else "numbers", where)
-    values = column.floats()
-    lost = np.isnan(values)
-    values[lost] = spec.fill
-    infinite = np.flatnonzero(~np.isfinite(values))
-    if infinite.size:
-        raise infinite_value(column, int(infinite[0]), where)
-    out[:, 0] = (values - spec.mean) / spec.scale
-    if spec.flag:
-        out[:, 1] = lost
-
-
-def infinite_value(column: Column, row: int, where: str) -> Exception:
-    """The error for an infinite value of a table."""
-    return fail(
-        where,
-        f"column {column.name!r} is {column.values[row]} in row {row} (counted "
-        "from 0); expected finite numbers",
-        "drop the row or leave the value empty (missing values are filled)",
-    )
-
-
-def _encode_category(spec: Category, column: Column, out: Array, where: str) -> None:
-    wanted = "boolean" if spec.boolean else "text"
-    if column.kind not in (wanted, "empty"):
-        _changed(column, KIND_WORDS[wanted], where)
-    places = {level: i for i, level in enumerate(spec.levels)}
-    lookup = np.array([places.get(level, -1) for level in column.levels] + [-1])
-    codes = np.full(len(out), -1) if column.kind == "empty" else lookup[column.values]
-    unseen = codes < 0
-    if column.missing is not None:
-        unseen &= ~column.missing
-        codes[column.missing] = len(spec.levels) if spec.missing else -1
-    known = np.flatnonzero(codes >= 0)
-    out[known, codes[known]] = 1
-    if unseen.any():
-        _warn_unseen(spec, column, unseen, where)
-
-
-def _warn_unseen(spec: Category, column: Column, unseen: Array, where: str) -> None:
-    codes: list[int] = np.unique(column.values[unseen]).tolist()
-    texts = [column.levels[code] for code in codes]
-    warnings.warn(
-        f"[{where}] column {spec.name!r}: {int(unseen.sum()):,} rows hold categories "
-        f"that were not seen in training ({listing(texts, 3)}); they become zeros",
-        stacklevel=6,
-    )
-
-
-def _changed(column: Column, wanted: str, where: str) -> NoReturn:
-    raise fail(
-        where,
-        f"column {column.name!r} holds {column.found()}; expected {wanted}, as in "
-        "training",
-        "convert the column",
-    )
 
 
 def _by_position(record: TableInput, raw: Any, where: str) -> Table:
@@ -326,7 +263,7 @@ def _amounts(target: Amounts, columns: list[Column], dtype: np.dtype[Any]) -> Ar
         raise fail("targets", f"{len(columns)} targets", f"give {len(target.names)}")
     for column in columns:
         if column.kind not in ("integer", "real", "boolean"):
-            _changed(column, "numbers", "targets")
+            changed(column, "numbers", "targets")
     values = np.column_stack([column.floats() for column in columns])
     check_finite(values, "targets")
     return ((values - np.array(target.mean)) / np.array(target.scale)).astype(dtype)

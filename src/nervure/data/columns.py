@@ -116,18 +116,31 @@ def table_of(columns: Iterable[Column], where: str, *, series: bool = False) -> 
     return Table(named, lengths.pop() if lengths else 0, where, series)
 
 
-def table_from_mapping(columns: Mapping[str, Any], where: str = "data") -> Table:
+Wanted = Iterable[str] | None
+"""Names of columns that are wanted: where all of them are there, no other is read."""
+
+
+def table_from_mapping(
+    columns: Mapping[str, Any], where: str = "data", wanted: Wanted = None
+) -> Table:
     """A table of a dict of columns: lists, arrays, series, or one value each.
 
     >>> table_from_mapping({"a": [1, None], "b": ["x", "y"]}).columns["a"].kind
     'integer'
     """
-    return table_of(
-        (column_of(str(name), values, where) for name, values in columns.items()), where
-    )
+    pairs = [(str(name), values) for name, values in columns.items()]
+    chosen = _chosen(pairs, wanted)
+    return table_of((column_of(name, values, where) for name, values in chosen), where)
 
 
-def table_from_frame(frame: Any, where: str = "data") -> Table:
+def _chosen(pairs: list[tuple[str, Any]], wanted: Wanted) -> list[tuple[str, Any]]:
+    names = set() if wanted is None else set(wanted)
+    if not names or not names <= {name for name, _ in pairs}:
+        return pairs
+    return [(name, values) for name, values in pairs if name in names]
+
+
+def table_from_frame(frame: Any, where: str = "data", wanted: Wanted = None) -> Table:
     """A table of a pandas, polars, Arrow (or other narwhals) data frame or series."""
     import narwhals as nw
 
@@ -149,8 +162,10 @@ def table_from_frame(frame: Any, where: str = "data") -> Table:
         return table_of(
             [_from_series(named, str(named.name), where)], where, series=True
         )
-    pairs: Any = zip(native.columns, native.iter_columns(), strict=True)
-    return table_of((_from_series(s, str(name), where) for name, s in pairs), where)
+    names: Iterable[str] = map(str, native.columns)
+    pairs = list(zip(names, native.iter_columns(), strict=True))
+    chosen = _chosen(cast(Any, pairs), wanted)
+    return table_of((_from_series(s, name, where) for name, s in chosen), where)
 
 
 def column_of(name: str, values: Any, where: str = "data") -> Column:
@@ -222,14 +237,28 @@ def dates(name: str, seconds: NDArray[Any], missing: Any = None) -> Column:
 
 def texts(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
     """Texts as codes into their sorted levels; None and NaN are missing."""
-    levels = sorted({str(value) for value in values if isinstance(value, str)})
-    codes_by_level = {level: code for code, level in enumerate(levels)}
-    codes = np.fromiter(
-        (codes_by_level.get(v, -1) if isinstance(v, str) else -1 for v in values),
-        np.int32,
-        len(values),
-    )
+    levels = [str(v) for v in sorted({v for v in values if isinstance(v, str)})]
+    code_of = {level: code for code, level in enumerate(levels)}
+    codes = np.fromiter((code_of.get(v, -1) for v in values), np.int32, len(values))
     return _column(name, "text", np.maximum(codes, 0), codes < 0, tuple(levels))
+
+
+def as_integers(column: Column) -> Column | None:
+    """Numbers without fractions as integers (frames hold them as floats where one is
+    missing); None if some are not whole or too large."""
+    if column.kind == "integer":
+        return column
+    values = np.where(np.isnan(column.floats()), 0, column.floats())
+    if not (np.abs(values) < 2**53).all() or (values != np.floor(values)).any():
+        return None
+    return integers(column.name, values.astype(np.int64), column.missing)
+
+
+def as_texts(column: Column) -> Column:
+    """Integers as texts, in their order as numbers."""
+    levels, codes = np.unique(column.values, return_inverse=True)
+    words = tuple(map(str, levels.tolist()))
+    return _column(column.name, "text", codes.astype(np.int32), column.missing, words)
 
 
 def _from_array(name: str, array: NDArray[Any], where: str) -> Column:
@@ -338,7 +367,9 @@ def _from_series(series: Any, name: str, where: str) -> Column:
     import narwhals as nw
 
     dtype = series.dtype
-    if dtype in (nw.String, nw.Categorical, nw.Enum):
+    if dtype == nw.String:
+        return texts(name, series.to_list())
+    if dtype in (nw.Categorical, nw.Enum):
         values = [None if _is_missing(v) else str(v) for v in series.to_list()]
         return texts(name, values)
     if dtype == nw.Object or dtype == nw.Unknown:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
@@ -18,203 +17,36 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._errors import DataError, fail
+from nervure.data.records import (
+    Amounts,
+    ArrayInput,
+    Category,
+    Classes,
+    Numeric,
+    TableInput,
+)
+from nervure.data.scaling import STRICT
+
+__all__ = [
+    "Amounts",
+    "ArrayInput",
+    "Category",
+    "Classes",
+    "Numeric",
+    "Preprocessing",
+    "TableInput",
+]
 
 Array = NDArray[Any]
-
-MOST_COLUMNS = 100_000
-MOST_FEATURES = 1_000_000  # after encoding
-MOST_LABELS = 1_000_000
-MOST_AXES = 8
-LONGEST_NAME = 10_000  # characters
-_DAMAGED = "the record is damaged: train again"
-_STRICT: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-
-
-@dataclass(frozen=True)
-class Numeric:
-    """A column of numbers (or dates, in seconds since 1970): ``(x - mean) / scale``.
-
-    Missing values become ``fill``; ``flag`` adds a column that is 1 where x is missing.
-    """
-
-    name: str
-    mean: float = 0.0
-    scale: float = 1.0
-    fill: float = 0.0
-    flag: bool = False
-    date: bool = False
-    kind: Literal["numeric"] = "numeric"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        if not (_finite(self.mean, self.fill) and _positive(self.scale)):
-            raise fail(
-                f"column {self.name!r}",
-                f"mean {self.mean}, scale {self.scale}, fill {self.fill}; expected "
-                "finite numbers and a positive scale",
-                _DAMAGED,
-            )
-
-    @property
-    def width(self) -> int:
-        """Number of inputs that the column becomes."""
-        return 2 if self.flag else 1
-
-    def features(self) -> list[str]:
-        """Names of the inputs that the column becomes."""
-        return [self.name] + ([f"{self.name} missing"] if self.flag else [])
-
-
-@dataclass(frozen=True)
-class Category:
-    """A column of text or booleans, one input per level (one-hot).
-
-    ``missing`` gives missing values a level of their own. What was not seen in
-    training becomes zeros.
-    """
-
-    name: str
-    levels: tuple[str, ...]
-    missing: bool = False
-    boolean: bool = False
-    kind: Literal["category"] = "category"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        place = f"column {self.name!r}"
-        _check_count(place, "levels", self.width, MOST_LABELS)
-        if len(set(self.levels)) < len(self.levels):
-            raise fail(place, "a level twice; expected each once", _DAMAGED)
-        if self.boolean and not set(self.levels) <= {"False", "True"}:
-            raise fail(place, "other levels than False and True", _DAMAGED)
-
-    @property
-    def width(self) -> int:
-        """Number of inputs that the column becomes."""
-        return len(self.levels) + self.missing
-
-    def features(self) -> list[str]:
-        """Names of the inputs that the column becomes."""
-        named = [f"{self.name}={level}" for level in self.levels]
-        return named + ([f"{self.name} missing"] if self.missing else [])
-
-
-@dataclass(frozen=True)
-class TableInput:
-    """Columns by name. ``names`` are those of the raw table, dropped ones too."""
-
-    names: tuple[str, ...]
-    columns: tuple[Numeric | Category, ...]
-    kind: Literal["table"] = "table"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        _check_count("columns", "columns", len(self.names), MOST_COLUMNS)
-        for name in self.names:
-            _check_name(name)
-        _check_count("columns", "inputs", self.width, MOST_FEATURES)
-        encoded = [column.name for column in self.columns]
-        if len(set(encoded)) < len(encoded) or not set(encoded) <= set(self.names):
-            raise fail(
-                "columns", "a column twice or unnamed; expected each once", _DAMAGED
-            )
-
-    @property
-    def width(self) -> int:
-        """Number of the network's inputs."""
-        return sum(column.width for column in self.columns)
-
-
-@dataclass(frozen=True)
-class ArrayInput:
-    """Arrays of one shape: ``x * scale``, or ``(x - mean) / deviation`` per feature.
-
-    uint8 values stay as they are: the engine multiplies them by ``scale``.
-    """
-
-    shape: tuple[int, ...]
-    scale: float = 1.0
-    mean: tuple[float, ...] = ()
-    deviation: tuple[float, ...] = ()
-    kind: Literal["array"] = "array"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        place = "array inputs"
-        _check_count(place, "axes", len(self.shape), MOST_AXES)
-        if min(self.shape) < 1 or math.prod(self.shape) > 2**31:
-            raise fail(
-                place, f"shape {self.shape}; expected 1 to 2^31 values", _DAMAGED
-            )
-        lengths = (len(self.mean), len(self.deviation))
-        if lengths != (0, 0) and (len(self.shape) > 1 or {*lengths} != {*self.shape}):
-            raise fail(
-                place,
-                f"{len(self.mean)} means and {len(self.deviation)} deviations for "
-                f"shape {self.shape}; expected one each per feature",
-                _DAMAGED,
-            )
-        if not (_finite(*self.mean) and _positive(self.scale, *self.deviation)):
-            raise fail(
-                place,
-                "a mean or scale that is not finite, or a scale that is not positive",
-                _DAMAGED,
-            )
-
-    @property
-    def width(self) -> int:
-        """Number of the network's inputs."""
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class Classes:
-    """A target of classes: ``labels[i]`` is what class index i stands for."""
-
-    name: str
-    labels: tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
-    kind: Literal["classes"] = "classes"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_count(f"target {self.name!r}", "classes", len(self.labels), MOST_LABELS)
-        if len(set(self.labels)) < len(self.labels):
-            raise fail(f"target {self.name!r}", "a class twice", _DAMAGED)
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """A target of one or more numbers, learned as ``(y - mean) / scale``."""
-
-    names: tuple[str, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    kind: Literal["amounts"] = "amounts"
-    __pydantic_config__ = _STRICT
-
-    def __post_init__(self) -> None:
-        _check_count("targets", "targets", len(self.names), MOST_COLUMNS)
-        for name in self.names:
-            _check_name(name)
-        if {len(self.mean), len(self.scale)} != {len(self.names)} or not (
-            _finite(*self.mean) and _positive(*self.scale)
-        ):
-            raise fail(
-                "targets",
-                "expected one finite mean and one positive scale per target",
-                _DAMAGED,
-            )
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Raw rows to network inputs, and network outputs to labels or amounts.
 
+    >>> from nervure.data.scaling import Affine
     >>> record = Preprocessing(
-    ...     TableInput(("age",), (Numeric("age", mean=40.0, scale=10.0),)),
+    ...     TableInput(("age",), (Numeric("age", Affine(mean=40.0, scale=10.0)),)),
     ...     Classes("sick", (False, True)),
     ... )
     >>> record.encode({"age": [30, 50]}).tolist()
@@ -228,7 +60,7 @@ class Preprocessing:
     inputs: TableInput | ArrayInput
     target: Classes | Amounts
     version: Literal[1] = 1
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     # -- what it describes ------------------------------------------------------
 
@@ -265,7 +97,14 @@ class Preprocessing:
         """Names of the encoded inputs, in order (tables only; else empty)."""
         if isinstance(self.inputs, ArrayInput):
             return []
-        return [name for column in self.inputs.columns for name in column.features()]
+        return self.inputs.feature_names()
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """Numbers of codes of the last inputs, those that an embedding is to read."""
+        if isinstance(self.inputs, ArrayInput):
+            return ()
+        return tuple(column.codes for column in self.inputs.embedded)
 
     # -- rows and targets -------------------------------------------------------
 
@@ -293,11 +132,24 @@ class Preprocessing:
             DataError: a missing column, a column of another kind, a wrong shape.
 
         Warns:
-            UserWarning: categories that were not seen in training (they become zeros).
+            UnknownCategoryWarning: categories that were not seen in training, one
+                warning for each column. One-hot they become zeros, embedded the code 0.
         """
         from nervure.data._encode import encode
 
         return encode(self, raw, query=query, dtype=np.dtype(dtype), where=where)
+
+    def unknown_categories(self, raw: Any) -> dict[str, int]:
+        """Rows that hold categories not seen in training, by column.
+
+        ``raw`` is as for `encode`, but for files; columns without such rows are left
+        out.
+        """
+        from nervure.data._encode import encode_rows
+
+        if isinstance(self.inputs, ArrayInput):
+            return {}
+        return encode_rows(self.inputs, raw, np.dtype(np.float32)).counts()
 
     def encode_targets(self, raw: Any, *, dtype: DTypeLike = np.float32) -> Array:
         """Class indices int32 ``(rows,)``, or float rows, of raw labels or amounts.
@@ -363,23 +215,3 @@ def _all_faults(error: Any) -> str:
         for fault in faults[:10]
     ]
     return f"[preprocessing] {'; '.join(lines)}; the record is damaged: train again"
-
-
-def _check_name(name: str) -> None:
-    if len(name) > LONGEST_NAME:
-        raise fail("columns", f"a name of {len(name):,} characters", "shorten it")
-
-
-def _check_count(where: str, what: str, count: int, most: int) -> None:
-    if not 1 <= count <= most:
-        raise fail(
-            where, f"{count:,} {what}; expected 1 to {most:,}", "use fewer, and some"
-        )
-
-
-def _finite(*numbers: float) -> bool:
-    return all(map(math.isfinite, numbers))
-
-
-def _positive(*numbers: float) -> bool:
-    return all(math.isfinite(number) and number > 0 for number in numbers)

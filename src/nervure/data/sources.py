@@ -24,8 +24,9 @@ from nervure.data._raw import Parts, Raw, parts_of, raw_from_parts, raw_from_tab
 from nervure.data.arrays import is_frame
 from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
 from nervure.data.columns import Column, Table, table_from_frame, table_from_mapping
-from nervure.data.fitting import MOST_CATEGORIES
-from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Classes
 from nervure.data.splitting import split
 
 Array = NDArray[Any]
@@ -42,10 +43,13 @@ def load(
     held_out: float = 0.0,
     seed: int = 0,
     dtype: DTypeLike = np.float32,
-    most_categories: int = MOST_CATEGORIES,
+    numbers: Method = "standard",
+    categories: Categories = "auto",
+    columns: Mapping[str, str] | None = None,
+    most_one_hot: int = MOST_ONE_HOT,
     standardize_target: bool = True,
 ) -> Dataset:
-    """Read a source and encode it: numbers standardized, categories one-hot.
+    """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
     Missing values are filled (median, or a level of their own) and flagged; constant
     and empty columns and text that looks like an identifier are dropped; dates count
@@ -68,7 +72,13 @@ def load(
             ``Dataset.held_out_rows``. Classes keep their shares.
         seed: which rows are held out.
         dtype: "float32" or "float64" of encoded values; uint8 images stay uint8.
-        most_categories: text columns with more different texts are dropped.
+        numbers: how numbers and dates are encoded: "standard", "robust", "quantile" or
+            "piecewise"; see `nervure.data.Encodings`.
+        categories: "one_hot", "embedding" or "auto": an embedding for columns of more
+            than ``most_one_hot`` categories. Codes for an embedding come last; see
+            `Dataset.entrance`.
+        columns: encodings of single columns by name, as above or "drop".
+        most_one_hot: see ``categories``.
         standardize_target: learn a regression's target as ``(y - mean) / scale``.
 
     Raises:
@@ -94,7 +104,7 @@ def load(
         train_rows,
         held_out_rows,
         dtype=dtype,
-        most_categories=most_categories,
+        encodings=Encodings(numbers, categories, columns or {}, most_one_hot),
         standardize_target=standardize_target,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -215,14 +215,18 @@ class EmbedColumns(Layer):
         return Concatenate()(Slice(0, -codes)(x), vectors)
 
 
-def entrance(shape: Shape, categories: Sequence[int] = ()) -> list[Layer]:
+def entrance(
+    shape: Shape, categories: Sequence[int] = (), following: Iterable[Layer] = ()
+) -> list[Layer]:
     """The first layers for rows of this shape, the last columns of which are codes.
+
+    The codes are embedded unless one of the ``following`` layers does so.
 
     >>> [layer.kind for layer in entrance((5,), (30, 12))]
     ['input', 'embed_columns']
     """
     sizes, codes = tuple(categories), len(categories)
-    if not codes:
+    if not codes or any(isinstance(x, Embedding | EmbedColumns) for x in following):
         return [Input(shape)]
     if shape == (codes,):
         return [Input(shape), Embedding(sizes, unknown=True), Flatten()]

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure._heads import targets_of
-from nervure.data import Dataset, split
+from nervure.data import Dataset, Preprocessing, split
+from nervure.data.records import TableInput
 from nervure.executors import Data
+from nervure.graph import Graph
 from nervure.losses import class_weights, combine_weights
 from nervure.objective import Objective
 
@@ -122,6 +124,7 @@ def _prepare_dataset(
     class_weight: Any,
     seed: int,
 ) -> Prepared:
+    check_categories(net.graph, dataset.preprocessing)
     net.preprocessing = dataset.preprocessing
     weights = dataset.weights if sample_weight is None else sample_weight
     data = make_data(
@@ -139,6 +142,28 @@ def _prepare_dataset(
             return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
         data = take(data, dataset.train_rows)
     return _with_validation(net, data, objective, validation, class_weight, seed)
+
+
+def check_categories(graph: Graph, record: Preprocessing) -> None:
+    """Raise for a column of codes that the network would read as a number."""
+    if not isinstance(record.inputs, TableInput):
+        return
+    embedded = record.inputs.embedded
+    first = record.inputs.width - len(embedded)
+    found = {
+        int(column): int(size)
+        for codes in graph.codes
+        for column, size in zip(codes.columns, codes.sizes, strict=True)
+    }
+    for place, column in enumerate(embedded, start=first):
+        if found.get(place, 0) < column.codes:
+            raise ValueError(
+                f"[fit] column {column.name!r} holds codes from 0 to "
+                f"{column.codes - 1}; expected an embedding of {column.codes} "
+                "categories that reads it; begin the network with "
+                "dataset.entrance(), or load the data with "
+                f"columns={{{column.name!r}: 'one_hot'}}"
+            )
 
 
 def _with_validation(

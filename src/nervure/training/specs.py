@@ -15,6 +15,7 @@ from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.graph import Graph
 from nervure.losses import CustomLoss, Loss
 from nervure.metrics import METRICS, Metric
+from nervure.network import Network
 from nervure.saving import entries_of, network_of
 from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec, write_spec
 from nervure.training.callbacks import EarlyStopping
@@ -155,13 +156,19 @@ def fit_spec(
     training = spec.training or TrainingSpec()
     if dataset is None:
         dataset = load_data(spec.data, training.seed, spec.dtype)
-    network = network_of(spec, dataset.inputs.shape[1:])
+    network = network_for(spec, dataset)
     return fit(
         network,
         dataset,
         directory=None if directory is None else RunFolder(directory, spec.data),
         **_arguments(spec, dataset, overrides),
     )
+
+
+def network_for(spec: Spec, dataset: Dataset) -> Network:
+    """The network of a spec for these rows, beginning as they ask for."""
+    record = dataset.preprocessing
+    return network_of(spec, record.shape, categories=record.categories)
 
 
 def read_data(data: DataSpec) -> Raw:
@@ -210,6 +217,7 @@ def load_data(
         rest[train] if parted else None,
         rest[held_out] if parted else None,
         dtype=dtype,
+        encodings=data.encodings,
     )
     if not data.test:
         return made

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Applying a `TableInput` to the rows of a table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.data._errors import check_size, fail, listing
+from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
+from nervure.data.records import Category, Numeric, TableInput
+
+Array = NDArray[Any]
+
+
+class UnknownCategoryWarning(UserWarning):
+    """Rows hold categories that the training rows did not.
+
+    Attributes:
+        column: name of the column.
+        rows: number of rows.
+    """
+
+    def __init__(self, text: str, column: str, rows: int) -> None:
+        super().__init__(text)
+        self.column, self.rows = column, rows
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Categories of one column that are not in its record: rows and some names."""
+
+    column: Category
+    rows: int
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Rows of a table as a network takes them, and the categories not known."""
+
+    inputs: Array
+    unknown: tuple[Unknown, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Rows with categories that are not known, by column."""
+        return {found.column.name: found.rows for found in self.unknown}
+
+    def warned(self, where: str, stacklevel: int = 2) -> Array:
+        """The inputs, after a warning for each column with unknown categories."""
+        for found in self.unknown:
+            name = found.column.name
+            seen, become = (
+                ("at least twice in", "the code of what is unknown")
+                if found.column.embedded
+                else ("in", "zeros")
+            )
+            text = (
+                f"[{where}] column {name!r}: {found.rows:,} rows hold categories that "
+                f"were not seen {seen} training ({listing(found.levels, 3)}); they "
+                f"become {become}"
+            )
+            warnings.warn(
+                UnknownCategoryWarning(text, name, found.rows),
+                stacklevel=stacklevel + 1,
+            )
+        return self.inputs
+
+
+def encode_table(
+    record: TableInput, table: Table, dtype: np.dtype[Any], where: str
+) -> Encoded:
+    """Rows of a table as ``(rows, width)``, columns found by name."""
+    missing = [c.name for c in record.columns if c.name not in table.columns]
+    if missing:
+        there = listing(list(table.columns)) or "none"
+        raise fail(
+            where,
+            f"no column {listing(missing)} (there are {there}); expected the columns "
+            "of the training data",
+            "add or rename the columns",
+        )
+    check_size(where, table.rows * record.width * dtype.itemsize)
+    encoded = np.zeros((table.rows, record.width), dtype)
+    unknown: list[Unknown] = []
+    start = 0
+    for spec in record.columns:
+        out = encoded[:, start : start + spec.width]
+        column = table.columns[spec.name]
+        if isinstance(spec, Numeric):
+            _encode_numeric(spec, column, out, where)
+        else:
+            unknown += _encode_category(spec, column, out, where)
+        start += spec.width
+    return Encoded(encoded, tuple(unknown))
+
+
+def changed(column: Column, wanted: str, where: str) -> NoReturn:
+    """Raise for a column of another kind than in training."""
+    raise fail(
+        where,
+        f"column {column.name!r} holds {column.found()}; expected {wanted}, as in "
+        "training",
+        "convert the column",
+    )
+
+
+# -- numbers --------------------------------------------------------------------------
+
+
+def _encode_numeric(spec: Numeric, column: Column, out: Array, where: str) -> None:
+    wanted = ("date",) if spec.date else ("integer", "real")
+    if column.kind not in (*wanted, "empty"):
+        changed(column, "dates" if spec.date else "numbers", where)
+    values = column.floats()
+    lost = np.isnan(values)
+    values[lost] = spec.fill
+    _check_finite(column, values, "finite numbers", where)
+    with np.errstate(over="ignore"):
+        spec.scaling.apply(values, out[:, : spec.scaling.width])
+    largest = np.finfo(out.dtype).max
+    _check_finite(column, out[:, 0], f"at most {largest:.2g} once scaled", where)
+    if spec.flag:
+        out[:, -1] = lost
+
+
+def _check_finite(column: Column, values: Array, wanted: str, where: str) -> None:
+    infinite = np.flatnonzero(~np.isfinite(values))
+    if infinite.size:
+        raise infinite_value(column, int(infinite[0]), where, wanted)
+
+
+def infinite_value(
+    column: Column, row: int, where: str, wanted: str = "finite numbers"
+) -> Exception:
+    """The error for an infinite value of a table."""
+    return fail(
+        where,
+        f"column {column.name!r} is {column.values[row]} in row {row} (counted "
+        f"from 0); expected {wanted}",
+        "drop the row or leave the value empty (missing values are filled)",
+    )
+
+
+# -- categories -----------------------------------------------------------------------
+
+
+def categories(column: Column, spec: Category, where: str) -> Column:
+    """The column as texts, if its kind is that of the record."""
+    if spec.source == "integer" and column.kind in ("integer", "real"):
+        whole = as_integers(column)
+        if whole is not None:
+            return as_texts(whole)
+    wanted = spec.source
+    if column.kind not in (wanted, "empty"):
+        changed(column, KIND_WORDS[wanted], where)
+    return column
+
+
+def _encode_category(
+    spec: Category, column: Column, out: Array, where: str
+) -> Iterable[Unknown]:
+    column = categories(column, spec, where)
+    places = {level: i for i, level in enumerate(spec.levels)}
+    lookup = np.array([places.get(level, -1) for level in column.levels] + [-1])
+    codes = np.full(len(out), -1) if column.kind == "empty" else lookup[column.values]
+    unknown = codes < 0
+    if column.missing is not None:
+        unknown &= ~column.missing
+        codes[column.missing] = len(spec.levels) if spec.missing else -1
+    if spec.embedded:
+        out[:, 0] = codes + 1
+    else:
+        known = np.flatnonzero(codes >= 0)
+        out[known, codes[known]] = 1
+    if unknown.any():
+        found: list[int] = np.unique(column.values[unknown]).tolist()
+        levels = tuple(column.levels[code] for code in found)
+        yield Unknown(spec, int(unknown.sum()), levels)
