@@ -24,6 +24,8 @@ from nervure.layers._window import (
     windows,
 )
 
+POOL_MODES = ("valid", "same", "ceil")
+
 Spans = tuple[tuple[int, int], ...]
 """Where the windows of one axis begin and end."""
 
@@ -115,7 +117,8 @@ class Pool(_AnyPool):
         size: extent of a window, one number or one per axis.
         stride: distance of neighbouring windows, by default the size; windows overlap
             where it is smaller.
-        padding: as of `Conv2D`; what lies in it does not count.
+        padding: as of `Conv2D`, or "ceil": as much after the last pixel as the window
+            that sees it lacks. What lies in it does not count.
 
     Raises:
         LayerError: a window exceeds the padded input, or lies in the padding alone.
@@ -131,14 +134,15 @@ class Pool(_AnyPool):
         same = Example(cls(3, 2, "same"), ((2, 3, 4, 1)[3 - cls.rank :],))
         if cls.rank != 2:
             return whole, same
-        return whole, same, Example(cls((3, 2), (2, 1), 1), ((5, 4, 2),))
+        one = Example(cls((3, 2), (2, 1), 1), ((5, 4, 2),))
+        return whole, same, one, Example(cls(3, 2, "ceil"), ((5, 4, 2),))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", per_axis(self, "size", self.size, self.rank))
         if self.stride is not None:
             stride = per_axis(self, "stride", self.stride, self.rank)
             object.__setattr__(self, "stride", stride)
-        padding = checked_padding(self, self.padding, self.rank, ("valid", "same"))
+        padding = checked_padding(self, self.padding, self.rank, POOL_MODES)
         object.__setattr__(self, "padding", padding)
 
     def _spans(self, extents: Shape) -> tuple[Spans, ...]:
@@ -168,16 +172,14 @@ class AdaptivePool(_AnyPool):
     """Windows divide each axis into a given number of nearly equal parts.
 
     Window i of m on an axis of n pixels goes from ``floor(i n / m)`` to before
-    ``ceil((i + 1) n / m)``, so that neighbours overlap where m does not divide n.
+    ``ceil((i + 1) n / m)``, so that neighbours overlap where m does not divide n, and
+    see the same pixel where there are more windows than pixels.
 
     Shape:
         input ``(batch, ..., channels)``, output ``(batch, *shape, channels)``.
 
     Args:
         shape: windows on each axis, one number or one per axis.
-
-    Raises:
-        LayerError: more windows than pixels.
     """
 
     shape: PerAxis
@@ -194,11 +196,6 @@ class AdaptivePool(_AnyPool):
 
     def _spans(self, extents: Shape) -> tuple[Spans, ...]:
         counts = spread(self.shape, self.rank)
-        if any(m > n for n, m in zip(extents, counts, strict=True)):
-            raise self.fail(
-                f"input {extents} divided into {counts} parts",
-                "ask for at most as many parts as the input has pixels",
-            )
         return tuple(
             tuple((i * n // m, -(-(i + 1) * n // m)) for i in range(m))
             for n, m in zip(extents, counts, strict=True)

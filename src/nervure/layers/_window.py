@@ -77,7 +77,8 @@ def pads(
     """Zeros (before, after) on each axis.
 
     ``same`` gives ``ceil(extent / stride)`` windows, the odd zero after; ``causal``
-    puts all zeros before.
+    puts all zeros before, ``ceil`` after: as many as the last window that begins
+    inside needs.
 
     >>> pads("same", (5, 6), (3, 3), (1, 2), (1, 1))
     ((1, 1), (0, 1))
@@ -86,6 +87,9 @@ def pads(
         return ((0, 0),) * len(extents)
     if padding == "causal":
         return tuple(((k - 1) * d, 0) for k, d in zip(size, dilation, strict=True))
+    if padding == "ceil":
+        axes = zip(extents, size, stride, strict=True)
+        return tuple((0, _missing(n, k, step)) for n, k, step in axes)
     if padding == "same":
         found: list[tuple[int, int]] = []
         axes = zip(extents, size, stride, dilation, strict=True)
@@ -98,6 +102,14 @@ def pads(
     given = cast(PerAxis | tuple[tuple[int, int], ...], padding)
     sides = (given,) * rank if isinstance(given, int) else given
     return tuple((p, p) if isinstance(p, int) else p for p in sides)
+
+
+def _missing(extent: int, size: int, stride: int) -> int:
+    """What the last window that begins inside lacks, every pixel being seen."""
+    last = max(0, -(-(extent - size) // stride) * stride)
+    if last >= extent:  # where windows lie apart, the last may begin outside
+        last -= stride
+    return max(0, last + size - extent)
 
 
 def windows(
