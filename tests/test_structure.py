@@ -31,6 +31,7 @@ STAGES = (
     "executors",
     "training.prepare",
     "network trace summary",
+    "zoo",
     "spec defaults",
     "uncertainty.conformal",
     "modelfile saving",

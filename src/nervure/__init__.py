@@ -54,6 +54,7 @@ _SUBMODULES = {
     "metrics": "nervure.metrics",
     "schedules": "nervure.optimizers.schedules",
     "uncertainty": "nervure.uncertainty",
+    "zoo": "nervure.zoo",
 }
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -156,6 +156,12 @@ class Graph:
         """Which numbers of the inputs are codes that embeddings read."""
         return codes_of(self)
 
+    @cached_property
+    def trainable(self) -> int:
+        """Number of parameters that training moves: without running statistics."""
+        own = (p for node in self.nodes for p in node.parameters if p.trainable)
+        return sum(math.prod(p.shape) for p in own)
+
     def consumers(self, node: int) -> tuple[int, ...]:
         """Nodes fed by ``node``."""
         return tuple(i for i, n in enumerate(self.nodes) if node in n.inputs)

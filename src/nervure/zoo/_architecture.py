@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every architecture of the zoo declares, and how a network is made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nervure._described import count
+from nervure.graph import Graph, from_symbols
+from nervure.layers import Dense, Input, Layer, LayerError, Shape, Symbol
+from nervure.network import Network
+from nervure.zoo._checkpoint import TorchNames, fill, head_classes, match
+from nervure.zoo._weights import CheckpointError, read_tensors
+
+SMALL = 64
+"""Pixels; where images have fewer, networks begin without reducing them."""
+
+Activation = str | Layer | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted of an architecture.
+
+    ``small`` asks for its form for small images, ``aux`` for its auxiliary classifiers.
+    """
+
+    input_shape: Shape
+    classes: int
+    activation: Activation
+    small: bool
+    aux: bool
+
+    def head(self, x: Symbol, name: str = "head") -> Symbol:
+        """The output layer."""
+        return Dense(self.classes, activation=self.activation, name=name)(x)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A published network: call it for a `Network`.
+
+    ``nv.zoo.resnet18(classes=10, input_shape=(32, 32, 3))``.
+
+    Attributes:
+        name: what it is called in specs, by estimators and on the command line.
+        source: the paper.
+        input_shape: ``(height, width, channels)`` of the published network.
+        classes: as many as the published network tells apart.
+    """
+
+    name: str
+    source: str
+    input_shape: Shape = (224, 224, 3)
+    classes: int = 1000
+
+    auxiliary: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the names of auxiliary classifiers."""
+
+    def __call__(
+        self,
+        classes: int | None = None,
+        input_shape: Sequence[int] | None = None,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        activation: Activation = "softmax",
+        aux: bool = False,
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> Network:
+        """The network, with weights as they begin or from a published checkpoint.
+
+        Args:
+            classes: outputs; by default those of the checkpoint or the paper. Where
+                the checkpoint has another number, all but the output layer is taken
+                from it, and the output layer begins anew.
+            input_shape: ``(height, width, channels)``, by default as published. Images
+                under 64 pixels are not reduced by the first layers, unless there are
+                ``weights``: then every layer is as published.
+            weights: a checkpoint of torchvision's, ``.pth`` or ``.safetensors``.
+                Nothing in it is executed. It was trained on images from 0 to 1, from
+                which ``[0.485, 0.456, 0.406]`` was taken before they were divided by
+                ``[0.229, 0.224, 0.225]``.
+            activation: of the output layer; None gives the scores before the softmax.
+            aux: whether to have the auxiliary classifiers, as further outputs; train
+                with ``loss_weights=[1, 0.3, 0.3]`` and take `without_auxiliary` then.
+            seed: begins the parameters.
+            dtype: ``"float32"`` or ``"float64"``.
+
+        Raises:
+            CheckpointError: the file is none, holds code, is damaged, or does not fit:
+                all missing, unknown and differing tensors are listed.
+            LayerError: the images are too small.
+        """
+        tensors = None if weights is None else read_tensors(weights)
+        names = self.torch_names()
+        where = "" if weights is None else os.fspath(weights)
+        if tensors is not None and not names:
+            raise CheckpointError(
+                f"[{where}] weights for {self.name!r}; expected an architecture that "
+                "torchvision publishes; leave weights= out, or use nv.load for a file "
+                "that net.save wrote"
+            )
+        if tensors is not None and classes is None:
+            classes = head_classes(tensors, names)
+        graph = self.graph(
+            classes,
+            input_shape,
+            activation=activation,
+            aux=aux,
+            published=tensors is not None,
+        )
+        if tensors is None:
+            return Network.from_graph(graph, seed=seed, dtype=dtype)
+        found = match(graph, names, tensors, where, self._skipped(aux))
+        net = Network.from_graph(graph, seed=seed, dtype=dtype, begin=False)
+        fill(net, found, seed)
+        return net
+
+    def graph(
+        self,
+        classes: int | None = None,
+        input_shape: Sequence[int] | None = None,
+        *,
+        activation: Activation = "softmax",
+        aux: bool = False,
+        published: bool = False,
+    ) -> Graph:
+        """Layers and shapes alone, without memory for the parameters.
+
+        ``published`` keeps every layer as published, however small the images are.
+
+        >>> import nervure as nv
+        >>> nv.zoo.resnet18.graph().trainable
+        11689512
+        """
+        shape = tuple(self.input_shape if input_shape is None else input_shape)
+        number = self.classes if classes is None else classes
+        count(self.name, "classes", number, least=1)
+        if len(shape) != 3:
+            raise LayerError(
+                f"[{self.name}] input_shape {shape}; expected (height, width, channels)"
+                "; give e.g. (32, 32, 3)"
+            )
+        if aux and not self.auxiliary:
+            raise LayerError(
+                f"[{self.name}] has no auxiliary classifiers; expected aux only where "
+                "the paper has them, as in googlenet; leave it out"
+            )
+        small = not published and min(shape[:2]) < SMALL
+        order = Order(shape, number, activation, small, aux)
+        x = Input(shape, name="input")
+        try:
+            return Graph.of(*from_symbols(self.outputs(x, order), [x]))
+        except LayerError as error:
+            fact, _, _ = str(error).partition("; ")
+            raise LayerError(
+                f"[{self.name}] images of shape {shape} are too small: {fact}; use "
+                "larger images"
+            ) from None
+
+    # -- to be declared by every architecture -------------------------------------
+
+    def outputs(self, x: Layer, order: Order) -> list[Symbol]:
+        """The layers after the input; the classifier first."""
+        raise NotImplementedError(self.name)
+
+    def torch_names(self) -> TorchNames:
+        """Torchvision's name for each layer with parameters; none if it has none."""
+        return {}
+
+    def _skipped(self, aux: bool) -> tuple[str, ...]:
+        return () if aux else self.auxiliary

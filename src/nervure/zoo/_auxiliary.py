@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks without the classifiers that only help to train them."""
+
+from __future__ import annotations
+
+from nervure.graph import Entry, Graph
+from nervure.network import Network
+
+
+def without_auxiliary(net: Network, output: str = "head") -> Network:
+    """A copy of what leads to one output, with its weights.
+
+    Args:
+        output: name of the output layer that stays.
+
+    Raises:
+        GraphError: there is no layer of this name.
+
+    >>> import nervure as nv
+    >>> net = nv.zoo.googlenet(classes=3, input_shape=(32, 32, 3), aux=True)
+    >>> without_auxiliary(net).graph.output_names
+    ('head',)
+    """
+    entries = {entry.name: entry for entry in net.graph.entries}
+    kept: dict[str, Entry] = {}
+    stack = [output]
+    while stack:
+        name = stack.pop()
+        if name in entries and name not in kept:
+            kept[name] = entries[name]
+            stack.extend(entries[name].inputs)
+    chosen = [entry for name, entry in entries.items() if name in kept]
+    graph = Graph.of(chosen or net.graph.entries, [output])
+    alone = Network.from_graph(graph, seed=net.seed, dtype=net.dtype, begin=False)
+    for name, view in alone.parameters.items():
+        view[...] = net.parameters[name]
+    alone.preprocessing = net.preprocessing
+    return alone

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tensors of torchvision's networks put into ours: names, axes, faults.
+
+Torch has the axes of a convolution's weight as (out, in, height, width), ours are
+(height, width, in, out); of a dense one as (out, in), ours (in, out). A dense layer
+behind a flattened map reads channel by channel there, pixel by pixel here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure._plain import Faults, Place
+from nervure._wording import short
+from nervure.graph import Graph, Node
+from nervure.layers import Dense, Dropout, Flatten, Shape
+from nervure.network import Network
+from nervure.parameters import Layout, Segment, initialize
+from nervure.zoo._weights import CheckpointError, Tensors, as_floats
+
+Array = npt.NDArray[Any]
+TorchNames = Mapping[str, str]
+"""Torchvision's name for each of our layers."""
+
+_WORDS = {
+    "weight": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+}
+_COUNTER = ".num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A parameter and the tensor that it takes; None where it begins anew."""
+
+    segment: Segment
+    tensor: Array | None
+    flattened: Shape | None
+
+
+def head_classes(tensors: Tensors, names: TorchNames) -> int | None:
+    """The classes that a checkpoint tells apart, if it has a classifier."""
+    head = tensors.get(f"{names['head']}.weight")
+    return None if head is None or head.ndim != 2 else int(head.shape[0])
+
+
+def match(
+    graph: Graph,
+    names: TorchNames,
+    tensors: Tensors,
+    where: str,
+    skipped: Sequence[str] = (),
+) -> list[Match]:
+    """What each parameter takes; ``skipped`` begins names that may be left over.
+
+    Classifiers for another number of classes take nothing.
+
+    Raises:
+        CheckpointError: missing, left over and differing tensors, one line each.
+    """
+    at = Faults(where).at()
+    keys = {s.name: _key(graph, names, s) for s in Layout.of(graph).segments}
+    if not any(key in tensors for key in keys.values()):
+        raise CheckpointError(
+            f"[{where}] holds {_such_as(tensors)}; expected {_such_as(keys.values())}; "
+            "use the checkpoint of this architecture"
+        )
+    found: list[Match] = []
+    for segment in Layout.of(graph).segments:
+        node = graph.nodes[segment.node]
+        wanted = _torch_shape(segment.shape)
+        tensor = _checked(tensors, keys[segment.name], wanted, node, at)
+        found.append(Match(segment, tensor, _flattened(graph, node)))
+    known = set(keys.values())
+    for name in sorted(set(tensors) - known):
+        if name.endswith(_COUNTER) or name.startswith(tuple(skipped)):
+            continue
+        at.key(name).bad("no such tensor in the network")
+    if at.faults.lines:
+        at.bad("checkpoint and network differ; use the checkpoint of this architecture")
+    at.faults.raise_as(CheckpointError)
+    return found
+
+
+def _key(graph: Graph, names: TorchNames, segment: Segment) -> str:
+    """Torchvision's name for a parameter."""
+    group = graph.nodes[segment.node].group
+    return f"{names[group]}.{_WORDS[segment.parameter.name]}"
+
+
+def _such_as(names: Iterable[str]) -> str:
+    first = [short(name) for name in itertools.islice(names, 2)]
+    return f"tensors such as {', '.join(first)}" if first else "no tensors"
+
+
+def _checked(
+    tensors: Tensors, key: str, wanted: Shape, node: Node, at: Place
+) -> Array | None:
+    """The tensor of this name and shape, or None for a classifier that is replaced."""
+    tensor = tensors.get(key)
+    if tensor is None:
+        at.key(key).bad(f"missing; expected shape {wanted}")
+    elif tensor.shape != wanted:
+        if _is_head(node) and tensor.shape[1:] == wanted[1:]:
+            return None
+        at.key(key).bad(f"found shape {tensor.shape}; expected {wanted}")
+    elif tensor.dtype.kind != "f" and tensor.dtype != np.uint16:
+        at.key(key).bad(f"found numbers of type {tensor.dtype}; expected floats")
+    return tensor
+
+
+def _is_head(node: Node) -> bool:
+    return node.group == "head" or node.group.endswith(".head")
+
+
+def _torch_shape(shape: Shape) -> Shape:
+    """The shape of a weight as torch has it."""
+    return (*shape[:-3:-1], *shape[:-2])
+
+
+def _flattened(graph: Graph, node: Node) -> Shape | None:
+    """The map that a dense layer reads flattened, if it does."""
+    if not isinstance(node.layer, Dense):
+        return None
+    before = graph.nodes[node.inputs[0]]
+    while isinstance(before.layer, Dropout):
+        before = graph.nodes[before.inputs[0]]
+    flat = isinstance(before.layer, Flatten) and len(before.input_shapes[0]) == 3
+    return before.input_shapes[0] if flat else None
+
+
+def fill(net: Network, found: Sequence[Match], seed: int) -> None:
+    """Put the tensors into the network; what takes none begins by the seed."""
+    own = [one.segment for one in found if one.tensor is None]
+    initialize(Layout(tuple(own), net.layout.size), seed, net.values)
+    for one in found:
+        if one.tensor is not None:
+            view = one.segment.view(net.values)
+            view[...] = _turned(as_floats(one.tensor), one.flattened).reshape(
+                view.shape
+            )
+
+
+def _turned(tensor: Array, flattened: Shape | None) -> Array:
+    """The tensor with its axes in our order."""
+    if flattened is not None and tensor.ndim == 2:
+        height, width, channels = flattened
+        tensor = tensor.reshape(-1, channels, height, width)
+    if tensor.ndim == 4:
+        return tensor.transpose(2, 3, 1, 0)
+    return tensor.T

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VGG and AlexNet: a row of convolutions, then dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nervure.layers import (
+    AdaptiveAveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    Symbol,
+)
+from nervure.zoo._architecture import Architecture, Order
+from nervure.zoo._blocks import Place, convolution, relu
+
+MAPS = (64, 128, 256, 512, 512)
+"""Maps of the convolutions of each of VGG's five blocks."""
+
+
+@dataclass(frozen=True)
+class VGG(Architecture):
+    """Blocks of 3x3 convolutions, each followed by pooling; three dense layers.
+
+    The maps are averaged to 7x7 before the dense layers; of small images (under 64
+    pixels) they are taken as they are.
+
+    Attributes:
+        depths: convolutions of each block.
+        batch_norm: whether a BatchNorm follows each convolution.
+        hidden: nodes of the two hidden dense layers.
+
+    Source: Simonyan and Zisserman, *Very deep convolutional networks for large-scale
+    image recognition* (ICLR 2015, arXiv 1409.1556), table 1, columns A, B, D, E.
+
+    >>> import nervure as nv
+    >>> nv.zoo.vgg16.graph().trainable
+    138357544
+    """
+
+    depths: tuple[int, ...] = ()
+    batch_norm: bool = False
+    hidden: int = 4096
+
+    def convolutions(self) -> Iterator[tuple[str, str, int]]:
+        """Block, name and maps of each convolution."""
+        for i, (depth, maps) in enumerate(zip(self.depths, MAPS, strict=True)):
+            for j in range(depth):
+                yield f"block{i + 1}", f"block{i + 1}.conv{j + 1}", maps
+
+    def outputs(self, x: Layer, order: Order) -> list[Symbol]:
+        h: Place = x
+        before = "block1"
+        for block, name, maps in self.convolutions():
+            if block != before:
+                h = MaxPool2D(2, name=f"{before}.pool")(h)
+            h = self._convolution(h, name, maps)
+            before = block
+        h = MaxPool2D(2, name=f"{before}.pool")(h)
+        h = h if order.small else AdaptiveAveragePool2D(7, name="pool")(h)
+        h = Flatten(name="flatten")(h)
+        for name in ("hidden1", "hidden2"):
+            h = Dense(self.hidden, activation="relu", name=name)(h)
+            h = Dropout(0.5, name=f"{name}.dropout")(h)
+        return [order.head(h)]
+
+    def _convolution(self, x: Place, name: str, maps: int) -> Symbol:
+        z = convolution(x, name, maps, bias=True)
+        z = BatchNorm(name=f"{name}.norm")(z) if self.batch_norm else z
+        return relu(z, f"{name}.relu")
+
+    def torch_names(self) -> dict[str, str]:
+        names = {
+            "hidden1": "classifier.0",
+            "hidden2": "classifier.3",
+            "head": "classifier.6",
+        }
+        place, before = 0, "block1"
+        for block, name, _ in self.convolutions():
+            place += block != before  # a pooling layer
+            names[name] = f"features.{place}"
+            if self.batch_norm:
+                names[f"{name}.norm"] = f"features.{place + 1}"
+            place += 3 if self.batch_norm else 2
+            before = block
+        return names
+
+
+@dataclass(frozen=True)
+class AlexNet(Architecture):
+    """Five convolutions, three dense layers, dropout: the net of 2012 in one column.
+
+    Widths are those of the second paper, which torchvision publishes; it has neither
+    groups nor local response normalization. Images need at least 63 pixels.
+
+    Source: Krizhevsky, Sutskever, Hinton, *ImageNet classification with deep
+    convolutional neural networks* (NIPS 2012); Krizhevsky, *One weird trick for
+    parallelizing convolutional neural networks* (arXiv 1404.5997), section 5.
+
+    >>> import nervure as nv
+    >>> nv.zoo.alexnet.graph().trainable
+    61100840
+    """
+
+    hidden: int = 4096
+    """Nodes of the two hidden dense layers."""
+
+    def outputs(self, x: Layer, order: Order) -> list[Symbol]:
+        h = Conv2D(64, 11, 4, padding=2, activation="relu", name="conv1")(x)
+        h = MaxPool2D(3, stride=2, name="pool1")(h)
+        h = Conv2D(192, 5, padding=2, activation="relu", name="conv2")(h)
+        h = MaxPool2D(3, stride=2, name="pool2")(h)
+        for name, maps in (("conv3", 384), ("conv4", 256), ("conv5", 256)):
+            h = Conv2D(maps, 3, padding=1, activation="relu", name=name)(h)
+        h = MaxPool2D(3, stride=2, name="pool5")(h)
+        h = Flatten(name="flatten")(AdaptiveAveragePool2D(6, name="pool")(h))
+        for name in ("hidden1", "hidden2"):
+            h = Dropout(0.5, name=f"{name}.dropout")(h)
+            h = Dense(self.hidden, activation="relu", name=name)(h)
+        return [order.head(h)]
+
+    def torch_names(self) -> dict[str, str]:
+        places = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}
+        dense = {"hidden1": 1, "hidden2": 4, "head": 6}
+        return {name: f"features.{i}" for name, i in places.items()} | {
+            name: f"classifier.{i}" for name, i in dense.items()
+        }
