@@ -29,8 +29,9 @@ STAGES = (
     "parameters objective _heads",
     "plan",
     "executors",
+    "predicting",
     "training.prepare",
-    "network trace summary",
+    "network trace summary ensemble",
     "zoo",
     "spec defaults",
     "uncertainty.conformal",
@@ -49,6 +50,7 @@ The longest name that fits a module decides: ``training.callbacks`` comes before
 LATER = {
     "_registry": "asks the registries for their classes",
     "network": "its methods save, trace and evaluate",
+    "ensemble": "its methods fit, save and evaluate",
 }
 """Modules that may import from later stages, inside of functions, and why."""
 

@@ -31,6 +31,7 @@ _MODULES = {
     ),
     "nervure.graph": "Graph GraphError",
     "nervure.network": "Network",
+    "nervure.ensemble": "Ensemble",
     "nervure.trace": "GradientCheck NetworkTrace check_gradients",
     "nervure.saving": "load",
     "nervure.spec": "Spec SpecError load_spec",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure import predicting
 from nervure._codes import check_codes
 from nervure._described import count
 from nervure._memory import physical_bytes
@@ -122,6 +123,12 @@ class Network:
         """An independent copy."""
         return self.astype(self.dtype)
 
+    def begun_anew(self, seed: int) -> Network:
+        """The same network with other parameters, begun from ``seed``."""
+        net = Network.from_graph(self.graph, seed=seed, dtype=self.dtype)
+        net.preprocessing = self.preprocessing
+        return net
+
     def __getstate__(self) -> dict[str, Any]:
         """For copies and other processes: all but the executors and gradients."""
         own = {**self.__dict__, "values": np.array(self.values)}
@@ -154,7 +161,7 @@ class Network:
             An array ``(rows, *output_shape)``, a list of them for several outputs.
         """
         found = self.executor(executor).outputs(Data(self.arrays(X)))
-        return found[0] if len(found) == 1 else found
+        return predicting.alone(found)
 
     def predict(self, X: Any) -> Any:
         """Outputs for raw rows: with the preprocessing that training recorded.
@@ -162,37 +169,14 @@ class Network:
         For classes these are probabilities; for a regression, targets in their units.
         A list of them for several outputs.
         """
-        if self.preprocessing is None:
-            return self.forward(X)
-        encoded = self.preprocessing.encode(X)
-        scales = (self.preprocessing.scale,)
-        found = self.executor().outputs(Data(self._shaped((encoded,)), scales=scales))
-        if self.preprocessing.task == "regression":
-            from nervure._heads import records_of
-
-            records = records_of(self.graph, self.preprocessing)
-            pairs = zip(records, found, strict=True)
-            found = [one.decode_targets(y.reshape(len(y), -1)) for one, y in pairs]
-        return found[0] if len(found) == 1 else found
+        return predicting.predict(self, X)
 
     def predict_classes(self, X: Any) -> Array:
         """The most probable class of each row: its label, or its index without labels.
 
         One logistic output says class 1 above one half.
         """
-        found = self.predict(X)
-        if isinstance(found, list):
-            raise ValueError(
-                f"[network] {len(self.graph.outputs)} outputs; expected one for "
-                "predict_classes; use net.predict(X)[i].argmax(axis=1)"
-            )
-        p = cast(Array, found)
-        flat = p.reshape(len(p), -1)
-        index = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
-        index = index.astype(np.int64)
-        if self.preprocessing is None:
-            return index
-        return self.preprocessing.decode_classes(index)
+        return predicting.predict_classes(self, X)
 
     def evaluate(
         self,
@@ -233,8 +217,10 @@ class Network:
         names = [self.graph.nodes[i].group for i in self.graph.inputs]
         given = _by_name(X, names, "input")
         places = names if len(names) > 1 else ["X"]
-        arrays = self._shaped(
-            tuple(as_inputs(x, where=w) for x, w in zip(given, places, strict=True))
+        ends = [self.graph.nodes[i] for i in self.graph.inputs]
+        arrays = tuple(
+            _fit(as_inputs(x, where=place), node.shape, node.name)
+            for x, place, node in zip(given, places, ends, strict=True)
         )
         for array, place in zip(arrays, places, strict=True):
             _check_range(array, self.values.dtype, place)
@@ -245,14 +231,6 @@ class Network:
                 )
         check_codes(self.graph, arrays, places)
         return arrays
-
-    def _shaped(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        shapes = self.graph.input_shapes
-        names = [self.graph.nodes[i].name for i in self.graph.inputs]
-        return tuple(
-            _fit(x, shape, name)
-            for x, shape, name in zip(arrays, shapes, names, strict=True)
-        )
 
     def targets(self, y: Any) -> list[Array]:
         """The targets as arrays, one per output."""

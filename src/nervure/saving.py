@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nervure._entries import LayerEntry, names_of
+from nervure._wording import found as found_word
+from nervure._wording import is_list, is_table
 from nervure.data.preprocessing import Preprocessing
+from nervure.ensemble import MOST_MEMBERS, Ensemble
 from nervure.graph import Entry, Graph
 from nervure.layers import Input
 from nervure.layers.embedding import entrance
@@ -31,23 +35,52 @@ SCORES = "conformal/scores"
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write a network to one safetensors file, atomically."""
-    graph, tensors = net.graph, dict(net.parameters)
-    record, conformal = net.preprocessing, net.conformal
-    document: dict[str, Any] = {
+    _write(path, net, _network_part(net), dict(net.parameters))
+
+
+def save_ensemble(ensemble: Ensemble, path: str | os.PathLike[str]) -> None:
+    """Write an ensemble to one safetensors file, atomically.
+
+    The weights of member i are named ``i/<node>.<name>``.
+    """
+    tensors = {
+        f"{i}/{name}": view
+        for i, member in enumerate(ensemble)
+        for name, view in member.parameters.items()
+    }
+    members = [_network_part(member) for member in ensemble]
+    _write(path, ensemble, {"ensemble": members}, tensors)
+
+
+def _network_part(net: Network) -> dict[str, Any]:
+    """What a file says of one network besides its weights."""
+    graph = net.graph
+    return {
         "network": network_document(graph.entries, graph.output_names, net.dtype),
         "seed": net.seed,
-        "preprocessing": None if record is None else record.to_json(),
     }
+
+
+def _write(
+    path: str | os.PathLike[str],
+    model: Network | Ensemble,
+    document: dict[str, Any],
+    tensors: dict[str, Any],
+) -> None:
+    """Write the file, with what training and calibration have recorded."""
+    record, conformal = model.preprocessing, model.conformal
+    document["preprocessing"] = None if record is None else record.to_json()
     if conformal is not None:
         document["conformal"] = conformal.to_data()
         tensors[SCORES] = conformal.scores
     write_model(path, tensors, document)
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     """The network of a model file, with the preprocessing it was trained with.
 
-    Nothing in the file is executed: it holds numbers and names of known layers.
+    An `Ensemble`, where one was saved. Nothing in the file is executed: it holds
+    numbers and names of known layers.
 
     Raises:
         ModelFileError: no model file, a damaged one, or one that contradicts itself.
@@ -63,27 +96,96 @@ def load(path: str | os.PathLike[str]) -> Network:
     where = os.fspath(path)
     tensors, document = read_model(path)
     conformal = _conformal(document.get("conformal"), tensors.pop(SCORES, None), where)
+    several = document.get("ensemble")
+    found = {"": document} if several is None else _members(several, where)
+    drafts = {key: _draft(one, _place(where, key)) for key, one in found.items()}
+    expected = {
+        f"{key}{s.name}": (s.shape, draft.dtype)
+        for key, draft in drafts.items()
+        for s in draft.layout.segments
+    }
+    check_parameters(where, tensors, expected)
+    record = document.get("preprocessing")
+    known = None if record is None else Preprocessing.from_json(record)
+    members = [draft.network(tensors, key, known) for key, draft in drafts.items()]
+    model = members[0] if several is None else _ensemble(members, where)
+    model.conformal = conformal
+    return model
+
+
+def _ensemble(members: Sequence[Network], where: str) -> Ensemble:
+    try:
+        return Ensemble(members)
+    except ValueError as error:
+        raise _contradicting(where, "members", error) from error
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """The network of a model file that holds one (see `load`).
+
+    Raises:
+        ModelFileError: it holds an ensemble, or see `load`.
+    """
+    found = load(path)
+    if isinstance(found, Network):
+        return found
+    raise ModelFileError(
+        f"[{os.fspath(path)}] holds an ensemble of {len(found)}; expected one network; "
+        "use nv.load(path).members"
+    )
+
+
+def _members(several: object, where: str) -> dict[str, Mapping[str, Any]]:
+    """Documents of an ensemble's members by the prefix of their weights."""
+    if not is_list(several) or not 1 <= len(several) <= MOST_MEMBERS:
+        raise ModelFileError(
+            f"[{where}] ensemble: found {found_word(several)}; expected a list of 1 to "
+            f"{MOST_MEMBERS} members; use the file as it was saved"
+        )
+    return {f"{i}/": one if is_table(one) else {} for i, one in enumerate(several)}
+
+
+def _place(where: str, key: str) -> str:
+    return f"{where}, member {key.rstrip('/')}" if key else where
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A network that a file describes, before anything of its size is allocated."""
+
+    graph: Graph
+    layout: Layout
+    dtype: str
+    seed: int
+
+    def network(
+        self, tensors: Mapping[str, Any], key: str, record: Preprocessing | None
+    ) -> Network:
+        net = Network.from_graph(
+            self.graph, seed=self.seed, dtype=self.dtype, begin=False
+        )
+        for name, view in net.parameters.items():
+            view[...] = tensors[f"{key}{name}"]
+        net.preprocessing = record
+        return net
+
+
+def _draft(document: Mapping[str, Any], where: str) -> _Draft:
     found = network_from_document(document.get("network"), where)
     try:
         graph = graph_of(found.entries, found.outputs)
         layout = Layout.of(graph)
     except ValueError as error:
-        raise ModelFileError(
-            f"[{where}] its layers do not fit together: {error}; expected the file as "
-            "it was saved; save it again"
-        ) from error
-    expected = {s.name: (s.shape, found.dtype) for s in layout.segments}
-    check_parameters(where, tensors, expected)
+        raise _contradicting(where, "layers", error) from error
     seed = document.get("seed", 0)
-    net = Network.from_graph(
-        graph, seed=seed if isinstance(seed, int) else 0, dtype=found.dtype, begin=False
+    return _Draft(graph, layout, found.dtype, seed if isinstance(seed, int) else 0)
+
+
+def _contradicting(where: str, what: str, error: ValueError) -> ModelFileError:
+    return ModelFileError(
+        f"[{where}] its {what} do not fit together: {error}; expected the file as "
+        "it was saved; save it again"
     )
-    for name, view in net.parameters.items():
-        view[...] = tensors[name]
-    record = document.get("preprocessing")
-    net.preprocessing = None if record is None else Preprocessing.from_json(record)
-    net.conformal = conformal
-    return net
 
 
 def _conformal(data: object, scores: Any, where: str) -> Conformal | None:

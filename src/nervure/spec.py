@@ -22,6 +22,7 @@ from nervure._names import unknown
 from nervure._plain import BAD, Faults, Place
 from nervure._wording import found, is_list, is_table, short
 from nervure.data.encodings import Categories, Encodings, Method, Use
+from nervure.ensemble import MOST_MEMBERS
 from nervure.losses import Loss
 from nervure.metrics import METRICS
 from nervure.optimizers import Adam, Optimizer
@@ -68,6 +69,20 @@ class DataSpec:
     def encodings(self) -> Encodings:
         """How the columns of a table become inputs."""
         return Encodings(self.numbers, self.categories, self.columns or {})
+
+
+@dataclass(frozen=True)
+class EnsembleSpec:
+    """How many networks are trained (see `nervure.Ensemble`), and on which rows.
+
+    ``bagged`` says whether each draws its training rows with replacement.
+    """
+
+    members: int = 5
+    bagged: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "ensemble", {"members": {"least": 1, "most": MOST_MEMBERS}})
 
 
 _COUNT, _DURATION = {"least": 1.0}, {"above": 0.0}
@@ -146,7 +161,8 @@ def _by_index(
 class Spec:
     """A network, its data and its training: what a spec file says.
 
-    ``training`` None is a spec of a network alone. ``outputs`` names the layers whose
+    ``training`` None is a spec of a network alone, ``ensemble`` None one of a single
+    network. ``outputs`` names the layers whose
     values the network gives; empty are those that no other layer reads.
     """
 
@@ -155,6 +171,7 @@ class Spec:
     training: TrainingSpec | None = None
     outputs: tuple[str, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
+    ensemble: EnsembleSpec | None = None
 
 
 def load_spec(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Spec:
@@ -229,7 +246,7 @@ def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
     return cast(Spec, spec)
 
 
-_KEYS = ("dtype", "outputs", "data", "layer", "training")
+_KEYS = ("dtype", "outputs", "data", "layer", "training", "ensemble")
 
 
 def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
@@ -237,7 +254,7 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
     at.unknown_keys([key for key in tables if key not in _KEYS], _KEYS)
     values: dict[str, Any] = {
         key: _plain.read(hints[key], tables[key], at.key(key))
-        for key in ("dtype", "outputs", "data", "training")
+        for key in ("dtype", "outputs", "data", "training", "ensemble")
         if key in tables
     }
     layers = _read_layers(tables.get("layer"), at.key("layer"))
@@ -287,12 +304,15 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
     """The tables of a spec, as `parse_spec` reads them."""
     tables = _plain.write_fields(spec)
     tables.pop("layers", None)
-    data, training = tables.pop("data", None), tables.pop("training", None)
-    if data:
-        tables["data"] = data
+    parts = {key: tables.pop(key, None) for key in ("data", "training")}
+    ensemble = tables.pop("ensemble", None)
+    if parts["data"]:
+        tables["data"] = parts["data"]
     tables["layer"] = [_layer_table(entry) for entry in spec.layers]
-    if training:
-        tables["training"] = training
+    if parts["training"]:
+        tables["training"] = parts["training"]
+    if ensemble is not None:  # a table without keys says that there is one
+        tables["ensemble"] = ensemble
     return tables
 
 

@@ -98,6 +98,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(metavar="MEMBERS", help="Train so many networks, average them."),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -105,7 +109,10 @@ def train(
     """Train a network on data and save it with all that is needed to use it."""
     from nervure.cli.training import Request, train
 
-    request = Request(source, spec, target, tuple(sets or ()), out, resume, quiet)
+    changes = list(sets or ())
+    if ensemble is not None:
+        changes.append(f"ensemble.members={ensemble}")
+    request = Request(source, spec, target, tuple(changes), out, resume, quiet)
     raise typer.Exit(train(request))
 
 

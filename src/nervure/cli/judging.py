@@ -15,8 +15,8 @@ from nervure._heads import records_of, targets_of
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.executors import Data
 from nervure.metrics import Metric, confusion_matrix
-from nervure.network import Network
 from nervure.objective import Cost, Objective
+from nervure.predicting import Predictor
 from nervure.summary import table
 from nervure.training.evaluation import metrics_of
 from nervure.training.prepare import make_data
@@ -44,7 +44,7 @@ class Judgement:
     output: str = ""
 
 
-def judge(network: Network, inputs: Array, targets: Array) -> list[Judgement]:
+def judge(network: Predictor, inputs: Array, targets: Array) -> list[Judgement]:
     """Compare each of a network's outputs for encoded rows with its targets."""
     record = network.preprocessing
     assert record is not None
@@ -61,7 +61,7 @@ def judge(network: Network, inputs: Array, targets: Array) -> list[Judgement]:
 
 
 def _judge(
-    network: Network,
+    network: Predictor,
     cost: Cost,
     record: Preprocessing,
     data: Data,

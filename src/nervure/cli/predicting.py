@@ -18,7 +18,7 @@ from nervure.data import prepare, row_names
 from nervure.data.preprocessing import Amounts, Classes, Preprocessing
 from nervure.executors import Data
 from nervure.modelfile import ModelFileError
-from nervure.network import Network
+from nervure.predicting import Predictor
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -26,8 +26,8 @@ Columns = dict[str, Array]
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".npz": "npz"}
 
 
-def open_model(path: Path) -> tuple[Network, Preprocessing]:
-    """The network of a model file or run folder, with its preprocessing.
+def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
+    """The network or ensemble of a model file or run folder, with its preprocessing.
 
     Raises:
         ModelFileError: no model there, or one that was not trained on a source.
@@ -82,7 +82,7 @@ def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
 
 
 def _columns(
-    network: Network, record: Preprocessing, inputs: Array, probabilities: bool
+    network: Predictor, record: Preprocessing, inputs: Array, probabilities: bool
 ) -> Columns:
     """Predictions of every output; of several, named ``<output>_prediction``."""
     data = Data(network.arrays(inputs), scales=(record.scale,))

@@ -22,6 +22,7 @@ from nervure.spec import (
     read_tables,
     spec_to_dict,
 )
+from nervure.training.ensemble import EnsembleRun
 from nervure.training.progress import duration
 from nervure.training.specs import fit_spec, load_data, read_data, resume
 
@@ -187,25 +188,35 @@ def _latest_folder(request: Request) -> Path:
 # -- the end --------------------------------------------------------------------------
 
 
-def _finish(run: nv.Run, dataset: Dataset, folder: Path) -> int:
+def _finish(run: nv.Run | EnsembleRun, dataset: Dataset, folder: Path) -> int:
     network = nv.load(folder / "model.safetensors")
-    print(_trained(run, network))
+    print(_trained(run))
     held_out = _held_out(dataset)
     if held_out is not None:
         name, inputs, targets = held_out
         print(reports(judge(network, inputs, targets), name))
-    print(f"saved in {folder} (model.safetensors, spec.toml, record.jsonl)")
+    record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
+    print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
     if run.stopped == "interrupted":
         print(f"interrupted; go on with: nervure train --resume --out {folder}")
         return INTERRUPTED
     return 0
 
 
-def _trained(run: nv.Run, network: nv.Network) -> str:
+def _trained(run: nv.Run | EnsembleRun) -> str:
+    if isinstance(run, EnsembleRun):
+        count = run.ensemble.members[0].layout.count
+        epochs = [one.epoch for one in run.runs]
+        several = f"{min(epochs)} to {max(epochs)}" if len({*epochs}) > 1 else epochs[0]
+        return (
+            f"trained {len(epochs)} members of {count:,} parameters for {several} "
+            f"epochs each in {duration(run.seconds)}, all members together"
+        )
+    count = run.network.layout.count
     early = f" ({run.stopped})" if run.stopped else ""
     best = f", weights of epoch {run.best_epoch + 1}" if run.best_epoch >= 0 else ""
     return (
-        f"trained {network.layout.count:,} parameters for {run.epoch} epochs in "
+        f"trained {count:,} parameters for {run.epoch} epochs in "
         f"{duration(run.seconds)}{early}{best}"
     )
 

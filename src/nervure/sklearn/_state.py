@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nervure.network import Network
-from nervure.saving import load
+from nervure.saving import load_network
 from nervure.training.state import State
 
 _NAME = "model.safetensors"
@@ -33,7 +33,7 @@ def from_bytes(data: bytes) -> Network:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _NAME
         path.write_bytes(data)
-        return load(path)
+        return load_network(path)
 
 
 def state_to_data(state: State) -> dict[str, Any]:

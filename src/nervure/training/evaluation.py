@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,8 @@ from nervure.executors import Data
 from nervure.losses import weighted_mean
 from nervure.metrics import METRICS, Metric, default_metrics, metric
 from nervure.objective import Objective
+from nervure.predicting import Predictor
 from nervure.training.prepare import make_data, without_targets
-
-if TYPE_CHECKING:
-    from nervure.network import Network
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +25,7 @@ _OF_VALUES = ("r2", "mae", "mse", "rmse")
 
 
 def metrics_of(
-    net: Network, objective: Objective, data: Data, metrics: Any
+    net: Predictor, objective: Objective, data: Data, metrics: Any
 ) -> list[tuple[int, str, Metric]]:
     """(output, name in the history, metric) of each metric that is wanted."""
     found: list[tuple[int, str, Metric]] = []
@@ -87,7 +85,7 @@ def measure(
 
 
 def evaluate(
-    net: Network,
+    net: Predictor,
     X: Any,
     y: Any = None,
     *,
@@ -114,7 +112,7 @@ def evaluate(
 
 
 def evaluate_data(
-    net: Network,
+    net: Predictor,
     objective: Objective,
     data: Data,
     metrics: Sequence[tuple[int, str, Metric]],

@@ -24,7 +24,7 @@ from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.lbfgs import LbfgsSession
 from nervure.training.prepare import Prepared, prepare
-from nervure.training.progress import make_progress
+from nervure.training.progress import Progress, make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session, Settings
 
@@ -110,68 +110,105 @@ def fit(
     >>> net.predict([[3.0]]).round(2).tolist()
     [[7.0]]
     """
-    _check_arguments(locals())
-    callbacks, seed = _callbacks(callbacks), int(seed)
+    given = locals()
+    check_arguments(given)
+    folder = folder_of(directory, resume, checkpoint_steps or checkpoint_seconds)
+    prepared, settings = arrange(given)
+    shown = progress_of(progress)
+    again = arrays_again(given)
+    return begin(network, prepared, settings, shown, folder, again, resume).train()
+
+
+def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
+    """The data and the settings that the arguments of `fit` ask for."""
+    network, seed = given["network"], int(given["seed"])
+    validation = given["validation"]
+    callbacks = _callbacks(given["callbacks"])
     if isinstance(validation, np.floating):
         validation = float(validation)  # pyright: ignore[reportUnknownArgumentType]
-    objective = network.objective(loss, loss_weights)
-    rule = find_optimizer(cast(Any, optimizer))
+    objective = network.objective(given["loss"], given["loss_weights"])
+    rule = find_optimizer(given["optimizer"])
     check_trainable(network.graph)
-    network.executor(executor)
-    folder = _folder(directory, resume, checkpoint_steps or checkpoint_seconds)
+    network.executor(given["executor"])
     prepared = prepare(
         network,
-        X,
-        y,
+        given["X"],
+        given["y"],
         objective,
         validation=validation,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
+        sample_weight=given["sample_weight"],
+        class_weight=given["class_weight"],
         seed=seed,
     )
+    regularizer = given["regularizer"]
     settings = Settings(
         objective=objective,
         optimizer=rule,
-        epochs=int(epochs),
-        batch_size=_batch_size(rule, int(batch_size), prepared),
-        metrics=metrics,
+        epochs=int(given["epochs"]),
+        batch_size=_batch_size(rule, int(given["batch_size"]), prepared),
         early_stopping=next(
             (c for c in callbacks if isinstance(c, EarlyStopping)), None
         ),
         callbacks=tuple(c for c in callbacks if isinstance(c, Callback)),
-        regularizer=None
-        if regularizer is None
-        else find_regularizer(cast(Any, regularizer)),
-        class_weight=class_weight,
+        regularizer=None if regularizer is None else find_regularizer(regularizer),
         validation=validation if isinstance(validation, float) else 0.0,
-        shuffle=shuffle and not rule.full_batch,
+        shuffle=given["shuffle"] and not rule.full_batch,
         seed=seed,
-        max_steps=max_steps,
-        max_seconds=max_seconds,
-        checkpoint_steps=checkpoint_steps,
-        checkpoint_seconds=checkpoint_seconds,
-        executor=executor,
-        threads=threads,
+        **{name: given[name] for name in _TAKEN},
     )
+    return prepared, settings
+
+
+_TAKEN = (
+    "metrics",
+    "class_weight",
+    "max_steps",
+    "max_seconds",
+    "checkpoint_steps",
+    "checkpoint_seconds",
+    "executor",
+    "threads",
+)
+"""Settings that are the arguments of `fit` as they are given."""
+
+
+def begin(
+    network: Network,
+    prepared: Prepared,
+    settings: Settings,
+    progress: Progress,
+    folder: RunFolder | None,
+    again: list[str],
+    resume: bool,
+) -> Session:
+    """The session of a run; its folder is made, or its state taken over.
+
+    ``again`` names arrays that `nervure.resume` must be given again.
+    """
     fingerprint = _fingerprint(network, prepared, settings) if folder else {}
-    shown = make_progress(
-        bool(progress), None if progress is True else progress or None
-    )
-    kind = LbfgsSession if isinstance(rule, LBFGS) else Session
-    session = kind(network, prepared, settings, shown, folder, fingerprint)
+    kind = LbfgsSession if isinstance(settings.optimizer, LBFGS) else Session
+    session = kind(network, prepared, settings, progress, folder, fingerprint)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:
-        own_validation = not isinstance(validation, float | int | None)
-        arrays = {
-            "validation": own_validation,
-            "sample_weight": sample_weight is not None,
-        }
-        again = [name for name, given in arrays.items() if given]
         _open(folder, session, fingerprint, again, resume)
-    return session.train()
+    return session
 
 
-def _check_arguments(given: dict[str, Any]) -> None:
+def arrays_again(given: dict[str, Any]) -> list[str]:
+    """Arguments of `fit` that are arrays, which no spec can hold."""
+    arrays = {
+        "validation": not isinstance(given["validation"], float | int | None),
+        "sample_weight": given["sample_weight"] is not None,
+    }
+    return [name for name, found in arrays.items() if found]
+
+
+def progress_of(progress: bool | TextIO) -> Progress:
+    """The display that ``progress`` asks for."""
+    return make_progress(bool(progress), None if progress is True else progress or None)
+
+
+def check_arguments(given: dict[str, Any]) -> None:
     """What needs no look at the data, before anything else is done."""
     from nervure.network import Network
 
@@ -213,9 +250,10 @@ def _callbacks(given: Any) -> list[Callback | EarlyStopping]:
     return found
 
 
-def _folder(
+def folder_of(
     directory: str | os.PathLike[str] | RunFolder | None, resume: bool, often: Any
 ) -> RunFolder | None:
+    """The run folder; raises where something asks for one that is not given."""
     if directory is not None:
         return directory if isinstance(directory, RunFolder) else RunFolder(directory)
     if resume or often:
@@ -244,10 +282,12 @@ def _open(
     if resume and folder.spec.exists():
         folder.read_checkpoint(session.state, fingerprint)
         return
+    from nervure.spec import write_spec
     from nervure.training.specs import code_of, spec_of
 
     again = code_of(session.settings) + again
-    folder.create(spec_of(session), session.state, fingerprint, again)
+    spec = write_spec(spec_of(session))
+    folder.create(spec, session.state, fingerprint, again)
 
 
 def _fingerprint(

@@ -68,11 +68,7 @@ class RunFolder:
             RunFolderError: there is a run already.
             WriteError: the folder cannot be written.
         """
-        if self.spec.exists() or self.model.exists():
-            raise RunFolderError(
-                f"[{self.path}] holds a run already; expected a new folder; continue "
-                "it with nv.resume (nervure train --resume), or choose another"
-            )
+        self.refuse_run()
         made = [
             folder
             for folder in (self.checkpoints, self.path, *self.path.parents)
@@ -97,6 +93,19 @@ class RunFolder:
         except WriteError:
             _remove([*self._found(), self.record, *made])
             raise
+
+    def refuse_run(self) -> None:
+        """Raises `RunFolderError` if there is a run already."""
+        if self.spec.exists() or self.model.exists():
+            raise RunFolderError(
+                f"[{self.path}] holds a run already; expected a new folder; continue "
+                "it with nv.resume (nervure train --resume), or choose another"
+            )
+
+    def untrained(self) -> bool:
+        """Whether there is nothing but the beginning of a run."""
+        found = [path.stem for path in self._found()]
+        return not self.model.exists() and found == [_checkpoint_name(0)]
 
     def given_again(self) -> list[str]:
         """Arguments of `fit` that no file can hold, by the record's first line."""
@@ -134,7 +143,7 @@ class RunFolder:
 
     def write_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> Path:
         """Write the state, then drop the oldest checkpoints."""
-        path = self.checkpoints / f"step-{state.step:010d}.safetensors"
+        path = self.checkpoints / f"{_checkpoint_name(state.step)}.safetensors"
         document = {
             "checkpoint": FORMAT,
             "state": state.document(),
@@ -184,6 +193,10 @@ class RunFolder:
         """Drop the lines of what the checkpoint does not know of."""
         if self.record.exists() and self.record.stat().st_size > size:
             os.truncate(self.record, size)
+
+
+def _checkpoint_name(step: int) -> str:
+    return f"step-{step:010d}"
 
 
 def _remove(paths: Sequence[Path]) -> None:

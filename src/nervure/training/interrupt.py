@@ -10,7 +10,11 @@ from typing import Any
 
 
 class Interruption:
-    """Within it the first Ctrl-C sets ``requested``; a second one raises as usual."""
+    """Within it the first Ctrl-C sets ``requested``; a second one raises as usual.
+
+    Python tells signals to its main thread: in another one nothing is noted, but what
+    the main thread has noted is seen by all that share the object.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -29,7 +33,8 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._earlier is signal.default_int_handler:
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and self._earlier is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._earlier)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from nervure.optimizers import minimize
 from nervure.regularizers import L2
-from nervure.training.interrupt import Interruption
 from nervure.training.prepare import take
 from nervure.training.run import Run
 from nervure.training.session import Session
@@ -44,7 +43,7 @@ class LbfgsSession(Session):
         for callback in settings.callbacks:
             callback.on_begin(self.run)
         try:
-            with Interruption() as self._interruption:
+            with self.interruption:
                 found = minimize(
                     settings.optimizer,
                     self._value_and_gradient,

@@ -17,6 +17,7 @@ from nervure.executors import Data
 from nervure.graph import Graph
 from nervure.losses import class_weights, combine_weights
 from nervure.objective import Objective
+from nervure.predicting import Predictor
 
 if TYPE_CHECKING:
     from nervure.network import Network
@@ -89,7 +90,7 @@ def _check_classes(target: npt.NDArray[Any], name: str) -> None:
 
 
 def make_data(
-    net: Network,
+    net: Predictor,
     X: Any,
     y: Any,
     objective: Objective,

@@ -56,6 +56,16 @@ class Run:
         """Why training ended before its epochs were done; None if it did not."""
         return self._state.stopped
 
+    def best_network(self) -> Network:
+        """A copy of the network with the weights of its best epoch.
+
+        The network itself has them after early stopping; else it has the last ones.
+        """
+        best = self.network.copy()
+        if self.best_epoch >= 0:
+            best.values[:] = self._state.best_values
+        return best
+
     def stop(self, reason: str) -> None:
         """End training at the next opportunity."""
         self._stop = reason

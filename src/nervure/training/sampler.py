@@ -21,3 +21,17 @@ def epoch_order(rows: Rows, seed: int, epoch: int, shuffle: bool = True) -> Rows
         return rows
     key = np.array([seed % 2**64, epoch], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).permutation(rows)
+
+
+def bootstrap(rows: Rows, seed: int) -> Rows:
+    """As many rows, drawn with replacement: a function of the seed alone.
+
+    Source: Efron, *Bootstrap methods* (1979).
+
+    >>> drawn = bootstrap(np.arange(1000), seed=1)
+    >>> len(drawn), 600 < len(set(drawn.tolist())) < 660  # 1 - 1/e of them
+    (1000, True)
+    """
+    key = np.array([seed, 2**63], np.uint64)  # beyond the epochs of `epoch_order`
+    generator = np.random.Generator(np.random.Philox(key=key))
+    return rows[generator.integers(0, len(rows), len(rows))]

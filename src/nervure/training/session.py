@@ -86,6 +86,7 @@ class Session:
         self._check_monitors()
         self.state = self._fresh_state()
         self.run = Run(net, self.state, folder.path if folder else None)
+        self.interruption = Interruption()
         self._begun = 0.0
         self._saved = 0.0
         self._warned = False
@@ -132,8 +133,7 @@ class Session:
         for callback in settings.callbacks:
             callback.on_begin(self.run)
         try:
-            with Interruption() as interruption:
-                self._interruption = interruption
+            with self.interruption:
                 while state.epoch < settings.epochs and state.stopped is None:
                     self._epoch()
         finally:
@@ -163,11 +163,8 @@ class Session:
             "stopped": state.stopped,
         }
         self._write(lambda: folder.log(end))
-        best = self.net.copy()
-        if state.best.epoch >= 0:
-            best.values[:] = state.best_values
         try:
-            best.save(folder.model)
+            self.run.best_network().save(folder.model)
         except WriteError as error:
             raise WriteError(
                 f"{error}; the trained network is still in memory: write it elsewhere "
@@ -257,7 +254,7 @@ class Session:
         state.seconds = now - self._begun
         share = len(state.costs) / self._steps_per_epoch
         self.progress.step(state.epoch, settings.epochs, share, state.costs[-1])
-        state.stopped = "interrupted" if self._interruption.requested else None
+        state.stopped = "interrupted" if self.interruption.requested else None
         state.stopped = state.stopped or self._limit_reached()
         by_steps = settings.checkpoint_steps
         by_time = settings.checkpoint_seconds
@@ -325,7 +322,7 @@ class Session:
         for callback in self.settings.callbacks:
             callback.on_epoch_end(self.run)
         if state.stopped is None:
-            interrupted = "interrupted" if self._interruption.requested else None
+            interrupted = "interrupted" if self.interruption.requested else None
             state.stopped = self.run.stop_requested or interrupted
         self._log_epoch(values)
         shown = {name: value for name, value in values.items() if name != "seconds"}

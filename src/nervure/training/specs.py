@@ -12,13 +12,15 @@ import numpy as np
 
 from nervure.data import Dataset, Raw, make_dataset, read, split
 from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.ensemble import Ensemble
 from nervure.graph import Graph
 from nervure.losses import CustomLoss, Loss
 from nervure.metrics import METRICS, Metric
 from nervure.network import Network
 from nervure.saving import entries_of, network_of
-from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec, write_spec
+from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec
 from nervure.training.callbacks import EarlyStopping
+from nervure.training.ensemble import EnsembleRun, member_folder
 from nervure.training.fit import fit
 from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.run import Run
@@ -29,21 +31,20 @@ if TYPE_CHECKING:
 # -- from a run to its spec -----------------------------------------------------------
 
 
-def spec_of(session: Session) -> str:
-    """The TOML text of the spec of a run: its network, its data and its settings.
+def spec_of(session: Session) -> Spec:
+    """The spec of a run: its network, its data and its settings.
 
     What is code (see `code_of`) is left out: `resume` asks for it again.
     """
     net = session.net
     graph = net.graph
-    spec = Spec(
+    return Spec(
         layers=entries_of(graph),
         data=_data_of(session),
         training=_training_of(session.settings, net.preprocessing),
         outputs=_outputs_of(graph),
         dtype=cast(Any, net.dtype),
     )
-    return write_spec(spec)
 
 
 def _data_of(session: Session) -> DataSpec:
@@ -127,8 +128,10 @@ def fit_spec(
     *,
     directory: str | os.PathLike[str] | None = None,
     **overrides: Any,
-) -> Run:
+) -> Run | EnsembleRun:
     """Train the network of a spec on its data; ``run.network`` is the result.
+
+    A spec with ``[ensemble]`` trains an ensemble: ``run.ensemble``.
 
     Args:
         dataset: rows in place of those that ``spec.data`` names (see `load_data`).
@@ -156,13 +159,18 @@ def fit_spec(
     training = spec.training or TrainingSpec()
     if dataset is None:
         dataset = load_data(spec.data, training.seed, spec.dtype)
-    network = network_for(spec, dataset)
-    return fit(
-        network,
-        dataset,
-        directory=None if directory is None else RunFolder(directory, spec.data),
-        **_arguments(spec, dataset, overrides),
-    )
+    folder = None if directory is None else RunFolder(directory, spec.data)
+    arguments = _arguments(spec, dataset, overrides)
+    return _fit(spec, dataset, None, directory=folder, **arguments)
+
+
+def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
+    """Train what the spec describes; rows are a `Dataset`, or arrays with ``y``."""
+    network = network_for(spec, rows) if isinstance(rows, Dataset) else network_of(spec)
+    if spec.ensemble is None:
+        return fit(network, rows, y, **arguments)
+    ensemble = Ensemble.of(network, spec.ensemble.members)
+    return ensemble.fit(rows, y, bagged=spec.ensemble.bagged, **arguments)
 
 
 def network_for(spec: Spec, dataset: Dataset) -> Network:
@@ -237,7 +245,7 @@ def resume(
     X: Any = None,
     y: Any = None,
     **overrides: Any,
-) -> Run:
+) -> Run | EnsembleRun:
     """Go on with the run in a folder, to the bits it would have had without a break.
 
     Args:
@@ -264,11 +272,11 @@ def resume(
             "that nv.fit(directory=...) or nervure train made; check the path"
         )
     spec = load_spec(folder.spec)
-    _check_given(folder, overrides)
+    _check_given(folder, spec.ensemble is not None, overrides)
     rows = _data_again(folder, spec) if X is None else X
     folder.data = spec.data
     arguments = _arguments(spec, rows, overrides)
-    return fit(network_of(spec), rows, y, directory=folder, resume=True, **arguments)
+    return _fit(spec, rows, y, directory=folder, resume=True, **arguments)
 
 
 def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,8 +294,11 @@ def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, An
     return given
 
 
-def _check_given(folder: RunFolder, overrides: Mapping[str, Any]) -> None:
-    missing = [name for name in folder.given_again() if name not in overrides]
+def _check_given(
+    folder: RunFolder, ensemble: bool, overrides: Mapping[str, Any]
+) -> None:
+    held = member_folder(folder, 0) if ensemble else folder
+    missing = [name for name in held.given_again() if name not in overrides]
     if missing:
         names = ", ".join(f"{name}=..." for name in missing)
         raise RunFolderError(

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data.preprocessing import Classes
-from nervure.executors import Data
 from nervure.graph import Graph
 from nervure.metrics import probabilities, target_classes
 from nervure.network import Network
@@ -123,14 +122,6 @@ def same_rows(where: str, rows: int, y: Any) -> None:
 
 
 # -- networks -------------------------------------------------------------------------
-
-
-def encoded(network: Network, X: Any) -> Data:
-    """Raw rows as the executors take them."""
-    record = network.preprocessing
-    if record is None:
-        return Data(network.arrays(X))
-    return Data(network.arrays(record.encode(X)), scales=(record.scale,))
 
 
 def rebuilt(network: Network, graph: Graph) -> Network:

@@ -14,10 +14,10 @@ from nervure.graph import Entry, Graph, Node
 from nervure.layers import BatchNorm, Layer, Normalize
 from nervure.network import Network
 from nervure.parameters import LARGEST_SEED
+from nervure.predicting import encoded
 from nervure.uncertainty._models import (
     Floats,
     as_probabilities,
-    encoded,
     is_classifier,
     predictions_of,
     probabilities_of,
@@ -147,7 +147,7 @@ def ensemble_spread(models: Any, X: Any) -> Spread:
     >>> nv.uncertainty.ensemble_spread(nets, [[1.0, 2.0]]).variance.shape
     (1, 1)
     """
-    members = list(cast(Sequence[Any], getattr(models, "networks", models)))
+    members = list(cast(Sequence[Any], getattr(models, "members", models)))
     if not members:
         raise ValueError(
             "[ensemble] no members; expected at least one; train some networks"
