@@ -34,13 +34,15 @@ class Crew {
     if (groups == 1 && worker != 0) return;
     settle(number - 1);
     const int64_t own = groups * worker / workers_;
+    int64_t taken = 0;
     for (int64_t k = 0; k < groups; ++k) {
       const int64_t group = own + k < groups ? own + k : own + k - groups;
       if (groups > 1 && !claim(group, number)) continue;
       const int64_t end = parts * (group + 1) / groups;
       for (int64_t i = parts * group / groups; i < end; ++i) call(i);
-      finish(number, groups);
+      ++taken;
     }
+    if (taken > 0) finish(number, taken, groups);
   }
 
   // Returns when the phase is done.
@@ -60,8 +62,10 @@ class Crew {
     return found < number &&
            latest.compare_exchange_strong(found, number, std::memory_order_relaxed);
   }
-  void finish(uint32_t number, int64_t groups) {
-    if (groups > 1 && done_.fetch_add(1, std::memory_order_acq_rel) + 1 < groups) return;
+  void finish(uint32_t number, int64_t taken, int64_t groups) {
+    if (taken < groups &&
+        done_.fetch_add(taken, std::memory_order_acq_rel) + taken < groups)
+      return;
     done_.store(0, std::memory_order_relaxed);
     // Sequentially consistent: the library looks for sleepers after the store, and with
     // a mere release could look before it and leave one asleep for ever.

@@ -37,7 +37,7 @@ struct Dense {
     return {2 * half_cut(rows).parts, parts_of(rows * units, elementwise_grain)};
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
-    return {weight_cut(rows).parts + input_cut(rows).parts};
+    return {together(rows) ? 1 : weight_cut(rows).parts + input_cut(rows).parts};
   }
 
   template <class T>
@@ -49,15 +49,10 @@ struct Dense {
 
   template <class T>
   void backward(const Context<T>& c, Task task) const {
-    const Cut weights = weight_cut(c.rows);
-    if (task.part < weights.parts) {
-      const Block block = block_of(weights, features, units, task.part);
-      weight_gradient(c, block);
-      if (block.row == 0) bias_gradient(c, block.column, block.columns);
-    } else if (c.inputs[0].gradient != nullptr) {
-      const int64_t part = task.part - weights.parts;
-      input_gradient(c, block_of(input_cut(c.rows), c.rows, features, part));
-    }
+    const int64_t weights = weight_cut(c.rows).parts;
+    if (task.part < weights) weights_backward(c, task.part);
+    if (together(c.rows)) return input_backward(c, 0);
+    if (task.part >= weights) input_backward(c, task.part - weights);
   }
 
  private:
@@ -117,6 +112,22 @@ struct Dense {
     return Cut::of(features, units, rows);
   }
   [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
+  // Both products are too small to be worth another worker.
+  [[nodiscard]] bool together(int64_t rows) const {
+    return weight_cut(rows).parts == 1 && input_cut(rows).parts == 1;
+  }
+
+  template <class T>
+  void weights_backward(const Context<T>& c, int64_t part) const {
+    const Block block = block_of(weight_cut(c.rows), features, units, part);
+    weight_gradient(c, block);
+    if (block.row == 0) bias_gradient(c, block.column, block.columns);
+  }
+  template <class T>
+  void input_backward(const Context<T>& c, int64_t part) const {
+    if (c.inputs[0].gradient == nullptr) return;
+    input_gradient(c, block_of(input_cut(c.rows), c.rows, features, part));
+  }
 
   template <class T>
   void weight_gradient(const Context<T>& c, const Block& b) const {
