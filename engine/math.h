@@ -11,6 +11,7 @@
 //   exp            1      1     (0 where exp(x) is below the smallest normal number)
 //   expm1          2      2.5   (x <= 88 and x <= 709)
 //   log1p          2      2     (0 <= x <= 1)
+//   log            2      2     (x >= 1; near 1 from below the absolute error counts)
 //   tanh           2.5    2.5
 //   logistic       2      2     (0 below about -88 and -709)
 //   gaussian_cdf   5.5    7.5   (0 below about -13 and -37.5)
@@ -21,6 +22,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "simd.h"
@@ -145,6 +147,22 @@ NERVURE_INLINE T log1p(T x) {
                    1.3314144209654936e-1, 1.2001072809590713e-1, 8.8007384861446739e-2,
                    1.6164045611943532e-1);
   return multiply_add(s * w, p, T(2) * s);
+}
+
+// log(x) for normal x > 0: x = 2^n m with m in [1, 2).
+template <class T>
+NERVURE_INLINE T log(T x) {
+  using F = detail::Format<T>;
+  using Bits = typename F::Bits;
+  constexpr Bits one = std::bit_cast<Bits>(T(1)), fraction = (Bits(1) << F::mantissa) - 1;
+  const Bits bits = std::bit_cast<Bits>(x);
+  const T m = std::bit_cast<T>((bits & fraction) | one);
+  // The exponent as a number, by way of the last bits of a float that has no others.
+  const T biased =
+      std::bit_cast<T>((bits >> F::mantissa) | std::bit_cast<Bits>(F::round)) - F::round;
+  const T n = biased - static_cast<T>(one >> F::mantissa);
+  const T y = multiply_add(n, F::ln2_high, multiply_add(n, F::ln2_low, log1p(m - T(1))));
+  return x <= std::numeric_limits<T>::max() ? y : x;  // infinity, or NaN as it came
 }
 
 template <class T>

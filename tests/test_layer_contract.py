@@ -16,8 +16,8 @@ import pytest
 import nervure as nv
 from nervure._entries import LayerEntry, layer_from_dict, layer_to_dict, with_name
 from nervure._plain import Faults
-from nervure.executors import Data, Model
-from nervure.executors.native import NativeExecutor
+from nervure.executors import Data, Model, native
+from nervure.executors.native import NativeExecutor, engine
 from nervure.graph import Entry, Graph
 from nervure.layers import (
     LAYERS,
@@ -31,6 +31,7 @@ from nervure.layers import (
 )
 from nervure.network import Network
 from nervure.objective import Objective
+from nervure.plan import engine_plan
 from nervure.spec import Spec, parse_spec, write_spec
 
 ROWS = 5
@@ -43,9 +44,6 @@ EXAMPLES = [
     for kind in LAYERS
     for i, example in enumerate(kind.examples())
 ]
-
-COMPOSITE = [kind.kind for kind in LAYERS if kind.composite]
-"""Written in terms of other layers, which are held to the contract themselves."""
 
 
 def of(*kinds: str, training: bool = False) -> list[Any]:
@@ -108,21 +106,21 @@ def inputs_of(net: Network, seed: int = 1) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def formula(net: Network, inputs: Any, values: Any = None, info: Any = None) -> Any:
+def fold(xp: Any, net: Network, parameters: Any, inputs: Any) -> Any:
     """Fold the layers' formulas over the graph; the output of its last node."""
-    flat = net.values if values is None else values
     found: list[Any] = []
     given = dict(zip(net.graph.inputs, inputs, strict=True))
     for i, node in enumerate(net.graph.nodes):
         feeds = [given[i]] if i in given else [found[j] for j in node.inputs]
-        own = {
-            s.parameter.name: s.view(flat).astype(np.float64)
-            for s in net.layout.of_node(i)
-        }
-        where = info or Pass(node=node.random_key)
-        y = node.layer.formula(np, own, *feeds, info=where)
-        found.append(np.broadcast_to(y, (len(inputs[0]), *node.shape)))
+        own = {s.parameter.name: parameters[s.name] for s in net.layout.of_node(i)}
+        y = node.layer.formula(xp, own, *feeds, info=Pass(node=node.random_key))
+        found.append(xp.broadcast_to(y, (len(inputs[0]), *node.shape)))
     return found[net.graph.outputs[0]]
+
+
+def formula(net: Network, inputs: Any) -> Any:
+    wide = {s.name: s.view(net.values).astype(float) for s in net.layout.segments}
+    return fold(np, net, wide, inputs)
 
 
 def weighted_sum(net: Network) -> tuple[Any, np.ndarray]:
@@ -219,31 +217,23 @@ def test_gradients_are_finite_differences(example: Any) -> None:
             assert not s.view(flat).any()
 
 
-@pytest.mark.parametrize("example", of("constant", *COMPOSITE, training=True))
+@pytest.mark.parametrize("example", of("constant", training=True))
 def test_gradients_are_those_of_jax(example: Any) -> None:
     jax = pytest.importorskip("jax")
     net = network(example)
     inputs = inputs_of(net)
     flat, wanted, _ = gradients(net, inputs)
     _, c = weighted_sum(net)
-    layer = net.graph.nodes[net.graph.outputs[0]].layer
-    own = {
-        s.parameter.name: s.view(net.values).copy()
-        for s in net.layout.segments
-        if s.node == net.graph.outputs[0]
-    }
+    own = {s.name: s.view(net.values).copy() for s in net.layout.segments}
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else x64(jax):
-        info = Pass()
-        _, pull = jax.vjp(
-            lambda p, x: layer.formula(jax.numpy, p, *x, info=info), own, inputs
-        )
+        _, pull = jax.vjp(lambda p, x: fold(jax.numpy, net, p, x), own, inputs)
         (shape,) = net.graph.output_shapes
         expected, at_inputs = pull(jax.numpy.asarray(c.reshape(ROWS, *shape) / ROWS))
     for found, one in zip(wanted, at_inputs, strict=True):
         np.testing.assert_allclose(found, one, rtol=1e-9, atol=1e-12)
     for s in net.layout.segments:
         if s.parameter.trainable:
-            one = expected[s.parameter.name]
+            one = expected[s.name]
             np.testing.assert_allclose(s.view(flat), one, rtol=1e-9, atol=1e-12)
 
 
@@ -367,7 +357,7 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
     rng = np.random.default_rng(4)
     X = [rng.normal(size=(16, *s)).astype(np.float32) for s in net.graph.input_shapes]
     y = 3 + np.sin(X[0].sum(axis=1))
-    layer = net.graph.index["layer"]
+    layer = net.graph.groups["layer"][-1]
     model = Model(net.graph, net.layout, net.values, net.gradients)
     seen = NativeExecutor(model).trace(Data(tuple(X)), None).values[layer]
     varies = bool(np.ptp(seen, axis=0).any())  # softmax of one element does not
@@ -380,19 +370,49 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
     assert (net.parameters["d_x0.weight"] != before).any() == varies
 
 
-def test_dropout_is_that_of_the_formula_while_training() -> None:
-    net = nv.Network([nv.Input(40), nv.Dropout(0.4)], dtype="float64")
-    X = np.ones((ROWS, 40))
+@pytest.mark.parametrize("first", [0, 4])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nv.Dropout(0.4), (40,)),
+        (nv.SpatialDropout(0.4), (3, 5, 7)),
+        (nv.SpatialDropout(0.4), (2000, 1)),
+        (nv.SpatialDropout(0.4), (2, 5000)),
+        (nv.StochasticDepth(0.4), (9,)),
+        (nv.StochasticDepth(0.4), (40, 30, 7)),
+    ],
+)
+def test_masks_are_those_of_the_formula(
+    layer: Any, shape: Any, training: bool, first: int
+) -> None:
+    """Forward and backward, also where a batch is taken in several passes."""
+    net = nv.Network([nv.Input(shape), nv.Activation("linear"), layer], dtype="float64")
+    rows, size = 11, math.prod(shape)
+    x = np.random.default_rng(0).normal(size=(rows, *shape))
+    objective = Objective.of(net.graph, lambda y, t: (float((t * y).sum()), t))
     model = Model(net.graph, net.layout, net.values, net.gradients)
     executor = NativeExecutor(model)
-    held = executor._take(("infer", ROWS, None))
-    out = np.empty((ROWS, 40))
-    data = executor.hold(Data((X,)))
-    held.forward(1, data, None, 0, ROWS, True, SEED, 6, [out.reshape(-1)], None)
-    node = net.graph.nodes[1]
-    info = Pass(training=True, seed=SEED, step=6, node=node.random_key)
-    np.testing.assert_array_equal(out, node.layer.formula(np, {}, X, info=info))
-    assert 0.2 < (out == 0).mean() < 0.6
+    plan = executor.plan("trace", first or rows, objective)
+    fields = engine_plan(net.graph, net.layout, plan, frozenset())
+    held = engine().Executor64(fields, net.values, net.gradients)
+    c = np.random.default_rng(1).normal(size=(rows, size))
+    data = Data((x,), (c,))
+    held.set_losses(native._losses(objective, data))
+    out = np.empty((rows, size))
+    where = (1, executor.hold(data), None, 0, rows, training, SEED, 7)
+    held.gradient(*where, [out.reshape(-1)], None)
+    node = net.graph.nodes[2]
+    info = Pass(training=training, seed=SEED, step=7, node=node.random_key)
+    expected = node.layer.formula(np, {}, x, info=info)
+    np.testing.assert_array_equal(out.reshape(x.shape), expected)
+    last = rows % first if first else rows
+    scale = node.layer.formula(np, {}, np.ones_like(x), info=info)[-last:]
+    found = held.gradient_of(1, last).reshape(scale.shape)
+    kept = scale > 0
+    shares = found[kept] / (c.reshape(x.shape)[-last:] * scale)[kept]
+    np.testing.assert_allclose(shares, shares[0], rtol=1e-12)
+    assert (found[~kept] == 0).all()
 
 
 def test_a_constant_repeats_its_value() -> None:

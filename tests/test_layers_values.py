@@ -25,6 +25,8 @@ from nervure.layers import (
     Reshape,
     Slice,
     Softmax,
+    SpatialDropout,
+    StochasticDepth,
     layer,
 )
 
@@ -142,6 +144,24 @@ def test_dropout_at_rest_is_the_identity():
     np.testing.assert_array_equal(run(Dropout(0.0), x, info=training), x)
 
 
+def test_spatial_dropout_silences_whole_channels():
+    info = Pass(training=True, seed=7, step=3, node=1)
+    x = 1 + np.random.default_rng(0).uniform(size=(50, 4, 5, 40))
+    y = run(SpatialDropout(0.25), x, info=info)
+    keep = random.uniform(np, 7, 3, 1, 50 * 40).reshape(50, 1, 1, 40) >= 0.25
+    np.testing.assert_array_equal(y, np.where(keep, x * (1 / 0.75), 0))
+    assert keep.mean() == pytest.approx(0.75, abs=0.03)
+
+
+def test_stochastic_depth_leaves_out_whole_samples():
+    info = Pass(training=True, seed=7, step=3, node=1)
+    x = 1 + np.random.default_rng(0).uniform(size=(500, 4, 5))
+    y = run(StochasticDepth(0.25), x, info=info)
+    keep = random.uniform(np, 7, 3, 1, 500).reshape(500, 1, 1) >= 0.25
+    np.testing.assert_array_equal(y, np.where(keep, x * (1 / 0.75), 0))
+    assert keep.mean() == pytest.approx(0.75, abs=0.05)
+
+
 def test_dropout_mask_under_jax_has_the_same_bits():
     jax = pytest.importorskip("jax")
     x = np.random.default_rng(0).normal(size=(9, 7)).astype(np.float32)
@@ -227,6 +247,15 @@ ERRORS = [
         "[dropout 'd'] rate = 1.0; use a fraction in [0, 1)",
     ),
     (lambda: Dropout(-0.1), "[dropout] rate = -0.1; use a fraction in [0, 1)"),
+    (
+        lambda: StochasticDepth(1),
+        "[stochastic_depth] rate = 1; use a fraction in [0, 1)",
+    ),
+    (
+        lambda: SpatialDropout(0.5).output_shape((3,)),
+        "[spatial_dropout] input of shape (3,), expected (..., channels); use "
+        "nv.Dropout for samples without spatial axes",
+    ),
     (
         lambda: Softmax().output_shape(()),
         "[softmax] input of shape (), expected (..., classes); give every sample at "

@@ -10,6 +10,7 @@
 #include "embedding.h"
 #include "frame.h"
 #include "group_norm.h"
+#include "local_response_norm.h"
 #include "merge.h"
 #include "normalize.h"
 #include "pooling.h"
@@ -17,6 +18,7 @@
 #include "softmax.h"
 #include "source.h"
 #include "step.h"
+#include "up_sampling.h"
 
 namespace nervure {
 
@@ -27,6 +29,7 @@ using Kernels = KernelList<  //
     Softmax,                 //
     LogSoftmax,              //
     Dropout,                 //
+    SharedDropout,           //
     Embedding,               //
     Flatten,                 //
     Reshape,                 //
@@ -42,7 +45,9 @@ using Kernels = KernelList<  //
     BatchNorm,               //
     GroupNorm,               //
     TransposedConvolution,   //
-    Frame                    //
+    Frame,                   //
+    UpSampling,              //
+    LocalResponseNorm        //
     >;
 
 }  // namespace nervure

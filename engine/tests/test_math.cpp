@@ -44,6 +44,10 @@ double worst(const Function<T>& f, bool logarithmic) {
 }
 
 long double exact_logistic(long double x) { return 1 / (1 + std::exp(-x)); }
+template <class T>
+long double exact_log_above_1(long double x) {
+  return std::log(static_cast<long double>(T(1) + static_cast<T>(x)));
+}
 long double exact_cdf(long double x) { return std::erfc(-x / std::sqrt(2.0L)) / 2; }
 
 template <class T>
@@ -58,6 +62,7 @@ void accuracy(const char* type) {
       {"expm1 near 0", [](T x) { return math::expm1(x); }, std::expm1, -2, 2,
        single ? 2 : 2.5},
       {"log1p", [](T x) { return math::log1p(x); }, std::log1p, 0, 1, 2},
+      {"log", [](T x) { return math::log(T(1) + x); }, exact_log_above_1<T>, 0, 1e9, 2},
       {"tanh", [](T x) { return math::tanh(x); }, std::tanh, -25, 25, 2.5},
       {"tanh near 0", [](T x) { return math::tanh(x); }, std::tanh, -2, 2, 2.5},
       {"logistic", [](T x) { return math::logistic(x); }, exact_logistic, -range, 50, 2},
@@ -86,6 +91,9 @@ void special_values() {
   CHECK(math::expm1(T(0)) == T(0));
   CHECK(math::expm1(-infinity) == T(-1));
   CHECK(math::log1p(T(0)) == T(0));
+  CHECK(math::log(T(1)) == T(0));
+  CHECK(math::log(infinity) == infinity);
+  CHECK_CLOSE(math::log(T(0.75)), std::log(0.75), 2 * std::numeric_limits<T>::epsilon());
   CHECK(math::tanh(T(0)) == T(0));
   CHECK(math::tanh(infinity) == T(1));
   CHECK(math::tanh(-infinity) == T(-1));
@@ -98,8 +106,9 @@ void special_values() {
   CHECK(math::gaussian(T(0)).bell == T(1));
   for (T (*f)(T) :
        {+[](T x) { return math::exp(x); }, +[](T x) { return math::expm1(x); },
-        +[](T x) { return math::log1p(x); }, +[](T x) { return math::tanh(x); },
-        +[](T x) { return math::logistic(x); }, +[](T x) { return math::gaussian_cdf(x); }})
+        +[](T x) { return math::log1p(x); }, +[](T x) { return math::log(x); },
+        +[](T x) { return math::tanh(x); }, +[](T x) { return math::logistic(x); },
+        +[](T x) { return math::gaussian_cdf(x); }})
     CHECK(std::isnan(f(nan)));
 }
 

@@ -40,7 +40,13 @@ from nervure.layers.adaptive_pooling import (
 from nervure.layers.batch_norm import BatchNorm
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
 from nervure.layers.dense import Dense
-from nervure.layers.dropout import Dropout
+from nervure.layers.depthwise_convolution import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from nervure.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from nervure.layers.embedding import EmbedColumns, Embedding
 from nervure.layers.frame import (
     Cropping1D,
@@ -51,6 +57,7 @@ from nervure.layers.frame import (
     ZeroPadding3D,
 )
 from nervure.layers.group_norm import GroupNorm, LayerNorm, RMSNorm
+from nervure.layers.local_response_norm import LocalResponseNorm
 from nervure.layers.merge import Add, Concatenate, Multiply
 from nervure.layers.normalize import Normalize
 from nervure.layers.pooling import (
@@ -72,6 +79,7 @@ from nervure.layers.transposed_convolution import (
     Conv2DTranspose,
     Conv3DTranspose,
 )
+from nervure.layers.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
 
 LAYERS: tuple[type[Layer], ...] = (
     Input,
@@ -81,6 +89,8 @@ LAYERS: tuple[type[Layer], ...] = (
     Softmax,
     LogSoftmax,
     Dropout,
+    SpatialDropout,
+    StochasticDepth,
     Embedding,
     EmbedColumns,
     Flatten,
@@ -93,6 +103,10 @@ LAYERS: tuple[type[Layer], ...] = (
     Conv1D,
     Conv2D,
     Conv3D,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
@@ -124,6 +138,7 @@ LAYERS: tuple[type[Layer], ...] = (
     LayerNorm,
     RMSNorm,
     GroupNorm,
+    LocalResponseNorm,
     Conv1DTranspose,
     Conv2DTranspose,
     Conv3DTranspose,
@@ -133,6 +148,9 @@ LAYERS: tuple[type[Layer], ...] = (
     Cropping1D,
     Cropping2D,
     Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
 )
 
 
@@ -183,6 +201,8 @@ __all__ = [
     "Cropping2D",
     "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "EmbedColumns",
     "Embedding",
@@ -205,6 +225,7 @@ __all__ = [
     "Layer",
     "LayerError",
     "LayerNorm",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MaxPool1D",
     "MaxPool2D",
@@ -215,10 +236,17 @@ __all__ = [
     "Pass",
     "RMSNorm",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Shape",
     "Slice",
     "Softmax",
+    "SpatialDropout",
+    "StochasticDepth",
     "Symbol",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

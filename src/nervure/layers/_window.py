@@ -16,6 +16,9 @@ Padding = str | int | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 AXES = ("depth", "height", "width")
 
+MOST_PIXELS = 2**24
+"""On one axis: a bound for files from strangers, as kernels list an axis's windows."""
+
 
 def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> PerAxis:
     """``value`` checked; one number where all axes have the same."""
@@ -149,7 +152,17 @@ def spatial(layer: Layer, shape: Shape, rank: int) -> Shape:
             else f"give samples with {rank} spatial axes"
         )
         raise layer.fail(f"input of shape {shape}, expected ({axes})", remedy)
-    return shape[:-1]
+    return bounded(layer, shape[:-1])
+
+
+def bounded(layer: Layer, extents: Shape) -> Shape:
+    """``extents``; raises `LayerError` where an axis has more than `MOST_PIXELS`."""
+    if max(extents) > MOST_PIXELS:
+        raise layer.fail(
+            f"an axis of {max(extents):,} pixels, expected at most {MOST_PIXELS:,}",
+            "cut samples into shorter ones",
+        )
+    return extents
 
 
 def padded(

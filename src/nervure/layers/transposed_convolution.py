@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.layers._convolve import convolve, stretched, turned
+from nervure.layers._convolving import Grouped
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
 from nervure.layers._window import pads, spatial
-from nervure.layers.convolution import Convolution
 
 
 @dataclass(frozen=True)
-class TransposedConvolution(Convolution):
-    """What transposed convolutions of every rank share."""
+class TransposedConvolution(Grouped):
+    """The input gradient of a `Convolution` as a layer: maps become larger.
+
+    On two axes ``z[i s + k d - p, j s + l d - p, o] += sum over c of x[i, j, c]
+    W[k, l, o, c]``, beginning at ``b[o]``. An axis of the output has
+    ``(extent - 1) s + (kernel - 1) d + 1 - pads`` pixels, or ``extent s`` with "same";
+    padding is taken off the output's edges. The weight is that of the convolution
+    which it transposes.
+
+    Source: Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*
+    (2018), chapter 4.
+    """
 
     native: ClassVar[str] = "transposed_convolution"
-    modes: ClassVar[tuple[str, ...]] = ("valid", "same")
 
     def wide(self, extents: Shape) -> Shape:
         """Extents of the output: what the convolution would begin with."""
@@ -94,10 +103,15 @@ def _cut(
 
 @dataclass(frozen=True)
 class Conv1DTranspose(TransposedConvolution):
-    """Transposed convolution along one axis; see `Conv2DTranspose`.
+    """Of sequences.
 
     Shape:
-        input ``(batch, width, channels)``, output ``(batch, places, filters)``.
+        input ``(batch, width, channels)``, output ``(batch, places, filters)``;
+        ``weight (kernel, filters / groups, channels)``, ``bias (filters,)``.
+
+    >>> import nervure as nv
+    >>> nv.Conv1DTranspose(8, 4, stride=2, padding=1).output_shape((50, 16))
+    (100, 8)
     """
 
     kind: ClassVar[str] = "conv1d_transpose"
@@ -113,24 +127,12 @@ class Conv1DTranspose(TransposedConvolution):
 
 @dataclass(frozen=True)
 class Conv2DTranspose(TransposedConvolution):
-    """The input gradient of a `Conv2D` as a layer: maps become larger.
-
-    ``z[i s + k d - p, j s + l d - p, o] += sum over c of x[i, j, c] W[k, l, o, c]``,
-    beginning at ``b[o]``.
+    """Of images.
 
     Shape:
         input ``(batch, height, width, channels)``, output ``(batch, rows, columns,
-        filters)`` with ``rows = (height - 1) s + (kernel - 1) d + 1 - pads``, or
-        ``height s`` with "same"; ``weight (height, width, filters / groups, channels)``
-        as of the convolution that it transposes, ``bias (filters,)``.
-
-    Args: as of `Conv2D`; padding is taken off the output's edges.
-
-    Raises:
-        LayerError: nothing is left of the output, or the groups do not divide.
-
-    Source: Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*
-    (2018), chapter 4.
+        filters)``; ``weight (height, width, filters / groups, channels)``,
+        ``bias (filters,)``.
 
     >>> import nervure as nv
     >>> nv.Conv2DTranspose(8, 4, stride=2, padding=1).output_shape((7, 7, 16))
@@ -152,11 +154,16 @@ class Conv2DTranspose(TransposedConvolution):
 
 @dataclass(frozen=True)
 class Conv3DTranspose(TransposedConvolution):
-    """Transposed convolution of volumes; see `Conv2DTranspose`.
+    """Of volumes.
 
     Shape:
         input ``(batch, depth, height, width, channels)``, output ``(batch, planes,
-        rows, columns, filters)``.
+        rows, columns, filters)``; ``weight (depth, height, width, filters / groups,
+        channels)``, ``bias (filters,)``.
+
+    >>> import nervure as nv
+    >>> nv.Conv3DTranspose(8, 2, stride=(1, 2, 2)).output_shape((4, 7, 7, 16))
+    (5, 14, 14, 8)
     """
 
     kind: ClassVar[str] = "conv3d_transpose"

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What layers share that slide windows of weights over maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+from nervure.initializers import Initializer, Zeros, default_for, initializer
+from nervure.layers._convolve import convolve
+from nervure.layers._family import Ranked
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Layer,
+    Parameter,
+    Pass,
+    Shape,
+    Symbol,
+    whole,
+)
+from nervure.layers._window import (
+    Padding,
+    PerAxis,
+    checked_padding,
+    pads,
+    per_axis,
+    spatial,
+    spread,
+    windows,
+)
+from nervure.layers.activation import activation_layer
+
+
+class Convolving(Ranked):
+    """A window of weights sees some pixels at a time, with zeros where there are none.
+
+    Args:
+        kernel: extent of the window, one number or one per axis.
+        stride: distance of neighbouring windows.
+        dilation: distance of neighbouring places of a window.
+        padding: zeros at the edges: "valid" has none; "same" as many as give
+            ``ceil(extent / stride)`` windows; a number on all sides; one per axis; or
+            pairs ``((top, bottom), (left, right))``.
+        activation: name of an activation or an activation layer; None is linear.
+        bias: whether the maps have a bias.
+        initializer: as of `Dense`; chosen by the activation.
+        bias_initializer: zeros by default.
+    """
+
+    native: ClassVar[str] = "convolution"
+    modes: ClassVar[tuple[str, ...]] = ("valid", "same")
+
+    kernel: PerAxis
+    stride: PerAxis
+    dilation: PerAxis
+    padding: Padding
+    activation: str | Layer | None
+    bias: bool
+    initializer: Initializer | None
+    bias_initializer: Initializer | None
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "stride", "dilation"):
+            value = per_axis(self, name, getattr(self, name), self.rank)
+            object.__setattr__(self, name, value)
+        padding = checked_padding(self, self.padding, self.rank, self.modes)
+        object.__setattr__(self, "padding", padding)
+        if self.activation is not None:
+            activation_layer(self.activation)
+        for name in (f.name for f in fields(self) if f.name.endswith("initializer")):
+            given = getattr(self, name)
+            if given is not None:
+                where = f"{self.kind}.{name}"
+                object.__setattr__(self, name, initializer(given, where))
+
+    def at_least_one(self, name: str) -> None:
+        """Hold a field to whole numbers from 1 on."""
+        count = whole(self, name, getattr(self, name))
+        if count < 1:
+            raise self.fail(f"{name} = {count}", f"use at least 1 as {name}")
+        object.__setattr__(self, name, count)
+
+    def expand(self, *inputs: Symbol) -> Symbol | None:
+        if self.activation is None:
+            return None
+        layer = activation_layer(self.activation)
+        begin = self.initializer or self.beginning(layer)
+        return layer(replace(self, activation=None, initializer=begin)(*inputs))
+
+    # -- maps -------------------------------------------------------------------
+
+    def filters_of(self, channels: int) -> int:
+        """How many maps come out where so many channels come in."""
+        raise NotImplementedError(self.kind)
+
+    def groups_of(self, channels: int) -> int:
+        """How many groups of them see nothing of each other."""
+        raise NotImplementedError(self.kind)
+
+    def beginning(self, activation: Layer | None) -> Initializer:
+        """How weights begin that no initializer is given for."""
+        return default_for(activation)
+
+    # -- geometry ---------------------------------------------------------------
+
+    def each_axis(self, value: PerAxis) -> tuple[int, ...]:
+        return spread(value, self.rank)
+
+    @property
+    def steps(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Kernel, stride and dilation of each axis."""
+        return (
+            self.each_axis(self.kernel),
+            self.each_axis(self.stride),
+            self.each_axis(self.dilation),
+        )
+
+    def sides(self, extents: Shape) -> tuple[tuple[int, int], ...]:
+        return pads(self.padding, extents, *self.steps)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        extents = spatial(self, shape, self.rank)
+        counts = windows(self, extents, *self.steps, self.sides(extents))
+        return (*counts, self.filters_of(shape[-1]))
+
+    def weight_shape(self, channels: int) -> Shape:
+        into = channels // self.groups_of(channels)
+        return (*self.each_axis(self.kernel), into, self.filters_of(channels))
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        channels = inputs[0][-1]
+        begin = self.initializer or self.beginning(None)
+        weight = Parameter("weight", self.weight_shape(channels), begin)
+        if not self.bias:
+            return (weight,)
+        zeros, filters = self.bias_initializer or Zeros(), self.filters_of(channels)
+        return (weight, Parameter("bias", (filters,), zeros, decays=False))
+
+    def flops(self, *inputs: Shape) -> int:
+        *counts, filters = self.output_shape(*inputs)
+        weights = math.prod(self.weight_shape(inputs[0][-1]))
+        return math.prod(counts) * (2 * weights + (filters if self.bias else 0))
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        kernel, stride, dilation = self.steps
+        return {
+            "kernel": kernel,
+            "stride": stride,
+            "dilation": dilation,
+            "before": tuple(side[0] for side in self.sides(inputs[0][:-1])),
+            "groups": self.groups_of(inputs[0][-1]),
+            "bias": int(self.bias),
+        }
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        (x,) = inputs
+        _, stride, dilation = self.steps
+        sides = self.sides(tuple(x.shape[1:-1]))
+        groups = self.groups_of(x.shape[-1])
+        z = convolve(xp, x, parameters["weight"], sides, stride, dilation, groups)
+        return z + parameters["bias"] if self.bias else z
+
+
+@dataclass(frozen=True)
+class Grouped(Convolving):
+    """Every map sees all channels, or those of its group.
+
+    Args:
+        filters: number of maps, at least 1; the groups divide it.
+        groups: groups of channels that see nothing of each other; as many as there
+            are channels make it depthwise.
+
+    Raises:
+        LayerError: the input has no channel axis, the window exceeds the padded input,
+            or the groups do not divide channels and filters.
+    """
+
+    filters: int
+    kernel: PerAxis
+    stride: PerAxis = 1
+    dilation: PerAxis = 1
+    groups: int = 1
+    padding: Padding = "valid"
+    activation: str | Layer | None = None
+    bias: bool = True
+    initializer: Initializer | None = None
+    bias_initializer: Initializer | None = None
+
+    def __post_init__(self) -> None:
+        self.at_least_one("filters")
+        self.at_least_one("groups")
+        super().__post_init__()
+        if self.filters % self.groups:
+            raise self.fail(
+                f"{self.groups} groups do not divide {self.filters} filters",
+                "use a number of filters that the groups divide",
+            )
+
+    def filters_of(self, channels: int) -> int:
+        return self.filters
+
+    def groups_of(self, channels: int) -> int:
+        return self.groups
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        shape = super().output_shape(*inputs)
+        channels = inputs[0][-1]
+        if channels % self.groups:
+            raise self.fail(
+                f"{self.groups} groups do not divide {channels} channels",
+                "use a number of groups that divides the channels",
+            )
+        return shape
