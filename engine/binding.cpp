@@ -38,6 +38,12 @@ Attributes attributes(const nb::dict& fields) {
   return result;
 }
 
+std::vector<Attributes> all_attributes(const nb::list& entries) {
+  std::vector<Attributes> result;
+  for (nb::handle entry : entries) result.push_back(attributes(nb::cast<nb::dict>(entry)));
+  return result;
+}
+
 Shapes shapes(const std::vector<Shape>& inputs, const Shape& output) {
   return {inputs, output};
 }
@@ -227,6 +233,10 @@ class HeldExecutor {
         read_update<T>(kind, fields, values_, gradients_, slots, segments));
   }
 
+  void set_augmentation(const nb::list& entries) {
+    executor_.set_augmentation(all_attributes(entries));
+  }
+
   void forward(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
                int64_t count, bool training, uint64_t seed, uint64_t step,
                const std::vector<Vector<T>>& outputs, nb::object costs) {
@@ -318,6 +328,36 @@ class HeldExecutor {
   Executor<T> executor_;
 };
 
+// A batch of images as training would see it at a step, into `out`; each row's share of
+// its own target goes to `shares`.
+template <class T>
+void augmented(const HeldData<T>& data, const Index& index, const Shape& shape,
+               const nb::list& entries, uint64_t seed, uint64_t step, Vector<T> out,
+               Vector<double> shares) {
+  const augment::Augmenter<T> augmenter(all_attributes(entries), shape);
+  const Source& source = data.data().inputs.at(0);
+  const auto rows = static_cast<int64_t>(index.size());
+  for (int64_t i = 0; i < rows; ++i)
+    if (index.data()[i] < 0 || index.data()[i] >= data.rows())
+      throw std::out_of_range("[engine] row index outside of the data");
+  if (source.columns != size_of(shape) ||
+      static_cast<int64_t>(out.size()) != rows * source.columns ||
+      static_cast<int64_t>(shares.size()) != rows)
+    throw std::invalid_argument("[engine] images and their shape do not agree");
+  std::vector<T> scratch(static_cast<size_t>(augmenter.scratch()));
+  const nb::gil_scoped_release free;
+  for (int64_t first = 0; first < rows; first += 2) {
+    const int64_t count = std::min<int64_t>(2, rows - first);
+    const auto read = [&](int64_t i, Range columns, T* to) {
+      read_row(source, index.data()[first + i], columns, to);
+    };
+    const double share =
+        augmenter.rows(count, {seed, step, first}, augment::limits_of<T>(source), read,
+                       out.data() + first * source.columns, scratch.data());
+    for (int64_t i = 0; i < count; ++i) shares.data()[first + i] = share;
+  }
+}
+
 // One update of flat arrays, in place: the sweep of training without the rest.
 template <class T>
 void update(const std::string& kind, const nb::dict& fields, const Vector<T>& weights,
@@ -356,6 +396,7 @@ double gemm_gflops(int64_t n, int workers) {
 template <class T>
 void bind_executor(nb::module_& m, const char* data, const char* executor) {
   m.def("update", &update<T>);
+  m.def("augmented", &augmented<T>);
   nb::class_<HeldData<T>>(m, data).def(
       nb::init<const std::vector<std::pair<AnyArray, double>>&,
                const std::vector<AnyArray>&, const nb::object&>(),
@@ -365,6 +406,7 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("set_losses", &HeldExecutor<T>::set_losses)
       .def("set_update", &HeldExecutor<T>::set_update, nb::arg("kind"),
            nb::arg("attributes"), nb::arg("slots"), nb::arg("segments"))
+      .def("set_augmentation", &HeldExecutor<T>::set_augmentation)
       .def("forward", &HeldExecutor<T>::forward, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),
            nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none())

@@ -15,29 +15,6 @@ namespace {
 
 constexpr std::align_val_t arena_alignment{64};
 
-// Some columns of one row, as numbers of type T.
-template <class T, class E>
-void convert_row(const Source& source, int64_t row, Range columns, T* target) {
-  const E* x = static_cast<const E*>(source.data) + row * source.columns + columns.begin;
-  const T factor = static_cast<T>(source.scale);
-  for (int64_t j = 0; j < columns.end - columns.begin; ++j)
-    target[j] = static_cast<T>(x[j]) * factor;
-}
-
-int64_t bytes_of(Element element) {
-  switch (element) {
-    case Element::uint8:
-      return 1;
-    case Element::float32:
-    case Element::int32:
-      return 4;
-    case Element::float64:
-    case Element::int64:
-      return 8;
-  }
-  return 0;
-}
-
 // Brings the rows of the next batch into the cache, a few lines at a time between the
 // steps of this one: shuffled rows come from memory, and waiting for them took a third
 // of a small net's time (784-30-10, batch 10).
@@ -72,22 +49,6 @@ class Ahead {
   Rows rows_;
   int64_t row_bytes_ = 0, wanted_bytes_ = 0, row_ = 0, offset_ = 0, quota_ = 0;
 };
-
-template <class T>
-void read_row(const Source& source, int64_t row, Range columns, T* target) {
-  switch (source.element) {
-    case Element::float32:
-      return convert_row<T, float>(source, row, columns, target);
-    case Element::float64:
-      return convert_row<T, double>(source, row, columns, target);
-    case Element::uint8:
-      return convert_row<T, uint8_t>(source, row, columns, target);
-    case Element::int32:
-      return convert_row<T, int32_t>(source, row, columns, target);
-    case Element::int64:
-      return convert_row<T, int64_t>(source, row, columns, target);
-  }
-}
 
 int64_t rows_per_part(int64_t columns) {
   return std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, columns));
@@ -201,7 +162,8 @@ class Executor<T>::Program {
       const Rows rows = request.rows.part(
           begin, std::min(request.batch_size, request.rows.count - begin));
       const int64_t number = request.first_step + step;
-      const PassKey key{true, request.seed, static_cast<uint64_t>(number)};
+      const PassKey key{true, request.seed, static_cast<uint64_t>(number),
+                        executor_.augmenter_.has_value()};
       look_ahead(request, begin + request.batch_size);
       cost_and_gradient(rows, key, request.costs[step]);
       if (worker_ == 0) request.weights[step] = weight_sum(rows);
@@ -230,6 +192,7 @@ class Executor<T>::Program {
   }
 
   void gather(const Batch& batch) {
+    if (batch.key.augmented) return gather_augmented(batch);
     for (size_t i = 0; i < data_.inputs.size(); ++i) {
       const Source& source = data_.inputs[i];
       const int node = executor_.plan_.inputs[i];
@@ -245,6 +208,55 @@ class Executor<T>::Program {
           read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
       });
     }
+  }
+
+  // Pairs of rows, which may be mixed: a pass begins on an even row of its batch.
+  void gather_augmented(const Batch& batch) {
+    const augment::Augmenter<T>& augmenter = *executor_.augmenter_;
+    const Source& source = data_.inputs[0];
+    const NodePlan& node =
+        executor_.plan_.nodes[static_cast<size_t>(executor_.plan_.inputs[0])];
+    T* x = executor_.at(node.value);
+    T* scratch = executor_.augment_scratch_.data() + worker_ * augmenter.scratch();
+    const auto limits = augment::limits_of<T>(source);
+    each_of(parts_of(batch.rows.count, 2), [&](int64_t part) {
+      const Range range = range_of(batch.rows.count, 2, part);
+      const augment::Moment at{batch.key.seed, batch.key.step,
+                               batch.first_row + range.begin};
+      const auto read = [&](int64_t i, Range columns, T* out) {
+        read_row(source, batch.rows[range.begin + i], columns, out);
+      };
+      const double share = augmenter.rows(range.end - range.begin, at, limits, read,
+                                          x + range.begin * source.columns, scratch);
+      for (int64_t i = range.begin; i < range.end; ++i)
+        executor_.shares_[static_cast<size_t>(i)] = share;
+    });
+  }
+
+  // The target of row i of a batch: of a mixed row, that of both images by their shares.
+  Target<T> target_of(const Batch& batch, size_t which, int64_t i, int64_t size) {
+    const Targets<T>& targets = data_.targets[which];
+    const auto plain = [&](int64_t row) {
+      Target<T> target;
+      if (targets.labels != nullptr) target.label = targets.labels[row];
+      if (targets.values != nullptr) target.values = targets.values + row * targets.columns;
+      return target;
+    };
+    const Target<T> own = plain(batch.rows[i]);
+    const double share =
+        batch.key.augmented ? executor_.shares_[static_cast<size_t>(i)] : 1;
+    if (share == 1) return own;
+    const Target<T> other = plain(batch.rows[i ^ 1]);
+    T* mixed = executor_.mixed_targets_[which].data() + i * size;
+    std::fill_n(mixed, size, T(0));
+    const auto add = [&](const Target<T>& target, T part) {
+      if (target.values == nullptr) mixed[target.label] += part;
+      for (int64_t j = 0; target.values != nullptr && j < size; ++j)
+        mixed[j] += part * target.values[j];
+    };
+    add(own, static_cast<T>(share));
+    add(other, 1 - static_cast<T>(share));
+    return {.values = mixed};
   }
 
   // Long rows are cut across, so that a worker that goes on with some features of every
@@ -290,7 +302,6 @@ class Executor<T>::Program {
   void native_loss(const LossPlan<T>& plan, const Batch& batch, bool gradients,
                    bool first) {
     const size_t which = static_cast<size_t>(&plan - executor_.losses_.data());
-    const Targets<T>& targets = data_.targets[which];
     const NodePlan& node = executor_.plan_.nodes[static_cast<size_t>(plan.node)];
     const int64_t size = size_of(node.shapes.output);
     const T* y = executor_.at(node.value);
@@ -299,11 +310,7 @@ class Executor<T>::Program {
     each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
       const Range range = range_of(batch.rows.count, grain, part);
       for (int64_t i = range.begin; i < range.end; ++i) {
-        const int64_t row = batch.rows[i];
-        Target<T> target;
-        if (targets.labels != nullptr) target.label = targets.labels[row];
-        if (targets.values != nullptr)
-          target.values = targets.values + row * targets.columns;
+        const Target<T> target = target_of(batch, which, i, size);
         T* d = dy == nullptr ? nullptr : dy + i * size;
         const double cost = plan.weight * plan.loss->row(y + i * size, target, size, d);
         double& total = executor_.row_costs_[static_cast<size_t>(i)];
@@ -500,11 +507,34 @@ int64_t Executor<T>::train(int workers, const Data<T>& data, const TrainRequest&
                            const Results<T>& results) {
   int64_t taken = 0;
   skip_idle_nodes(results);
+  prepare_augmentation(workers);
   launch(workers, data, results, [&](Program& program, int worker) {
     const int64_t steps = program.train(request, *update_);
     if (worker == 0) taken = steps;
   });
   return taken;
+}
+
+template <class T>
+void Executor<T>::set_augmentation(const std::vector<Attributes>& changes) {
+  augmenter_.reset();
+  if (changes.empty()) return;
+  const int input = plan_.inputs.at(0);
+  augmenter_.emplace(changes, plan_.nodes[static_cast<size_t>(input)].shapes.output);
+}
+
+// Room for what the workers are about to change and mix.
+template <class T>
+void Executor<T>::prepare_augmentation(int workers) {
+  if (!augmenter_) return;
+  augment_scratch_.resize(static_cast<size_t>(workers * augmenter_->scratch()));
+  shares_.resize(static_cast<size_t>(plan_.rows));
+  if (!augmenter_->mixes()) return;
+  mixed_targets_.resize(losses_.size());
+  for (size_t i = 0; i < losses_.size(); ++i) {
+    const NodePlan& node = plan_.nodes[static_cast<size_t>(losses_[i].node)];
+    mixed_targets_[i].resize(static_cast<size_t>(plan_.rows * size_of(node.shapes.output)));
+  }
 }
 
 // Nodes that neither a loss nor a wanted output depends on: a softmax whose derivative is

@@ -10,23 +10,15 @@
 #include <optional>
 #include <vector>
 
+#include "augment/augmenter.h"
 #include "kernels/step.h"
 #include "losses/list.h"
 #include "optimizers/update.h"
 #include "plan.h"
+#include "rows.h"
 #include "threads.h"
 
 namespace nervure {
-
-enum class Element { float32, float64, uint8, int32, int64 };
-
-// One array of the data set: rows of `columns` elements, read as element * scale.
-struct Source {
-  const void* data = nullptr;
-  Element element = Element::float32;
-  int64_t columns = 0;
-  double scale = 1;
-};
 
 // Targets of one output: classes, or rows of values.
 template <class T>
@@ -34,19 +26,6 @@ struct Targets {
   const int32_t* labels = nullptr;
   const T* values = nullptr;
   int64_t columns = 0;
-};
-
-// Rows of a data set: `index[begin .. begin + count)`, or that range itself if null.
-struct Rows {
-  const int64_t* index = nullptr;
-  int64_t begin = 0;
-  int64_t count = 0;
-  [[nodiscard]] int64_t operator[](int64_t i) const {
-    return index != nullptr ? index[begin + i] : begin + i;
-  }
-  [[nodiscard]] Rows part(int64_t first, int64_t size) const {
-    return {index, begin + first, size};
-  }
 };
 
 // A loss as the user's own function: (output, rows, gradient or null) -> mean cost.
@@ -66,6 +45,7 @@ struct PassKey {
   bool training = false;
   uint64_t seed = 0;
   uint64_t step = 0;
+  bool augmented = false;  // are inputs and targets changed as `set_augmentation` says?
 };
 
 template <class T>
@@ -103,6 +83,8 @@ class Executor {
 
   void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
+  // Changes of the images of the only input, made in training steps alone.
+  void set_augmentation(const std::vector<Attributes>& changes);
 
   // Outputs and costs of all rows, without gradients.
   void forward(int workers, const Data<T>& data, Rows rows, PassKey key,
@@ -129,6 +111,7 @@ class Executor {
 
   Context<T> context(int node, const Batch& batch) const;
   void skip_idle_nodes(const Results<T>& results);
+  void prepare_augmentation(int workers);
   T* at(int64_t offset) const { return offset < 0 ? nullptr : arena_ + offset; }
   template <class Body>
   void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
@@ -143,6 +126,10 @@ class Executor {
   std::vector<bool> skipped_;  // nodes that the present call has no use for
   std::vector<LossPlan<T>> losses_;
   std::optional<Update<T>> update_;
+  std::optional<augment::Augmenter<T>> augmenter_;
+  std::vector<T> augment_scratch_;             // of each worker
+  std::vector<double> shares_;                 // of its own target that a row keeps
+  std::vector<std::vector<T>> mixed_targets_;  // of each loss, (rows, size)
 };
 
 }  // namespace nervure

@@ -49,6 +49,7 @@ _MODULES = {
 """Where each public name lives; a module is imported when a name of it is used."""
 
 _SUBMODULES = {
+    "augmentation": "nervure.data.augmentation",
     "data": "nervure.data",
     "initializers": "nervure.initializers",
     "layers": "nervure.layers",

@@ -12,6 +12,7 @@ from typing import Any
 @functools.cache
 def registered() -> tuple[Any, ...]:
     """Every class that a spec or a model file may name."""
+    from nervure.data.augmentation import AUGMENTATIONS
     from nervure.initializers import INITIALIZERS
     from nervure.layers import LAYERS
     from nervure.losses import LOSSES
@@ -25,6 +26,7 @@ def registered() -> tuple[Any, ...]:
         *SCHEDULES,
         *INITIALIZERS,
         *REGULARIZERS,
+        *AUGMENTATIONS,
     )
 
 

@@ -21,6 +21,7 @@ from nervure._entries import LayerEntry
 from nervure._names import unknown
 from nervure._plain import BAD, Faults, Place
 from nervure._wording import found, is_list, is_table, short
+from nervure.data.augmentation import Augmentation
 from nervure.data.encodings import Categories, Encodings, Method, Use
 from nervure.ensemble import MOST_MEMBERS
 from nervure.losses import Loss
@@ -164,6 +165,7 @@ class Spec:
     ``training`` None is a spec of a network alone, ``ensemble`` None one of a single
     network. ``outputs`` names the layers whose
     values the network gives; empty are those that no other layer reads.
+    ``augmentation`` is how training changes images (``[[augmentation]]``).
     """
 
     layers: tuple[LayerEntry, ...]
@@ -171,6 +173,7 @@ class Spec:
     training: TrainingSpec | None = None
     outputs: tuple[str, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
+    augmentation: tuple[Augmentation, ...] = ()
     ensemble: EnsembleSpec | None = None
 
 
@@ -246,7 +249,8 @@ def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
     return cast(Spec, spec)
 
 
-_KEYS = ("dtype", "outputs", "data", "layer", "training", "ensemble")
+_READ = ("dtype", "outputs", "data", "augmentation", "training", "ensemble")
+_KEYS = (*_READ, "layer")
 
 
 def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
@@ -254,7 +258,7 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
     at.unknown_keys([key for key in tables if key not in _KEYS], _KEYS)
     values: dict[str, Any] = {
         key: _plain.read(hints[key], tables[key], at.key(key))
-        for key in ("dtype", "outputs", "data", "training", "ensemble")
+        for key in _READ
         if key in tables
     }
     layers = _read_layers(tables.get("layer"), at.key("layer"))
@@ -303,12 +307,15 @@ def write_spec(spec: Spec) -> str:
 def spec_to_dict(spec: Spec) -> dict[str, Any]:
     """The tables of a spec, as `parse_spec` reads them."""
     tables = _plain.write_fields(spec)
-    tables.pop("layers", None)
+    for key in ("layers", "augmentation"):
+        tables.pop(key, None)
     parts = {key: tables.pop(key, None) for key in ("data", "training")}
     ensemble = tables.pop("ensemble", None)
     if parts["data"]:
         tables["data"] = parts["data"]
     tables["layer"] = [_layer_table(entry) for entry in spec.layers]
+    if spec.augmentation:
+        tables["augmentation"] = [_plain.write_fields(a) for a in spec.augmentation]
     if parts["training"]:
         tables["training"] = parts["training"]
     if ensemble is not None:  # a table without keys says that there is one

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.augmentation import Augmentation
 from nervure.graph import Graph
 from nervure.objective import Objective
 from nervure.optimizers import UpdateRule
@@ -87,7 +88,8 @@ class Job:
     """A training run as an executor sees it.
 
     ``slots`` are the optimizer's arrays, of the layout of the parameters. The
-    regularizer applies to every parameter that decays.
+    regularizer applies to every parameter that decays. Images of the only input are
+    changed by ``augmentation`` as they are gathered.
     """
 
     objective: Objective
@@ -98,6 +100,7 @@ class Job:
     seed: int
     regularizer: Regularizer | None = None
     threads: int | None = None
+    augmentation: tuple[Augmentation, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,7 @@ class JaxExecutor:
             LossError: a loss is a Python function.
         """
         compute.refuse_custom(job.objective)
+        assert not job.augmentation, "fit refuses what only the engine can change"
         scales = self._scales(job.data)
         same = (job.objective, job.optimizer, job.regularizer, int(job.seed), scales)
         if same not in self._compiled:

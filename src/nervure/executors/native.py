@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure._memory import check_memory
+from nervure.data.augmentation import engine_changes
 from nervure.executors._executor import (
     Array,
     Data,
@@ -264,6 +265,7 @@ class NativeTrainer:
         rows = min(job.batch_size, job.data.rows)
         self._workers = job.threads or executor.workers(rows, passes=3)
         self._data = executor.hold(job.data)
+        self._engine.set_augmentation(engine_changes(job.augmentation))
         self.penalize(job.regularizer)
 
     def penalize(self, regularizer: Regularizer | None) -> None:

@@ -63,8 +63,9 @@ class Loss:
     targets are ("regression", "classification" or "distribution"), ``fuses`` the
     activations whose input z the loss can take directly, ``accepts`` the activations
     of the output layer it can follow (None: any; ``strict``: not through a reshaping
-    layer either), ``one_hot`` whether classes become one-hot rows, ``threshold`` the
-    output above which a single output says yes.
+    layer either), ``one_hot`` whether classes become one-hot rows, ``takes_shares``
+    whether a target may be a mixture of others, ``threshold`` the output above which a
+    single output says yes.
     """
 
     kind: ClassVar[str] = ""
@@ -75,6 +76,7 @@ class Loss:
     expects: ClassVar[str] = "values"
     remedy: ClassVar[str] = ""
     one_hot: ClassVar[bool] = False
+    takes_shares: ClassVar[bool] = True
     threshold: ClassVar[float] = 0.5
 
     # -- to be declared by every loss -------------------------------------------

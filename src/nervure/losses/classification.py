@@ -200,6 +200,7 @@ class Hinge(Loss):
     """
 
     kind: ClassVar[str] = "hinge"
+    takes_shares: ClassVar[bool] = False
     task: ClassVar[str] = "classification"
     accepts: ClassVar[frozenset[str] | None] = AFFINE | {"tanh", "scaled_tanh"}
     expects: ClassVar[str] = "a score that may be negative"

@@ -44,6 +44,7 @@ class CustomLoss(Loss):
     """
 
     kind: ClassVar[str] = "custom"
+    takes_shares: ClassVar[bool] = False
 
     function: Callable[..., object] = field(repr=False)
     name: str = ""

@@ -52,6 +52,7 @@ class Focal(Loss):
     """
 
     kind: ClassVar[str] = "focal"
+    takes_shares: ClassVar[bool] = False
     task: ClassVar[str] = "classification"
     fuses: ClassVar[tuple[str, ...]] = ("softmax", "log_softmax", "logistic")
     accepts: ClassVar[frozenset[str] | None] = frozenset(fuses)

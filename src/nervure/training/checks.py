@@ -3,8 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from nervure.data import DataError
+from nervure.data._errors import fail
+from nervure.data.augmentation import Augmentation, check_images
 from nervure.graph import Graph
 from nervure.layers import LayerError
+from nervure.objective import Objective
+from nervure.optimizers import Optimizer
 
 
 def check_trainable(graph: Graph) -> None:
@@ -18,3 +25,41 @@ def check_trainable(graph: Graph) -> None:
         reason = node.layer.untrainable
         if reason and any(learns[feed] for feed in node.inputs):
             raise LayerError(f"[{node.name}] {reason}")
+
+
+def check_augmentation(
+    changes: Sequence[Augmentation],
+    graph: Graph,
+    objective: Objective,
+    optimizer: Optimizer,
+    executor: str,
+) -> None:
+    """Raises `DataError` where images cannot be changed, or nobody could do it."""
+    if not changes:
+        return
+    if executor != "native":
+        raise _refused(f"executor={executor!r}", "the engine's own", "'native'")
+    if not optimizer.stepwise:
+        rule = optimizer.kind
+        raise _refused(rule, "an optimizer that works step by step", "'adam'")
+    if len(graph.inputs) != 1:
+        inputs = f"a network of {len(graph.inputs)} inputs"
+        raise _refused(inputs, "one input, of images", "a network of one input")
+    check_images(changes, graph.nodes[graph.inputs[0]].shape)
+    mixing = [change.kind for change in changes if change.mixes]
+    hard = [c.loss.kind for c in objective.costs if not c.loss.takes_shares]
+    if mixing and hard:
+        raise fail(
+            "augmentation",
+            f"{mixing[0]} with the loss {hard[0]}, which takes no shares of classes; "
+            "expected a loss such as cross_entropy",
+            f"change the loss, or leave {mixing[0]} out",
+        )
+
+
+def _refused(found: str, expected: str, use: str) -> DataError:
+    return fail(
+        "augmentation",
+        f"{found} cannot change images; expected {expected}",
+        f"use {use}, or leave augmentation out",
+    )

@@ -13,13 +13,14 @@ import numpy as np
 from nervure._described import count, flag, number
 from nervure._plain import write
 from nervure._wording import short
+from nervure.data.augmentation import augmentations, engine_changes
 from nervure.executors import Data
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
 from nervure.parameters import LARGEST_SEED
 from nervure.regularizers import regularizer as find_regularizer
 from nervure.training.callbacks import Callback, EarlyStopping, as_callback
-from nervure.training.checks import check_trainable
+from nervure.training.checks import check_augmentation, check_trainable
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.lbfgs import LbfgsSession
@@ -52,6 +53,7 @@ def fit(
     sample_weight: Any = None,
     class_weight: Any = None,
     loss_weights: object = None,
+    augmentation: object = None,
     shuffle: bool = True,
     seed: int = 0,
     max_steps: int | None = None,
@@ -85,6 +87,8 @@ def fit(
         sample_weight: weights of the rows.
         class_weight: ``"balanced"`` or weights by class.
         loss_weights: weights of the outputs' losses.
+        augmentation: changes of images at random, anew in each step (see
+            `nervure.augmentation`); one or several, as objects, names or tables.
         shuffle: whether each epoch takes the rows in a new order.
         seed: keys shuffling, dropout and the validation split.
         max_steps, max_seconds: training ends there.
@@ -130,6 +134,8 @@ def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
     rule = find_optimizer(given["optimizer"])
     check_trainable(network.graph)
     network.executor(given["executor"])
+    changes = augmentations(given["augmentation"])
+    check_augmentation(changes, network.graph, objective, rule, given["executor"])
     prepared = prepare(
         network,
         given["X"],
@@ -154,6 +160,7 @@ def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
         validation=validation if isinstance(validation, float) else 0.0,
         shuffle=given["shuffle"] and not rule.full_batch,
         seed=seed,
+        augmentation=changes,
         **{name: given[name] for name in _TAKEN},
     )
     return prepared, settings
@@ -313,5 +320,6 @@ def _fingerprint(
         "batch size": str(settings.batch_size),
         "seed": str(settings.seed),
         "shuffle": str(settings.shuffle),
+        "augmentation": json.dumps(engine_changes(settings.augmentation)),
     }
     return fingerprint_of(arrays, words)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nervure._atomic import WriteError
+from nervure.data.augmentation import Augmentation
 from nervure.executors import Job, Stretch, Trainer
 from nervure.metrics import Metric
 from nervure.objective import Objective
@@ -63,6 +64,7 @@ class Settings:
     checkpoint_seconds: float | None = None
     executor: str = "native"
     threads: int | None = None
+    augmentation: tuple[Augmentation, ...] = ()
 
 
 class Session:
@@ -194,6 +196,7 @@ class Session:
             seed=settings.seed,
             regularizer=settings.regularizer,
             threads=settings.threads,
+            augmentation=settings.augmentation,
         )
         return self.net.executor(settings.executor).trainer(job)
 

@@ -44,6 +44,7 @@ def spec_of(session: Session) -> Spec:
         training=_training_of(session.settings, net.preprocessing),
         outputs=_outputs_of(graph),
         dtype=cast(Any, net.dtype),
+        augmentation=session.settings.augmentation,
     )
 
 
@@ -283,7 +284,8 @@ def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, An
     """The arguments of `fit` after a spec, changed by ``overrides``."""
     record = X.preprocessing if isinstance(X, Dataset) else None
     training = spec.training or TrainingSpec()
-    given = training.arguments(labels_of(record)) | dict(overrides)
+    given = training.arguments(labels_of(record))
+    given |= {"augmentation": spec.augmentation, **overrides}
     stopping = training.early_stopping
     own = any(isinstance(one, EarlyStopping) for one in given["callbacks"])
     if stopping and not own:

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One image of a batch while it is changed, and the random numbers of its changes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "../random.h"
+
+namespace nervure::augment {
+
+struct Extent {
+  int64_t height = 0, width = 0, channels = 0;
+  [[nodiscard]] int64_t pixels() const { return height * width; }
+  [[nodiscard]] int64_t size() const { return pixels() * channels; }
+};
+
+// Channels of a pixel lie together, pixels of a row too; rows are `stride` apart.
+template <class T>
+struct Picture {
+  T* data = nullptr;
+  int64_t stride = 0;
+  Extent extent;
+  [[nodiscard]] T* row(int64_t y) const { return data + y * stride; }
+};
+
+// What values may become: those of bytes stay within the range of a byte.
+template <class T>
+struct Limits {
+  T low, high;
+};
+
+// Where random numbers are drawn: the row counts within the whole batch.
+struct Moment {
+  uint64_t seed = 0, step = 0;
+  int64_t row = 0;
+};
+
+// The numbers of one row and one change, in [0, 1). The first decides whether the change
+// is made, those after it how.
+constexpr int64_t draws_per_row = 8;
+using Draws = std::array<double, draws_per_row>;
+
+inline Draws draw(const Moment& at, uint32_t key) {
+  std::array<uint32_t, draws_per_row> words;
+  random::words({at.seed, at.step, key}, at.row * draws_per_row, draws_per_row,
+                words.data());
+  Draws found;
+  for (size_t i = 0; i < found.size(); ++i)
+    found[i] = static_cast<double>(random::uniform(words[i]));
+  return found;
+}
+
+inline double between(double low, double high, double u) { return low + u * (high - low); }
+
+// 0 .. count - 1
+inline int64_t choose(int64_t count, double u) {
+  return static_cast<int64_t>(u * static_cast<double>(count));
+}
+
+}  // namespace nervure::augment

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rows of a data set as it lies in memory, read as the numbers that a network takes.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernel.h"
+
+namespace nervure {
+
+enum class Element { float32, float64, uint8, int32, int64 };
+
+// One array of the data set: rows of `columns` elements, read as element * scale.
+struct Source {
+  const void* data = nullptr;
+  Element element = Element::float32;
+  int64_t columns = 0;
+  double scale = 1;
+};
+
+// Rows of a data set: `index[begin .. begin + count)`, or that range itself if null.
+struct Rows {
+  const int64_t* index = nullptr;
+  int64_t begin = 0;
+  int64_t count = 0;
+  [[nodiscard]] int64_t operator[](int64_t i) const {
+    return index != nullptr ? index[begin + i] : begin + i;
+  }
+  [[nodiscard]] Rows part(int64_t first, int64_t size) const {
+    return {index, begin + first, size};
+  }
+};
+
+inline int64_t bytes_of(Element element) {
+  switch (element) {
+    case Element::uint8:
+      return 1;
+    case Element::float32:
+    case Element::int32:
+      return 4;
+    case Element::float64:
+    case Element::int64:
+      return 8;
+  }
+  return 0;
+}
+
+// Some columns of one row, as numbers of type T.
+template <class T, class E>
+void convert_row(const Source& source, int64_t row, Range columns, T* target) {
+  const E* x = static_cast<const E*>(source.data) + row * source.columns + columns.begin;
+  const T factor = static_cast<T>(source.scale);
+  for (int64_t j = 0; j < columns.end - columns.begin; ++j)
+    target[j] = static_cast<T>(x[j]) * factor;
+}
+
+template <class T>
+void read_row(const Source& source, int64_t row, Range columns, T* target) {
+  switch (source.element) {
+    case Element::float32:
+      return convert_row<T, float>(source, row, columns, target);
+    case Element::float64:
+      return convert_row<T, double>(source, row, columns, target);
+    case Element::uint8:
+      return convert_row<T, uint8_t>(source, row, columns, target);
+    case Element::int32:
+      return convert_row<T, int32_t>(source, row, columns, target);
+    case Element::int64:
+      return convert_row<T, int64_t>(source, row, columns, target);
+  }
+}
+
+}  // namespace nervure
