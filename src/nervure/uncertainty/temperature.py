@@ -16,11 +16,11 @@ from nervure.layers import Layer, LogSoftmax, Normalize, Softmax
 from nervure.layers.activation import activation_layer
 from nervure.metrics import target_classes
 from nervure.network import Network
+from nervure.predicting import encoded
 from nervure.uncertainty._models import (
     Floats,
     as_probabilities,
     classes_of,
-    encoded,
     rebuilt,
     same_rows,
 )
