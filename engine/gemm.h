@@ -65,27 +65,31 @@ void pack_panel(T* target, const T* b, int64_t ldb, bool transposed, int64_t row
 // ---- cuts -----------------------------------------------------------------------------
 
 // How a product (m, n, k) is cut for workers: into stretches of columns of C, which share
-// no packed panel, or of rows where there are too few columns. The stretches are of
-// nearly equal length, in whole tiles, and their number is even where it can be.
+// no packed panel, or of rows where columns, in whole panels, would not be shared out
+// evenly.
 struct Cut {
   bool by_columns;
   int64_t total, unit, parts;
 
   [[nodiscard]] static Cut of(int64_t m, int64_t n, int64_t k) {
     constexpr int64_t work = 4'000'000, least_work = 200'000, most = 16;
-    constexpr int64_t columns = 32, rows = 14;
     const int64_t operations = 2 * m * n * k;
-    if (operations < least_work) return {false, m, rows, 1};
+    if (operations < least_work) return {false, m, 1, 1};
     const auto wanted = static_cast<int64_t>(std::bit_floor(
         static_cast<uint64_t>(std::clamp(operations / work, int64_t{2}, most))));
-    if (n >= columns * wanted) return {true, n, columns, wanted};
-    if (m >= rows * wanted) return {false, m, rows, wanted};
+    const Cut columns{true, n, 32, wanted}, rows{false, m, 2, wanted};
+    if (n >= 32 * wanted && (columns.even() || m < 14 * wanted)) return columns;
+    if (m >= 14 * wanted) return rows;
     return {false, m, 1, std::min(m, wanted)};
   }
 
+  [[nodiscard]] int64_t units() const { return (total + unit - 1) / unit; }
+  // The longest stretch is hardly longer than the mean.
+  [[nodiscard]] bool even() const {
+    return 10 * ((units() + parts - 1) / parts * parts * unit) <= 11 * total;
+  }
   [[nodiscard]] int64_t begin(int64_t part) const {
-    const int64_t units = (total + unit - 1) / unit;
-    return std::min(total, units * part / parts * unit);
+    return std::min(total, units() * part / parts * unit);
   }
 };
 

@@ -74,7 +74,7 @@ struct Dense {
   }
   // Of the rows of one half.
   [[nodiscard]] Cut half_cut(int64_t rows) const {
-    return {false, rows, 14, rows * units * features >= 10'000'000 ? 2 : 1};
+    return {false, rows, 2, rows * units * features >= 10'000'000 ? 2 : 1};
   }
 
   // Some rows and columns of z, from some of the features.
