@@ -61,6 +61,13 @@ def steering() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k.startswith(STEERING)}
 
 
+def restart_without_steering() -> None:
+    """Begin this program anew without what steers libraries; they read it at import."""
+    if steering():
+        kept = {k: v for k, v in os.environ.items() if k not in steering()}
+        os.execve(sys.executable, [sys.executable, *sys.argv], kept)
+
+
 def bind(count: int) -> None:
     """Bind the calling process to the first cores, for libraries that count them."""
     if hasattr(os, "sched_setaffinity"):

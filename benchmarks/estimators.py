@@ -25,6 +25,7 @@ import numpy as np
 import sklearn
 import sklearn.neural_network
 from _report import aligned
+from _workers import restart_without_steering
 from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     given = parser.parse_args()
+    restart_without_steering()
     machine = _machine.describe(0)
     if _machine.busy(machine):
         print(_machine.busy(machine))

@@ -6,10 +6,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <chrono>
-
 #include "executor.h"
 #include "kernels/list.h"
+#include "measure.h"
 
 namespace nb = nanobind;
 
@@ -370,29 +369,6 @@ void update(const std::string& kind, const nb::dict& fields, const Vector<T>& we
   apply(update, learning_rate, step, each, [](auto&& call) { call(); });
 }
 
-// Speed of float32 products n x n x n, cut over the workers by columns as in a layer, in
-// GFLOP/s: the best of several.
-double gemm_gflops(int64_t n, int workers) {
-  const auto size = static_cast<size_t>(n * n);
-  std::vector<float> a(size, 0.5F), b(size, 0.25F), c(size);
-  constexpr int64_t grain = 256;
-  double best = 0;
-  for (int repeat = 0; repeat < 6; ++repeat) {
-    const auto begin = std::chrono::steady_clock::now();
-    Crew crew(workers);
-    run_workers(workers, [&](int worker) {
-      crew.phase(worker, 1, parts_of(n, grain), [&](int64_t part) {
-        const Range range = range_of(n, grain, part);
-        gemm({.m = n, .n = range.end - range.begin, .k = n}, a.data(), n,
-             b.data() + range.begin, n, c.data() + range.begin, n);
-      });
-    });
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, 2e-9 * static_cast<double>(n * n * n) / seconds.count());
-  }
-  return best;
-}
-
 template <class T>
 void bind_executor(nb::module_& m, const char* data, const char* executor) {
   m.def("update", &update<T>);
@@ -450,6 +426,7 @@ NB_MODULE(NERVURE_MODULE, m) {
   m.def("rules", &rule_names);
   m.def("default_threads", &default_threads);
   m.def("gemm_gflops", &gemm_gflops, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gemm_seconds", &gemm_seconds, nb::call_guard<nb::gil_scoped_release>());
   bind_executor<float>(m, "Data32", "Executor32");
   bind_executor<double>(m, "Data64", "Executor64");
 }
