@@ -24,6 +24,7 @@ from nervure.executors._executor import (
     StretchResult,
     Trace,
 )
+from nervure.executors._folding import Folding, folding_of
 from nervure.losses import CustomLoss
 from nervure.objective import Cost, Objective
 from nervure.plan import Mode, Plan, Traits, engine_plan, make_plan
@@ -70,12 +71,26 @@ class NativeExecutor:
 
         With ``draw``, dropout and its like draw as they do in training.
         """
+        folding = self._folding if draw is None else None
+        if folding is not None and data.rows >= folding.least_rows:
+            folding.fill(self.model.values)
+            return self._folded.outputs(data, batch_size=batch_size)
         results = self._empty_outputs(data.rows)
         key: Key = ("infer", _planned(batch_size or data.rows), None)
         native = self._take(key)
         self._forward(native, data, results, None, draw)
         self._keep(key, native)
         return results
+
+    @functools.cached_property
+    def _folding(self) -> Folding | None:
+        return folding_of(self.model)
+
+    @functools.cached_property
+    def _folded(self) -> NativeExecutor:
+        """Runs the model whose BatchNorms are folded."""
+        assert self._folding is not None
+        return NativeExecutor(self._folding.model, self._threads)
 
     def row_costs(
         self, data: Data, objective: Objective
