@@ -30,6 +30,17 @@ def net() -> nv.Network:
     return nv.Network([*layers, nv.Dense(2, activation="softmax")], seed=3)
 
 
+def maps() -> nv.Network:
+    """Running statistics, and every layer that draws."""
+    x = nv.Input((3, 2, 1), name="x")
+    h = nv.Conv2D(4, 2, padding="same")(x)
+    h = nv.Activation("relu")(nv.BatchNorm(momentum=0.7)(h))
+    branch = nv.BatchNorm()(nv.SeparableConv2D(4, 2, padding="same")(h))
+    h = nv.Add()(h, nv.StochasticDepth(0.3)(nv.SpatialDropout(0.2)(branch)))
+    y = nv.Dense(2, activation="softmax")(nv.Dropout(0.1)(nv.Flatten()(h)))
+    return nv.Network(inputs=x, outputs=y, seed=3)
+
+
 PLATEAU = schedules.ReduceOnPlateau(0.2, factor=0.5, patience=1, min_delta=0.01)
 CASES: dict[str, dict[str, Any]] = {
     "adam": {
@@ -54,13 +65,21 @@ CASES: dict[str, dict[str, Any]] = {
     "lbfgs": {"optimizer": nv.LBFGS(), "epochs": 6, "metrics": ["accuracy", "auc"]},
     "limited": {"max_steps": 12, "checkpoint_steps": 6, "epochs": 9},
     "cut": {"max_steps": 13, "checkpoint_steps": 13, "epochs": 9},
+    "maps": {
+        "net": maps,
+        "optimizer": nv.SGD(0.1, momentum=0.9),
+        "checkpoint_steps": 4,
+        "validation": 0.2,
+        "epochs": 3,
+    },
     "long": {"optimizer": nv.Adam(0.001), "checkpoint_steps": 1, "epochs": 12},
 }
 
 
 def train(case: str, folder: Any, **more: Any) -> nv.Run:
     given = {"batch_size": 12, "seed": 5, "progress": False, **CASES[case], **more}
-    return nv.fit(net(), X, Y, directory=folder, **given)
+    made = given.pop("net", net)()
+    return nv.fit(made, X, Y, directory=folder, **given)
 
 
 def kill_at(point: str, count: int) -> None:

@@ -116,6 +116,9 @@ KILLS = [
     ("lbfgs", "replace", 6),
     ("limited", "replaced", 5),
     ("cut", "replaced", 4),
+    ("maps", "step", 3),
+    ("maps", "step", 8),
+    ("maps", "replaced", 5),
 ]
 
 
@@ -128,6 +131,23 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     assert not (folder / "model.safetensors").exists()
     run = script.train(case, folder, resume=True)
     assert left_by(run, folder) == whole(case)
+
+
+def test_running_statistics_are_kept_with_a_checkpoint(
+    tmp_path: Path, whole: Any
+) -> None:
+    """Within an epoch: those of that step, which lie between the epochs' ones."""
+    folder = tmp_path / "run"
+    killed("maps", folder, "step", 7)
+    tensors, document = read_model(checkpoints(folder)[-1])
+    assert 0 < document["state"]["step"] % 5 < 5
+    ended = np.frombuffer(whole("maps")["tensors"]["values"], np.float32)
+    statistics = [s for s in script.maps().layout.segments if "running_" in s.name]
+    assert len(statistics) == 4
+    for segment in statistics:
+        kept, last = segment.view(tensors["values"]), segment.view(ended)
+        assert (kept != last).any()
+        assert kept.any()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -181,7 +201,7 @@ def test_killed_from_outside_at_any_moment(
 
 def test_the_run_knows_nothing_of_the_process(tmp_path: Path, whole: Any) -> None:
     """nv.resume builds the network from the folder alone."""
-    for case in ("adam", "nesterov", "plateau"):
+    for case in ("adam", "nesterov", "plateau", "maps"):
         folder = tmp_path / case
         killed(case, folder, "step", 9)
         run = nv.resume(folder, script.X, script.Y, progress=False)
