@@ -196,6 +196,66 @@ def test_a_csv_file_with_a_target(rows: Path) -> None:
     assert done.stdout == "prediction\nno\nyes\n"
 
 
+TOWNS = """
+[data]
+source = "towns.csv"
+numbers = "robust"
+validation = 0.1
+[data.columns]
+shop = "embedding"
+[[layer]]
+type = "dense"
+units = 8
+activation = "relu"
+[[layer]]
+type = "dense"
+units = 1
+[training]
+epochs = 30
+"""
+
+
+def write_towns(path: Path) -> None:
+    """A table whose target hangs on one of 40 towns, and on the number of a shop."""
+    rng = np.random.default_rng(2)
+    worth = rng.normal(size=40)
+    lines = ["id,town,shop,size,price"]
+    for i in range(2000):
+        town, shop, size = rng.integers(40), rng.integers(3), rng.random()
+        price = worth[town] + (shop == 1) + size
+        lines.append(f"i{i},t{town},{shop},{size:.3f},{price:.4f}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("spec", [False, True])
+def test_categories_of_a_table_are_embedded(
+    here: Path, spec: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_towns(here / "towns.csv")
+    (here / "net.toml").write_text(TOWNS)
+    chosen = ["--spec", "net.toml"] if spec else ["towns.csv"]
+    told = told_here(capsys, "train", *chosen, "-q", "--out", "a")
+    town = "town (40), shop (3)" if spec else "town (40)"
+    assert f"categories, embedded: {town}" in told
+    found = re.search(r"loss (\S+)  r2 (\S+)", told)
+    assert found
+    assert float(found[2]) > 0.9
+    text = (here / "a" / "spec.toml").read_text()
+    assert 'type = "embed_columns"' in text
+    assert ('columns = {shop = "embedding"}' in text) == spec
+    (here / "new.csv").write_text("shop,town,size\n1,t1,0.5\n1,t1,\n2,ulm,0.5\n")
+    done = nervure(here, "predict", "a", "new.csv")
+    values = [float(line) for line in done.stdout.splitlines()[1:]]
+    assert abs(values[0] - values[1]) < 0.3  # the median of size is near 0.5
+    assert done.stderr == (
+        "warning: [new.csv] column 'town': 1 rows hold categories that were not seen "
+        "at least twice in training ('ulm'); they become the code of what is unknown\n"
+    )
+    told = told_here(capsys, "train", "--resume", "--out", "a", "-q",
+                     "--set", "training.epochs=41")  # fmt: skip
+    assert "for 41 epochs" in told or "early" in told
+
+
 def test_a_regression_is_told_in_its_units(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,7 @@ from nervure.sklearn import (
     MLPRegressor,
     NeuralNetClassifier,
     NeuralNetRegressor,
+    TableEncoder,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
@@ -52,7 +53,12 @@ def net(**settings: object) -> NeuralNetClassifier:
 
 
 @parametrize_with_checks(
-    [NeuralNetClassifier(), NeuralNetRegressor(), AutoencoderTransformer()]
+    [
+        NeuralNetClassifier(),
+        NeuralNetRegressor(),
+        AutoencoderTransformer(),
+        TableEncoder(),
+    ]
 )
 def test_scikit_learn_checks(estimator, check) -> None:
     check(estimator)

@@ -134,7 +134,7 @@ def table_from_mapping(
 
 
 def _chosen(pairs: list[tuple[str, Any]], wanted: Wanted) -> list[tuple[str, Any]]:
-    names = set() if wanted is None else set(wanted)
+    names: set[str] = set() if wanted is None else set(wanted)
     if not names or not names <= {name for name, _ in pairs}:
         return pairs
     return [(name, values) for name, values in pairs if name in names]

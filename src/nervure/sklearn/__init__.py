@@ -2,8 +2,8 @@
 """Estimators for scikit-learn, trained by nervure's engine.
 
 `MLPClassifier` and `MLPRegressor` take the place of scikit-learn's two classes;
-`NeuralNetClassifier` and `NeuralNetRegressor` train any network, and
-`AutoencoderTransformer` learns codes.
+`NeuralNetClassifier` and `NeuralNetRegressor` train any network,
+`AutoencoderTransformer` learns codes, and `TableEncoder` makes rows of data frames.
 
 >>> from sklearn.datasets import load_iris
 >>> from nervure.sklearn import MLPClassifier
@@ -17,6 +17,7 @@ from __future__ import annotations
 from nervure.sklearn._autoencoder import AutoencoderTransformer
 from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._mlp import MLPClassifier, MLPRegressor
+from nervure.sklearn._table_encoder import TableEncoder
 
 __all__ = [
     "AutoencoderTransformer",
@@ -24,4 +25,5 @@ __all__ = [
     "MLPRegressor",
     "NeuralNetClassifier",
     "NeuralNetRegressor",
+    "TableEncoder",
 ]

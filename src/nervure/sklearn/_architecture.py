@@ -12,6 +12,7 @@ import numpy as np
 
 from nervure.graph import Graph, sequence
 from nervure.layers import Dense, Input, Layer
+from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
 from nervure.network import Network
@@ -67,31 +68,41 @@ class Head:
         return f"{self.outputs} outputs of a {self.activation}"
 
 
-def make_network(
-    layers: Any, input_shape: tuple[int, ...], head: Head, seed: int, dtype: str
-) -> Network:
-    """The network that ``layers`` stands for, for inputs of this shape.
+@dataclass(frozen=True)
+class Entrance:
+    """What comes in: rows of this shape, the last columns of which are codes of so many
+    categories."""
 
-    ``layers`` is a list of layers (`Input` and output layer are put to it where they
-    are missing), a function ``(input_shape, outputs)`` that returns one or a network,
-    a `Network` (its weights are copied), or the path of a spec file.
+    shape: tuple[int, ...]
+    categories: tuple[int, ...] = ()
+
+
+def make_network(
+    layers: Any, begin: Entrance, head: Head, seed: int, dtype: str
+) -> Network:
+    """The network that ``layers`` stands for, for such inputs.
+
+    ``layers`` is a list of layers (`Input`, an embedding of codes and the output layer
+    are put to it where they are missing), a function ``(input_shape, outputs)`` that
+    returns one or a network, a `Network` (its weights are copied), or the path of a
+    spec file.
 
     Raises:
         ValueError: a network with other outputs than the target has.
     """
     if callable(layers) and not isinstance(layers, Layer):
-        made = cast(Callable[..., Any], layers)(input_shape, head.outputs)
-        return make_network(made, input_shape, head, seed, dtype)
+        made = cast(Callable[..., Any], layers)(begin.shape, head.outputs)
+        return make_network(made, begin, head, seed, dtype)
     if isinstance(layers, Network):
         return _checked(layers.astype(dtype), head)
     if isinstance(layers, str | os.PathLike):
         path = cast(str, os.fspath(cast(Any, layers)))
-        return _checked(_of_spec(path, input_shape, seed, dtype), head)
-    graph = _graph(layers, input_shape, head)
+        return _checked(_of_spec(path, begin, seed, dtype), head)
+    graph = _graph(layers, begin, head)
     return Network.from_graph(graph, seed=seed, dtype=dtype)
 
 
-def _graph(layers: Any, input_shape: tuple[int, ...], head: Head) -> Graph:
+def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
     if layers is None:
         layers = [Dense(units, activation="relu") for units in HIDDEN]
     if not isinstance(layers, Sequence) or not all(
@@ -103,19 +114,19 @@ def _graph(layers: Any, input_shape: tuple[int, ...], head: Head) -> Graph:
         )
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
-        given = [Input(input_shape), *given]
+        given = [*entrance(begin.shape, begin.categories, given), *given]
     graph = Graph.of(sequence(given))
     if len(given) > 1 and head.fits(graph):
         return graph
     return Graph.of(sequence([*given, Dense(head.outputs, head.activation)]))
 
 
-def _of_spec(path: str, input_shape: tuple[int, ...], seed: int, dtype: str) -> Network:
+def _of_spec(path: str, begin: Entrance, seed: int, dtype: str) -> Network:
     from nervure.saving import graph_of
     from nervure.spec import load_spec
 
     spec = load_spec(path)
-    graph = graph_of(spec.layers, spec.outputs, input_shape)
+    graph = graph_of(spec.layers, spec.outputs, begin.shape, begin.categories)
     return Network.from_graph(graph, seed=seed, dtype=dtype)
 
 

@@ -13,22 +13,32 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_X_y
 
+from nervure._codes import check_codes
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Amounts, Classes
 from nervure.executors import Data
 from nervure.network import Network
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.sklearn._architecture import Head, given_loss, make_network
+from nervure.sklearn._architecture import Entrance, Head, given_loss, make_network
 from nervure.sklearn._callbacks import CallbackSupport, EpochTasks
 from nervure.sklearn._compat import (
     Interval,
     StrOptions,
+    check_columns,
     check_sample_weight,
     is_plain,
     validate_data,
 )
 from nervure.sklearn._state import from_bytes, state_from_data, state_to_data, to_bytes
+from nervure.sklearn._table_encoder import (
+    TableEncoder,
+    fitted_encoder,
+    wants_encoding,
+)
 from nervure.sklearn._training import ONE_EPOCH, Course, train, train_on
+from nervure.training.prepare import check_categories
 from nervure.training.run import Run
 from nervure.training.state import State
 
@@ -65,8 +75,10 @@ class BaseNet(CallbackSupport, BaseEstimator):
     warm_start: bool
     random_state: Any
     verbose: bool
+    table_encoder: Any = None
 
     network_: Network
+    table_encoder_: TableEncoder
     _task: str
     _numeric = True
 
@@ -83,6 +95,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "table_encoder": [StrOptions({"auto"}), TableEncoder, None],
     }
 
     def _store(self, given: dict[str, Any]) -> None:
@@ -107,6 +120,10 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def _checked_target(self, y: Any) -> Array:
         raise NotImplementedError
 
+    def _target_record(self) -> Classes | Amounts:
+        """What the network's outputs stand for, in its model file."""
+        raise NotImplementedError
+
     def _row_weights(self, y: Any, sample_weight: Any, held: bool = False) -> Any:
         return sample_weight
 
@@ -114,6 +131,19 @@ class BaseNet(CallbackSupport, BaseEstimator):
 
     def _rows(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
         """Rows and target, checked as scikit-learn does and words it."""
+        if reset:
+            self.__dict__.pop("table_encoder_", None)
+            if wants_encoding(self.table_encoder, X):
+                self.table_encoder_ = fitted_encoder(self, X)
+        if "table_encoder_" in self.__dict__:
+            check_columns(self, X, reset=reset)
+            X, y = check_X_y(
+                self.table_encoder_.transform(X),
+                y,
+                multi_output=True,
+                y_numeric=self._numeric,
+            )
+            return X, self._checked_target(y)
         X, y = validate_data(
             self,
             X,
@@ -130,9 +160,15 @@ class BaseNet(CallbackSupport, BaseEstimator):
         """A new network, whose seed also keys shuffling, dropout and split."""
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         dtype = X.dtype.name if self.dtype == "auto" else self.dtype
+        encoder = self.__dict__.get("table_encoder_")
+        begin = Entrance(X.shape[1:], () if encoder is None else encoder.codes_)
         self.network_ = make_network(
-            self.layers, X.shape[1:], self._head(), self._seed, dtype
+            self.layers, begin, self._head(), self._seed, dtype
         )
+        if encoder is not None:
+            record = Preprocessing(encoder.record_, self._target_record())
+            check_categories(self.network_.graph, record)
+            self.network_.preprocessing = record
 
     def _course(self, X: Array, y: Array, sample_weight: Any, eval_set: Any) -> Course:
         if sample_weight is not None:
@@ -201,6 +237,9 @@ class BaseNet(CallbackSupport, BaseEstimator):
         """Rows to predict for, checked."""
         if "network_" not in self.__dict__:
             check_is_fitted(self, "network_")
+        if "table_encoder_" in self.__dict__:
+            check_columns(self, X, reset=False)
+            return self.table_encoder_.transform(X)
         if not is_plain(self, X):
             checked = validate_data(
                 self,
@@ -215,6 +254,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def _run(self, net: Network, X: Array) -> Array:
         shape = net.graph.input_shapes[0]
         rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
+        check_codes(net.graph, (rows,), ("X",))
         (y,) = net.executor(self.executor).outputs(Data((rows,)))
         return y.reshape(len(y), -1)
 

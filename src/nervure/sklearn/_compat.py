@@ -26,6 +26,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "TagsMixin",
+    "check_columns",
     "check_sample_weight",
     "fit_context",
     "is_plain",
@@ -46,7 +47,20 @@ def validate_data(estimator: Any, *args: Any, **options: Any) -> Any:
     """`sklearn.utils.validation.validate_data`, which before 1.6 was a method."""
     if _validate is not None:
         return _validate(estimator, *args, **options)
+    if "ensure_all_finite" in options:
+        options["force_all_finite"] = options.pop("ensure_all_finite")
     return estimator._validate_data(*args, **options)
+
+
+def check_columns(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> None:
+    """Names and number of a frame's columns, checked as scikit-learn does; its rows."""
+    option = {"skip_check_array": True} if _validate else {"cast_to_ndarray": False}
+    validate_data(estimator, X, "no_validation", reset=reset, **option)
+    if X.shape[0] < least:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) (shape={tuple(X.shape)}) while a "
+            f"minimum of {least} is required by {type(estimator).__name__}."
+        )
 
 
 class TagsMixin:

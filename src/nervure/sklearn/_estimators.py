@@ -14,12 +14,15 @@ from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_wei
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from nervure.data.records import Amounts, Classes
 from nervure.losses import Hinge
 from nervure.sklearn._architecture import Head, given_loss
 from nervure.sklearn._base_net import BaseNet, steps_by_batches
 from nervure.sklearn._compat import TagsMixin, fit_context
 
 Array = npt.NDArray[Any]
+
+_LABELS = {str, bool, int, float}
 
 EvalSet = Any
 """``(X, y)`` or ``(X, y, sample_weight)``."""
@@ -58,12 +61,16 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         warm_start: whether `fit` goes on from the weights there are.
         random_state: of weights, order, dropout and split.
         verbose: whether to show progress.
+        table_encoder: a `TableEncoder` for data frames; "auto": a plain one for those
+            that hold text, categories, dates or missing values; None: frames hold
+            numbers. Codes are embedded by the network's first layer.
 
     Attributes:
         network_: the trained `nv.Network`.
         classes_: labels in the order of the probabilities.
         history_: series by name, one value per epoch; ``loss_curve_`` is the loss.
         n_iter_, best_epoch_, stopped_: epochs; the best, from 0; why it ended early.
+        table_encoder_: the encoder of data frames, where there is one.
         n_features_in_, feature_names_in_
 
     Raises:
@@ -102,6 +109,7 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
+        table_encoder: Any = "auto",
     ) -> None:
         self._store(locals())
 
@@ -129,6 +137,14 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         if not multilabel and len(classes) <= 2:
             task = "binary"
         self._task = task
+
+    def _target_record(self) -> Classes | Amounts:
+        labels = self.classes_.tolist()
+        kinds = {type(label) for label in labels}
+        if self._task == "multilabel" or len(kinds) > 1 or not kinds <= _LABELS:
+            names = tuple(f"y{i}" for i in range(self._head().outputs))
+            return Amounts(names, (0.0,) * len(names), (1.0,) * len(names))
+        return Classes("y", tuple(labels))
 
     def _head(self) -> Head:
         outputs = 1 if self._task == "binary" else len(self.classes_)
@@ -300,6 +316,7 @@ class NeuralNetRegressor(TagsMixin, RegressorMixin, BaseNet):
         warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
+        table_encoder: Any = "auto",
     ) -> None:
         self._store(locals())
 
@@ -310,6 +327,11 @@ class NeuralNetRegressor(TagsMixin, RegressorMixin, BaseNet):
         self._task = "regression"
         self._column = y.ndim == 1
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    def _target_record(self) -> Classes | Amounts:
+        count = self._head().outputs
+        names = tuple(f"y{i}" for i in range(count)) if count > 1 else ("y",)
+        return Amounts(names, (0.0,) * count, (1.0,) * count)
 
     def _head(self) -> Head:
         return Head.of(self._task, self.n_outputs_, self._given_loss())

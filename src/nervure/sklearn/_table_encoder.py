@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# pyright: basic, reportMissingImports=false, reportMissingTypeStubs=false
+# scikit-learn has no types.
+"""TableEncoder: the columns of a data frame as the numbers that a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from nervure.data._encode import encode_rows
+from nervure.data._fit_table import Notes, fit_table
+from nervure.data.arrays import is_frame
+from nervure.data.columns import Table, column_of, table_from_frame, table_of
+from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.records import TableInput
+from nervure.layers import Layer
+from nervure.layers.embedding import entrance
+from nervure.sklearn._compat import (
+    OLD_TAGS,
+    Interval,
+    StrOptions,
+    check_columns,
+    fit_context,
+    validate_data,
+)
+
+Array = npt.NDArray[Any]
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Numbers, categories, booleans, dates and missing values to rows of floats.
+
+    Numbers and dates are scaled; categories become one input each, or a code for an
+    embedding where there are many; missing values are filled (by the median, or a
+    category of their own) and flagged; columns that are constant, empty or look like
+    an identifier are dropped. Codes come last and begin at 0, which stands for what
+    is not known: categories that were not seen in `fit` (or once only).
+
+    The estimators of this package encode data frames by it on their own. In front of
+    others, which would take codes for numbers, use ``categories="one_hot"``.
+
+    Args:
+        numbers: "standard", "robust", "quantile" or "piecewise".
+        categories: "auto", "one_hot" or "embedding".
+        columns: encodings of single columns by name: one of the words above, or
+            "drop". Integers may be categories too.
+        most_one_hot: "auto" embeds columns of more categories than this.
+        dtype: "float32" or "float64" of the rows.
+
+    Attributes:
+        record_: what was learnt of each column, as plain data (`TableInput`).
+        description_: lines that say what was scaled, filled and dropped.
+        codes_: number of codes of each of the last columns.
+        n_features_in_, feature_names_in_
+
+    Raises:
+        DataError: nothing that varies, an infinite value, columns of another kind
+            than in `fit`.
+
+    Warns:
+        UnknownCategoryWarning: rows with unknown categories, for each column.
+
+    Source: for "robust" Holzmüller et al. (2024), section 3; for "piecewise"
+    Gorishniy et al. (2022), eq. 1.
+
+    >>> import pandas as pd
+    >>> colours = ["red", "red", "blue"]
+    >>> rows = pd.DataFrame({"size": [1.0, None, 3.0], "colour": colours})
+    >>> encoder = TableEncoder().fit(rows)
+    >>> encoder.get_feature_names_out().tolist()
+    ['size', 'size missing', 'colour=blue', 'colour=red']
+    >>> encoder.transform(rows)[1].tolist()
+    [0.0, 1.0, 0.0, 1.0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "numbers": [StrOptions(set(get_args(Method)))],
+        "categories": [StrOptions(set(get_args(Categories)))],
+        "columns": [Mapping, None],
+        "most_one_hot": [Interval(Integral, 0, None, closed="left")],
+        "dtype": [StrOptions({"float32", "float64"})],
+    }
+
+    record_: TableInput
+
+    def __init__(
+        self,
+        *,
+        numbers: str = "standard",
+        categories: str = "auto",
+        columns: Mapping[str, str] | None = None,
+        most_one_hot: int = MOST_ONE_HOT,
+        dtype: str = "float32",
+    ) -> None:
+        self.numbers = numbers
+        self.categories = categories
+        self.columns = columns
+        self.most_one_hot = most_one_hot
+        self.dtype = dtype
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Learn what each column is from a data frame or an array of rows."""
+        table = self._table(X, reset=True)
+        encodings = Encodings(
+            self.numbers,  # pyright: ignore[reportArgumentType]
+            self.categories,  # pyright: ignore[reportArgumentType]
+            self.columns or {},
+            self.most_one_hot,
+        )
+        notes = Notes()
+        self.record_ = fit_table(table, None, encodings, notes)
+        self.description_ = notes.lines()
+        self.codes_ = tuple(column.codes for column in self.record_.embedded)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Rows ``(rows, inputs)`` of floats."""
+        check_is_fitted(self, "record_")
+        return self._encoded(X).warned("X", stacklevel=3)
+
+    def unknown_categories(self, X: Any) -> dict[str, int]:
+        """Rows with categories that `fit` has not seen, by column."""
+        check_is_fitted(self, "record_")
+        return self._encoded(X).counts()
+
+    def _encoded(self, X: Any) -> Any:
+        table = self._table(X, reset=False)
+        return encode_rows(self.record_, table, np.dtype(self.dtype))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Names of the rows' numbers: ``colour=red``, ``size missing``, ..."""
+        check_is_fitted(self, "record_")
+        return np.array(self.record_.feature_names(), object)
+
+    def entrance(self) -> list[Layer]:
+        """The layers that a network for these rows begins with."""
+        check_is_fitted(self, "record_")
+        return entrance((self.record_.width,), self.codes_)
+
+    def _table(self, X: Any, reset: bool) -> Table:
+        """The columns of a frame, or of an array: x0, x1, ..."""
+        least = 2 if reset else 1
+        if is_frame(X):
+            check_columns(self, X, reset=reset, least=least)
+            return table_from_frame(X, "X")
+        array = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=None,
+            ensure_all_finite=False,
+            ensure_min_samples=least,
+        )
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{i}" for i in range(array.shape[1])]
+        pairs = zip(names, array.T, strict=True)
+        return table_of((column_of(name, column, "X") for name, column in pairs), "X")
+
+    if OLD_TAGS:
+
+        def _more_tags(self) -> dict[str, Any]:
+            types = ["2darray", "string", "categorical"]
+            return {"allow_nan": True, "X_types": types, "preserves_dtype": []}
+
+    else:
+
+        def __sklearn_tags__(self) -> Any:
+            tags = super().__sklearn_tags__()
+            tags.input_tags.allow_nan = True
+            tags.input_tags.string = True
+            tags.input_tags.categorical = True
+            tags.transformer_tags.preserves_dtype = []
+            return tags
+
+
+# -- for the estimators ---------------------------------------------------------------
+
+
+def wants_encoding(encoder: Any, X: Any) -> bool:
+    """Whether an estimator is to encode X: a data frame, if the encoder is "auto" one
+    that holds something else than numbers."""
+    if encoder is None or not is_frame(X):
+        return False
+    return encoder != "auto" or not _holds_numbers(X)
+
+
+def _holds_numbers(frame: Any) -> bool:
+    import narwhals as nw
+
+    native: Any = nw.from_native(frame, eager_only=True, allow_series=True)
+    if isinstance(native, nw.Series):
+        return True
+    return all(
+        (series.dtype.is_numeric() or series.dtype == nw.Boolean)
+        and not series.is_null().any()
+        and not (series.dtype.is_float() and series.is_nan().any())
+        for series in native.iter_columns()
+    )
+
+
+def fitted_encoder(estimator: Any, X: Any) -> TableEncoder:
+    """The encoder of an estimator, fitted to a data frame."""
+    given = estimator.table_encoder
+    if given != "auto":
+        own: Any = clone(given)
+        return own.fit(X)
+    dtype = "float32" if estimator.dtype == "auto" else estimator.dtype
+    return TableEncoder(dtype=dtype).fit(X)
