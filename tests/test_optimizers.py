@@ -67,6 +67,17 @@ def heavy_ball(w, gradients, rate, momentum):
         yield w
 
 
+def adam_hat(w, gradients, rate, beta1, beta2, epsilon):
+    """The last form of section 2 of Kingma and Ba."""
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        step = rate * math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        w = w - step * m / (math.sqrt(v) + epsilon)
+        yield w
+
+
 def adam(w, gradients, rate, beta1, beta2, epsilon, amsgrad=False, decay=0.0):
     m = v = largest = 0.0
     for t, g in enumerate(gradients, start=1):
@@ -168,6 +179,11 @@ CASES = {
         (0.3, 0.5, 0.7, 1e-3),
         "Adam",
         (("lr", 0.3), ("betas", (0.5, 0.7)), ("eps", 1e-3)),
+    ),
+    "adam, epsilon hat": Case(
+        Adam(0.3, beta1=0.5, beta2=0.7, epsilon=1e-3, epsilon_hat=True),
+        adam_hat,
+        (0.3, 0.5, 0.7, 1e-3),
     ),
     "amsgrad": Case(
         Adam(0.1, beta2=0.6, amsgrad=True),

@@ -4,6 +4,7 @@
 // Legend: t step, m mean and v variance of the gradient, b1 b2 their memories.
 //   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
 //   Adam     w <- w - rate  m / (1 - b1^t)  /  (sqrt(v / (1 - b2^t)) + epsilon)
+//   epsilon^ the same with epsilon beside sqrt(v), before the division by its root
 //   AMSGrad  the same with the largest v so far in place of v
 //   NAdam    m / (1 - b1^t) replaced by Nesterov's look-ahead, see below
 #pragma once
@@ -23,11 +24,12 @@ struct Adam {
   static constexpr std::string_view name = "adam";
 
   double beta1, beta2, epsilon;
-  bool amsgrad = false;
+  bool amsgrad = false, epsilon_hat = false;
 
   static Adam read(const Attributes& attributes) {
     return {attributes.number("beta1"), attributes.number("beta2"),
-            attributes.number("epsilon"), attributes.flag("amsgrad")};
+            attributes.number("epsilon"), attributes.flag("amsgrad"),
+            attributes.flag("epsilon_hat")};
   }
 
   [[nodiscard]] int slots() const { return amsgrad ? 3 : 2; }
@@ -48,8 +50,9 @@ struct Adam {
     const T b1 = static_cast<T>(beta1), c1 = static_cast<T>(1 - beta1);
     const T b2 = static_cast<T>(beta2), c2 = static_cast<T>(1 - beta2);
     const T rate = static_cast<T>(now.learning_rate / unbias(beta1, now.step));
-    const T root = static_cast<T>(1 / std::sqrt(unbias(beta2, now.step)));
-    const T small = static_cast<T>(epsilon), decay = static_cast<T>(now.decay);
+    const double to_root = 1 / std::sqrt(unbias(beta2, now.step));
+    const T root = static_cast<T>(to_root), decay = static_cast<T>(now.decay);
+    const T small = static_cast<T>(epsilon_hat ? epsilon * to_root : epsilon);
     for (int64_t i = 0; i < size; ++i) {
       m[i] = b1 * m[i] + c1 * g[i];
       v[i] = b2 * v[i] + c2 * (g[i] * g[i]);

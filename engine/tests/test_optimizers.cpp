@@ -35,11 +35,13 @@ Attributes attributes(std::initializer_list<Field> fields) {
 Attributes sgd(double momentum, bool nesterov) {
   return attributes({{"momentum", momentum}, {"nesterov", int64_t{nesterov}}});
 }
-Attributes adam(double beta1, double beta2, double epsilon, bool amsgrad) {
+Attributes adam(double beta1, double beta2, double epsilon, bool amsgrad,
+                bool epsilon_hat = false) {
   return attributes({{"beta1", beta1},
                      {"beta2", beta2},
                      {"epsilon", epsilon},
-                     {"amsgrad", int64_t{amsgrad}}});
+                     {"amsgrad", int64_t{amsgrad}},
+                     {"epsilon_hat", int64_t{epsilon_hat}}});
 }
 Attributes rmsprop(double rho, double momentum, double epsilon, bool centered) {
   return attributes({{"rho", rho},
@@ -136,6 +138,10 @@ const std::vector<Case>& cases() {
        adam(0.5, 0.7, 1e-3, false),
        0.3,
        {0.577447459622002, -1.60338707624779, -0.0171104275486927, -0.371071854345231}},
+      {"adam",
+       adam(0.5, 0.7, 0.1, false, true),
+       0.3,
+       {0.691679514909095, -1.64502616156599, 0.0222892338802503, -0.342201686732914}},
       {"adam",
        adam(0.9, 0.6, 1e-8, true),
        0.1,

@@ -25,11 +25,14 @@ class Adam(UpdateRule):
         beta2: memory of the mean square, fraction in [0, 1).
         epsilon: positive; keeps the quotient finite.
         amsgrad: never let the denominator shrink.
+        epsilon_hat: put epsilon beside ``sqrt(v)``, before its correction:
+            ``(sqrt(v) + epsilon) / sqrt(1 - beta2^t)``, as scikit-learn does.
 
     Raises:
         ValueError: a value is out of its range.
 
-    Source: Kingma and Ba, ICLR (2015), algorithm 1; Reddi, Kale, Kumar, ICLR (2018),
+    Source: Kingma and Ba, ICLR (2015), algorithm 1, and the end of section 2 for
+    ``epsilon_hat``; Reddi, Kale, Kumar, ICLR (2018),
     algorithm 2.
 
     >>> import numpy as np
@@ -47,12 +50,14 @@ class Adam(UpdateRule):
     beta2: float = 0.999
     epsilon: float = 1e-8
     amsgrad: bool = False
+    epsilon_hat: bool = False
 
     def check(self) -> None:
         memory(self.kind, "beta1", self.beta1)
         memory(self.kind, "beta2", self.beta2)
         number(self.kind, "epsilon", self.epsilon, above=0)
         flag(self.kind, "amsgrad", self.amsgrad)
+        flag(self.kind, "epsilon_hat", self.epsilon_hat)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -65,8 +70,9 @@ class Adam(UpdateRule):
         v = self.beta2 * slots[1] + (1 - self.beta2) * g * g
         largest = xp.maximum(slots[2], v) if self.amsgrad else v
         mean = m / unbias(xp, self.beta1, step)
-        root = xp.sqrt(largest / unbias(xp, self.beta2, step))
-        w = w - learning_rate * mean / (root + self.epsilon)
+        correction = xp.sqrt(unbias(xp, self.beta2, step))
+        small = self.epsilon / correction if self.epsilon_hat else self.epsilon
+        w = w - learning_rate * mean / (xp.sqrt(largest) / correction + small)
         return w, ((m, v, largest) if self.amsgrad else (m, v))
 
 

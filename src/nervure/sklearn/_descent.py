@@ -114,7 +114,7 @@ def _rule(estimator: Any) -> UpdateRule:
     rate = float(estimator.learning_rate_init)
     if estimator.solver == "adam":
         beta1, beta2 = float(estimator.beta_1), float(estimator.beta_2)
-        return Adam(rate, beta1, beta2, float(estimator.epsilon))
+        return Adam(rate, beta1, beta2, float(estimator.epsilon), epsilon_hat=True)
     momentum = float(estimator.momentum)
     return _Momentum(
         rate, momentum, bool(estimator.nesterovs_momentum) and momentum > 0

@@ -4,8 +4,7 @@
 """MLPClassifier and MLPRegressor as scikit-learn has them, on nervure's engine.
 
 The same parameters, attributes, defaults and random streams; float64 data give the
-weights that scikit-learn gives, up to rounding (with Adam, up to where epsilon stands:
-here beside the corrected root of the variance, as in algorithm 1 of Kingma and Ba).
+weights that scikit-learn gives, up to rounding.
 """
 
 from __future__ import annotations
