@@ -8,6 +8,7 @@
 
 #include "elementwise.h"
 #include "weight_gradient.h"
+#include "winograd.h"
 
 namespace nervure {
 
@@ -55,11 +56,13 @@ struct Convolution {
   static constexpr std::string_view name = "convolution";
 
   detail::Passes passes;
+  detail::Winograd winograd;
   bool has_bias;
 
   static Convolution read(const Attributes& attributes, const Shapes& shapes) {
-    return {detail::Passes::of(attributes, shapes.inputs[0], shapes.output),
-            attributes.flag("bias")};
+    auto passes = detail::Passes::of(attributes, shapes.inputs[0], shapes.output);
+    const detail::Winograd winograd(passes.gather.taps());
+    return {std::move(passes), winograd, attributes.flag("bias")};
   }
 
   [[nodiscard]] bool reads_input() const { return true; }
@@ -67,18 +70,23 @@ struct Convolution {
   [[nodiscard]] bool in_place() const { return false; }
 
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.scratch = passes.scratch(rows)};
+    // Smaller batches may go the other way.
+    const int64_t other = winograd.takes(rows) ? winograd.scratch(rows) : 0;
+    return {.scratch = std::max(passes.scratch(rows), other)};
   }
   [[nodiscard]] Work forward_work(int64_t rows) const {
+    if (winograd.takes(rows)) return winograd.forward_work(rows);
     return {passes.gather.parts(rows)};
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
+    if (winograd.takes(rows)) return winograd.backward_work(rows);
     return {passes.weights.parts(passes.gather, rows) + passes.scatter.parts(rows),
             passes.weights.adding_parts(passes.gather, rows)};
   }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
+    if (winograd.takes(c.rows)) return winograd.forward(c, has_bias, task);
     const T* bias = has_bias ? c.parameters[1].value : nullptr;
     passes.gather.run<T>({.rows = c.rows,
                           .from = c.inputs[0].value,
@@ -92,6 +100,7 @@ struct Convolution {
 
   template <class T>
   void backward(const Context<T>& c, Task task) const {
+    if (winograd.takes(c.rows)) return winograd.backward(c, has_bias, task);
     const int64_t parts = passes.weights.parts(passes.gather, c.rows);
     if (task.phase == 1 || task.part < parts)
       passes.weight_gradient(c, c.inputs[0].value, c.output.gradient,
@@ -180,15 +189,7 @@ struct TransposedConvolution {
 
   template <class T>
   void bias_gradient(const Context<T>& c, Range some) const {
-    const Operand<T>& bias = c.parameters[1];
-    if (bias.gradient == nullptr) return;
-    T sum[bias_grain] = {};
-    const int64_t count = some.end - some.begin;
-    const T* dy = c.output.gradient + some.begin;
-    for (int64_t i = 0; i < c.rows * pixels; ++i, dy += channels)
-      for (int64_t j = 0; j < count; ++j) sum[j] += dy[j];
-    const T* found = sum;
-    put(bias, some, [=](int64_t j) { return found[j - some.begin]; });
+    add_pixels(c.parameters[1], c.output.gradient, c.rows * pixels, channels, some);
   }
 };
 

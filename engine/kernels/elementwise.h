@@ -25,6 +25,20 @@ NERVURE_INLINE void put(const Operand<T>& x, Range range, auto f) {
     fill(dx, range, f);
 }
 
+// Of some channels, at most 16: sums of dy over all pixels, the gradient of a bias.
+template <class T>
+void add_pixels(const Operand<T>& bias, const T* dy, int64_t pixels, int64_t channels,
+                Range some) {
+  if (bias.gradient == nullptr) return;
+  T sum[16] = {};
+  const int64_t count = some.end - some.begin;
+  dy += some.begin;
+  for (int64_t i = 0; i < pixels; ++i, dy += channels)
+    for (int64_t j = 0; j < count; ++j) sum[j] += dy[j];
+  const T* found = sum;
+  put(bias, some, [=](int64_t j) { return found[j - some.begin]; });
+}
+
 // How all elements of a batch are cut.
 inline Work elementwise_work(int64_t rows, int64_t size) {
   return {parts_of(rows * size, elementwise_grain)};

@@ -13,6 +13,7 @@ using namespace nervure;
 
 struct Case {
   int64_t rows, extent, channels, filters, kernel, stride, padding, groups;
+  bool fast = false;  // by Winograd's filtering
   [[nodiscard]] int64_t windows() const {
     return (extent + 2 * padding - kernel) / stride + 1;
   }
@@ -21,12 +22,23 @@ struct Case {
 std::vector<double> numbers(int64_t size, double seed) {
   std::vector<double> x(static_cast<size_t>(size));
   for (size_t i = 0; i < x.size(); ++i)
-    x[i] = std::sin(1.7 * static_cast<double>(i) + seed);
+    x[i] = static_cast<float>(std::sin(1.7 * static_cast<double>(i) + seed));
   return x;
 }
 
-struct Arrays64 {
-  std::vector<double> x, y, weight, bias, dx, dy, dweight, dbias, scratch;
+template <class T>
+struct Numbers {
+  std::vector<T> x, y, weight, bias, dx, dy, dweight, dbias;
+
+  // The same as another type, in arrays of just the size they need.
+  template <class U>
+  [[nodiscard]] Numbers<U> as() const {
+    const auto copy = [](const std::vector<T>& v) {
+      return std::vector<U>(v.begin(), v.end());
+    };
+    return {copy(x),  copy(y),  copy(weight),  copy(bias),
+            copy(dx), copy(dy), copy(dweight), copy(dbias)};
+  }
 };
 
 // Calls with the elements that each product of the definition takes: x, weight, y.
@@ -51,14 +63,32 @@ void each_product(const Case& k, Call call) {
               }
 }
 
-double apart(const std::vector<double>& a, const std::vector<double>& b) {
+template <class T>
+double apart(const std::vector<T>& a, const std::vector<double>& b) {
   double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) worst = std::fmax(worst, std::fabs(a[i] - b[i]));
+  for (size_t i = 0; i < a.size(); ++i)
+    worst = std::fmax(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
   return worst;
 }
 
-void run(const Case& k, int64_t planned) {
-  const int64_t n = k.windows(), in = k.channels / k.groups;
+// y, dx, dW and db by the definition; dx accumulates.
+Numbers<double> expected(const Case& k, Numbers<double> n) {
+  n.dweight.assign(n.dweight.size(), 0);
+  n.dbias.assign(n.dbias.size(), 0);
+  for (size_t i = 0; i < n.y.size(); ++i) {
+    n.y[i] = n.bias[i % n.bias.size()];
+    n.dbias[i % n.bias.size()] += n.dy[i];
+  }
+  each_product(k, [&](size_t i, size_t j, size_t o) {
+    n.y[o] += n.x[i] * n.weight[j];
+    n.dx[i] += n.dy[o] * n.weight[j];
+    n.dweight[j] += n.dy[o] * n.x[i];
+  });
+  return n;
+}
+
+Convolution kernel_of(const Case& k) {
+  const int64_t n = k.windows();
   Attributes attributes;
   attributes.set("kernel", std::vector<int64_t>{k.kernel, k.kernel});
   attributes.set("stride", std::vector<int64_t>{k.stride, k.stride});
@@ -66,40 +96,28 @@ void run(const Case& k, int64_t planned) {
   attributes.set("before", std::vector<int64_t>{k.padding, k.padding});
   attributes.set("groups", k.groups);
   attributes.set("bias", int64_t{1});
-  const auto kernel = Convolution::read(
-      attributes, {{{k.extent, k.extent, k.channels}}, {n, n, k.filters}});
-  const int64_t x = k.rows * k.extent * k.extent * k.channels;
-  const int64_t y = k.rows * n * n * k.filters;
-  const int64_t w = k.kernel * k.kernel * in * k.filters;
-  Arrays64 a{numbers(x, 1),
-             numbers(y, 2),
-             numbers(w, 3),
-             numbers(k.filters, 4),
-             numbers(x, 5),
-             numbers(y, 6),
-             numbers(w, 7),
-             numbers(k.filters, 8),
-             numbers(kernel.buffers(planned).scratch, 9)};
-  std::vector<double> y_expected(a.y.size()), dx = a.dx, dw(a.weight.size()),
-                                              db(a.bias.size());
-  for (size_t i = 0; i < a.y.size(); ++i) {
-    y_expected[i] = a.bias[i % a.bias.size()];
-    db[i % db.size()] += a.dy[i];
-  }
-  each_product(k, [&](size_t i, size_t j, size_t o) {
-    y_expected[o] += a.x[i] * a.weight[j];
-    dx[i] += a.dy[o] * a.weight[j];  // which accumulates
-    dw[j] += a.dy[o] * a.x[i];
-  });
-  const Operand<double> input{a.x.data(), a.dx.data(), x / k.rows, true};
-  const Operand<double> parameters[] = {{a.weight.data(), a.dweight.data(), w, false},
-                                        {a.bias.data(), a.dbias.data(), k.filters, false}};
-  Context<double> c;
+  return Convolution::read(attributes,
+                           {{{k.extent, k.extent, k.channels}}, {n, n, k.filters}});
+}
+
+template <class T>
+void run(const Case& k, Numbers<T> a, const Numbers<double>& found, int64_t planned,
+         double tolerance) {
+  const auto kernel = kernel_of(k);
+  CHECK(kernel.winograd.takes(k.rows) == k.fast);
+  std::vector<T> scratch(static_cast<size_t>(kernel.buffers(planned).scratch), T(9));
+  const auto each = [&](const std::vector<T>& array) {
+    return static_cast<int64_t>(array.size()) / k.rows;
+  };
+  const Operand<T> input{a.x.data(), a.dx.data(), each(a.x), true};
+  const Operand<T> parameters[] = {{a.weight.data(), a.dweight.data(), 0, false},
+                                   {a.bias.data(), a.dbias.data(), k.filters, false}};
+  Context<T> c;
   c.rows = k.rows;
   c.inputs = {&input, 1};
-  c.output = {a.y.data(), a.dy.data(), y / k.rows, false};
+  c.output = {a.y.data(), a.dy.data(), each(a.y), false};
   c.parameters = parameters;
-  c.scratch = a.scratch.data();
+  c.scratch = scratch.data();
   const auto all = [](const Work& work, auto call) {
     for (int phase = 0; phase < 4 && work[static_cast<size_t>(phase)] > 0; ++phase)
       for (int64_t part = 0; part < work[static_cast<size_t>(phase)]; ++part)
@@ -107,21 +125,43 @@ void run(const Case& k, int64_t planned) {
   };
   all(kernel.forward_work(k.rows), [&](Task task) { kernel.forward(c, task); });
   all(kernel.backward_work(k.rows), [&](Task task) { kernel.backward(c, task); });
-  CHECK(apart(a.y, y_expected) < 1e-9);
-  CHECK(apart(a.dx, dx) < 1e-9);
-  CHECK(apart(a.dweight, dw) < 1e-9);
-  CHECK(apart(a.dbias, db) < 1e-9);
+  CHECK(apart(a.y, found.y) < tolerance);
+  CHECK(apart(a.dx, found.dx) < tolerance);
+  CHECK(apart(a.dweight, found.dweight) < tolerance);
+  CHECK(apart(a.dbias, found.dbias) < tolerance);
+}
+
+void run(const Case& k) {
+  const int64_t n = k.windows();
+  const int64_t x = k.rows * k.extent * k.extent * k.channels;
+  const int64_t y = k.rows * n * n * k.filters;
+  const int64_t w = k.kernel * k.kernel * k.channels / k.groups * k.filters;
+  const Numbers<double> given{numbers(x, 1),         numbers(y, 2),        numbers(w, 3),
+                              numbers(k.filters, 4), numbers(x, 5),        numbers(y, 6),
+                              numbers(w, 7),         numbers(k.filters, 8)};
+  const Numbers<double> found = expected(k, given);
+  for (const int64_t more : {0, 1, 40}) run(k, given, found, k.rows + more, 1e-9);
+  run(k, given.as<float>(), found, k.rows, 3e-4);
 }
 
 }  // namespace
 
 int main() {
   const Case cases[] = {
-      {3, 7, 2, 3, 3, 1, 1, 1},    {5, 6, 3, 17, 2, 2, 0, 1}, {20, 2, 64, 40, 3, 1, 1, 1},
-      {2, 9, 4, 6, 3, 1, 2, 2},    {1, 40, 1, 4, 5, 3, 2, 1}, {2, 3, 1100, 5, 1, 1, 0, 1},
-      {2, 4, 300, 70, 3, 1, 1, 1}, {33, 1, 8, 9, 3, 1, 1, 1},
+      {3, 7, 2, 3, 3, 1, 1, 1},
+      {5, 6, 3, 17, 2, 2, 0, 1},
+      {20, 2, 64, 40, 3, 1, 1, 1},
+      {2, 9, 4, 6, 3, 1, 2, 2},
+      {1, 40, 1, 4, 5, 3, 2, 1},
+      {2, 3, 1100, 5, 1, 1, 0, 1},
+      {2, 4, 300, 70, 3, 1, 1, 1},
+      {33, 1, 8, 9, 3, 1, 1, 1},
+      // Many tiles, many filters, both; edges within tiles; margins of 0, 1 and 2.
+      {8, 10, 16, 16, 3, 1, 1, 1, true},
+      {6, 9, 32, 48, 3, 1, 0, 1, true},
+      {20, 4, 32, 80, 3, 1, 1, 1, true},
+      {9, 8, 16, 16, 3, 1, 2, 1, true},
   };
-  for (const Case& k : cases)
-    for (const int64_t more : {0, 1, 40}) run(k, k.rows + more);
+  for (const Case& k : cases) run(k);
   return check::report();
 }
