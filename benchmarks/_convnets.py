@@ -92,7 +92,7 @@ CONVNETS = {
         ConvNet("lenet", "LeNet-like, 28x28, batch 64", "lenet", "train",
                 28, 1, 10, batch_size=64, rows=2560),
         ConvNet("resnet18", "ResNet-18, 32x32, batch 32", "resnet18", "train",
-                32, 3, 10, batch_size=32, rows=128),
+                32, 3, 10, batch_size=32, rows=256),
         ConvNet("infer1", "ResNet-18 inference, 224x224, batch 1", "resnet18", "infer",
                 224, 3, 1000, batch_size=1, rows=1),
         ConvNet("infer32", "ResNet-18 inference, 224x224, batch 32", "resnet18",

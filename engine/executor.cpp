@@ -6,14 +6,12 @@
 #include <cstring>
 #include <exception>
 #include <limits>
-#include <new>
 
 #include "kernels/list.h"
 
 namespace nervure {
 namespace {
 
-constexpr std::align_val_t arena_alignment{64};
 
 // Brings the rows of the next batch into the cache, a few lines at a time between the
 // steps of this one: shuffled rows come from memory, and waiting for them took a third
@@ -409,9 +407,8 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
     : plan_(std::move(plan)),
       parameters_(values),
       parameter_gradients_(gradients),
-      arena_(static_cast<T*>(
-          ::operator new(std::max<size_t>(64, static_cast<size_t>(plan_.arena) * sizeof(T)),
-                         arena_alignment))),
+      memory_(static_cast<size_t>(plan_.arena) * sizeof(T)),
+      arena_(static_cast<T*>(memory_.data())),
       row_costs_(static_cast<size_t>(plan_.rows)),
       skipped_(plan_.nodes.size(), false) {
   for (const NodePlan& node : plan_.nodes) {
@@ -432,11 +429,6 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
     weights_again_.push_back(weights);
     for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
   }
-}
-
-template <class T>
-Executor<T>::~Executor() {
-  ::operator delete(arena_, arena_alignment);
 }
 
 template <class T>

@@ -13,6 +13,7 @@
 #include "augment/augmenter.h"
 #include "kernels/step.h"
 #include "losses/list.h"
+#include "memory.h"
 #include "optimizers/update.h"
 #include "plan.h"
 #include "rows.h"
@@ -79,7 +80,6 @@ class Executor {
   Executor(Plan plan, T* values, T* gradients);
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
-  ~Executor();
 
   void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
@@ -119,6 +119,7 @@ class Executor {
   Plan plan_;
   T* parameters_;
   T* parameter_gradients_;
+  Memory memory_;
   T* arena_;
   std::vector<std::unique_ptr<Step<T>>> steps_;
   std::vector<std::vector<Operand<T>>> inputs_, weights_, weights_again_;

@@ -64,14 +64,29 @@ class Plan:
 
 @dataclass
 class _Buffer:
+    """Alive from ``first`` to ``last``, and once more ``again``, where it has to be."""
+
     size: int
     first: int
     last: int
+    again: int = NOWHERE
     offset: int = NOWHERE
 
     def join(self, other: _Buffer) -> None:
         self.first = min(self.first, other.first)
         self.last = max(self.last, other.last)
+
+    def meets(self, other: _Buffer) -> bool:
+        """Are both alive at some time?"""
+        return (
+            (self.first <= other.last and other.first <= self.last)
+            or self._holds(other.again)
+            or other._holds(self.again)
+        )
+
+    def _holds(self, time: int) -> bool:
+        known = time != NOWHERE
+        return known and (self.first <= time <= self.last or time == self.again)
 
 
 def make_plan(
@@ -106,9 +121,7 @@ def allocate(buffers: Sequence[_Buffer]) -> int:
     placed: list[_Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.size):
         offset = 0
-        rivals = (
-            b for b in placed if b.first <= buffer.last and buffer.first <= b.last
-        )
+        rivals = (b for b in placed if b.meets(buffer))
         for rival in sorted(rivals, key=lambda b: b.offset):
             if offset + buffer.size <= rival.offset:
                 break
@@ -247,17 +260,17 @@ class _Planner:
 
     def place_own_buffers(self) -> None:
         for i, traits in enumerate(self.traits):
-            until = self.back(i) if self.steps[i].backward else i
-            saved = self._own(traits.saved, i, until)
-            # One scratch for both directions, never alive between them in spirit, but
-            # small enough to keep.
-            scratch = self._own(traits.scratch, i, until)
+            back = self.back(i) if self.steps[i].backward else NOWHERE
+            saved = self._own(traits.saved, i, max(i, back))
+            scratch = self._own(traits.scratch, i, i, back)
             self.own.append((saved, scratch))
 
-    def _own(self, size: int, first: int, last: int) -> _Buffer | None:
+    def _own(
+        self, size: int, first: int, last: int, again: int = NOWHERE
+    ) -> _Buffer | None:
         if size == 0:
             return None
-        buffer = _Buffer(_rounded(size), first, last)
+        buffer = _Buffer(_rounded(size), first, last, again)
         self.buffers.append(buffer)
         return buffer
 
