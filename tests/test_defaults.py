@@ -78,5 +78,6 @@ def test_images_begin_with_convolutions(
     kinds = [entry.layer.kind for entry in spec.layers]
     assert kinds.count("conv2d") == convolutions
     net = network_of(spec, shape)
+    assert [c.kind for c in spec.augmentation] == ["rotate", "scale", "shift"]
     last = [n for n in net.graph.nodes if n.layer.kind == "max_pool2d"][-1]
     assert 6 <= min(last.shape[:2]) <= 12

@@ -69,12 +69,13 @@ class Elastic {
 
   void smooth_down(Extent extent, const T* in, T* out) const {
     const auto [height, width, channels] = extent;
-    for (int64_t y = 0; y < height; ++y) {
-      T* to = out + y * width;
-      std::fill_n(to, width, T(0));
-      for (int64_t from = std::max<int64_t>(0, y - reach_);
-           from <= std::min(height - 1, y + reach_); ++from)
-        add(down_[static_cast<size_t>(from - y + reach_)], in + from * width, width, to);
+    std::fill_n(out, height * width, T(0));
+    for (int64_t offset = -reach_; offset <= reach_; ++offset) {
+      const int64_t begin = std::max<int64_t>(0, -offset);
+      const int64_t lines = std::min(height, height - offset) - begin;
+      if (lines > 0)
+        add(down_[static_cast<size_t>(offset + reach_)], in + (begin + offset) * width,
+            lines * width, out + begin * width);
     }
   }
 

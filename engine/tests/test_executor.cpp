@@ -96,17 +96,19 @@ struct Problem {
   int64_t rows, features, hidden, classes, batch;
 };
 
-// A classifier with one hidden layer and its data; `rate` of dropout.
+// A classifier with one hidden layer and its data; `rate` of dropout. Rows may be seen
+// as images.
 template <class T>
 class Trained {
  public:
-  explicit Trained(const Problem& p, double rate = 0.25)
+  explicit Trained(const Problem& p, double rate = 0.25, Shape image = {})
       : problem_(p), builder_(p.batch, p.features) {
     builder_.dense(p.hidden);
     builder_.tanh();
     if (rate > 0) builder_.dropout(rate);
     builder_.dense(p.classes);
     builder_.softmax();
+    if (!image.empty()) builder_.plan.nodes[0].shapes.output = std::move(image);
     const auto count = static_cast<size_t>(builder_.count);
     weights.resize(count);
     gradients.resize(count);
@@ -356,6 +358,35 @@ void error_in_a_callback() {
   CHECK(net.train(2, 1) == 5);
 }
 
+// Images changed and mixed, and their targets with them.
+template <class T>
+void workers_augment_alike(const Problem& problem, const Shape& image) {
+  const auto change = [](const char* type, int64_t key,
+                         std::initializer_list<std::pair<const char*, double>> fields) {
+    Attributes one = with({{"type", type}, {"probability", 0.8}, {"fill", 0.1}});
+    one.set("key", key);
+    one.set("field_key", key + 1);
+    for (const auto& [name, value] : fields) one.set(name, value);
+    return one;
+  };
+  const std::vector<Attributes> changes{
+      change("rotate", 100, {{"degrees", 30.0}}),
+      change("elastic", 102, {{"alpha", 8.0}, {"sigma", 2.0}}),
+      change("mixup", 104, {{"alpha", 0.4}}), change("cutmix", 106, {{"alpha", 1.0}})};
+  const auto run = [&](int workers) {
+    auto net = std::make_unique<Trained<T>>(problem, 0.25, image);
+    net->optimize("sgd", methods()[1].attributes, 0);
+    net->executor->set_augmentation(changes);
+    net->train(workers, 3);
+    return net;
+  };
+  const auto one = run(1), plain = std::make_unique<Trained<T>>(problem);
+  plain->optimize("sgd", methods()[1].attributes, 0);
+  plain->train(1, 3);
+  CHECK(!same_bits(one->weights, plain->weights));
+  for (const int workers : {2, 3, 4}) CHECK(same_bits(run(workers)->weights, one->weights));
+}
+
 }  // namespace
 
 int main() {
@@ -363,6 +394,8 @@ int main() {
   workers_change_no_bit<double>(small, 8);
   workers_change_no_bit<float>(narrow, 4);
   workers_change_no_bit<float>(wide, 2);
+  workers_augment_alike<float>(narrow, {20, 20, 1});
+  workers_augment_alike<double>(small, {3, 3, 1});
   several_nets_at_once();
   gradient_by_differences();
   forward_by_rows();

@@ -146,8 +146,28 @@ def evaluate(model: Model, source: Source, query: Query = None) -> None:
 @app.command()
 def inspect(
     path: Annotated[str, typer.Argument(help="A model, a spec, a run, or data.")],
+    augment: Annotated[
+        bool,
+        typer.Option(
+            "--augment", help="Write a PNG sheet of images as training changes them."
+        ),
+    ] = False,
+    spec: Annotated[
+        Path | None, typer.Option(help="With --augment: the spec that says how.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sheet; by default <name>-augmented.png.")
+    ] = None,
 ) -> None:
     """Show what a model, a spec, a run or a data set holds."""
+    from nervure.cli.augmenting import preview
     from nervure.cli.inspecting import inspect
 
+    if augment:
+        return print(preview(path, spec, out))
+    if spec or out:
+        raise ValueError(
+            f"[{'--spec' if spec else '--out'}] without --augment; expected a sheet to "
+            "write; add --augment, or leave it out"
+        )
     print(inspect(path))
