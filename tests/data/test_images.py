@@ -258,6 +258,16 @@ def test_other_files_are_left_alone_and_told(photos: Path) -> None:
     assert "images that lie in no class, not read: 'loose.png'" in data.summary()
 
 
+def test_the_working_folder_has_a_name(photos: Path, monkeypatch) -> None:
+    monkeypatch.chdir(photos)
+    assert load("./").source == "photos"
+
+
+def test_large_images_are_decoded_too(photos: Path, monkeypatch) -> None:
+    monkeypatch.setattr("nervure.data.image_folders._LARGE", 500)
+    assert load(photos).rows == 24
+
+
 def test_images_may_lie_deeper(photos: Path) -> None:
     save(photos / "dark" / "2024" / "may" / "a.png", grey(1))
     assert load(photos).rows == 25

@@ -6,7 +6,10 @@ All images become bytes of one size, in as few channels as they need.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +38,8 @@ LARGEST_SIDE = 64
 BYTE = 1 / 255
 TEST_NAMES = ("test", "val", "valid", "validation")
 _MOST_SHOWN = 100
-_MOST_WORKERS = 4  # each may hold one decoded image
+_MOST_WORKERS = 4  # each holds one decoded image
+_LARGE = 8_000_000  # pixels, of which one is decoded at a time
 _T = TypeVar("_T")
 
 Pixels = NDArray[np.uint8]
@@ -52,6 +56,11 @@ class Folder:
     classes: dict[str, tuple[Path, ...]]
     loose: tuple[Path, ...] = ()
     others: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its own name, also where it was given as ``.``."""
+        return self.path.resolve().name or "images"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -108,13 +117,13 @@ def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
         DataError: images without a class, classes without an image, files that are no
             images of 8 bits per channel: all are named.
     """
-    where = found.path.name
+    where = found.name
     train, test = _train_and_test(found)
     for part in (train, test):
         if part is not None:
             _check_classes(part)
     files = [*train.files, *(test.files if test else ())]
-    pixels, size, note = _read(files, found.path, image_size)
+    pixels, size, note = _read(files, found, image_size)
     count = len(train.files)
     return Parts(
         where,
@@ -135,13 +144,13 @@ def _train_and_test(found: Folder) -> tuple[Folder, Folder | None]:
         return found, None
     train = find_images(found.path / names["train"])
     if train is None:
-        raise fail(found.path.name, "no image in 'train'; expected some", "add them")
+        raise fail(found.name, "no image in 'train'; expected some", "add them")
     test = find_images(found.path / tests[0]) if tests else None
     return train, test
 
 
 def _check_classes(found: Folder) -> None:
-    where = found.path.name
+    where = found.name
     if not found.classes:
         raise fail(
             where,
@@ -186,8 +195,8 @@ def images_for(found: Folder, record: Preprocessing) -> tuple[Pixels, Column | N
     """
     train, test = _train_and_test(found)
     part = test or train
-    size, channels = _shape(record, found.path.name)
-    pixels, _, _ = _read(part.files, found.path, size, channels)
+    size, channels = _shape(record, found.name)
+    pixels, _, _ = _read(part.files, found, size, channels)
     return pixels, part.labels() if part.classes else None
 
 
@@ -217,7 +226,10 @@ def _shape(record: Preprocessing, where: str) -> tuple[Size, int]:
 
 
 def _read(
-    files: Sequence[Path], root: Path, size: Size | None, channels: int | None = None
+    files: Sequence[Path],
+    folder: Folder,
+    size: Size | None,
+    channels: int | None = None,
 ) -> tuple[Pixels, Size, str]:
     """The pixels of all files, their size, and a line that says what was done."""
     from PIL import Image
@@ -228,16 +240,20 @@ def _read(
         good = list(headers.values())
         size = size or (_median_size(good) if good else (1, 1))
         wanted = channels or (1 if all(header.grey for header in good) else 3)
-        check_size(root.name, len(good) * size[0] * size[1] * wanted)
+        check_size(folder.name, len(good) * size[0] * size[1] * wanted)
         pixels = np.empty((len(good), *size, wanted), np.uint8)
         places = {header.path: i for i, header in enumerate(good)}
+        one_large = threading.Lock()  # so that memory is bounded by that of one
 
         def fill(path: Path) -> None:
-            pixels[places[path]] = read_pixels(path, size, wanted)
+            i = places[path]
+            large = math.prod(good[i].size) > _LARGE
+            with one_large if large else contextlib.nullcontext():
+                pixels[i] = read_pixels(path, size, wanted)
 
         faults |= _each(fill, list(places))[1]
     if faults:
-        raise _unusable(files, faults, root)
+        raise _unusable(files, faults, folder)
     if channels is None and wanted == 3 and _all_grey(pixels):
         pixels = np.ascontiguousarray(pixels[..., :1])
     return pixels, size, _note(good, pixels)
@@ -268,16 +284,18 @@ def _each(
     return results, faults
 
 
-def _unusable(files: Sequence[Path], faults: dict[Path, str], root: Path) -> DataError:
+def _unusable(
+    files: Sequence[Path], faults: dict[Path, str], folder: Folder
+) -> DataError:
     lines = [
-        f"  {path.relative_to(root).as_posix()}: {faults[path]}"
+        f"  {path.relative_to(folder.path).as_posix()}: {faults[path]}"
         for path in files
         if path in faults
     ]
     more = len(lines) - _MOST_SHOWN
     rest = [f"  ... and {more:,} more"] if more > 0 else []
     head = (
-        f"[{root.name}] {len(lines):,} of {len(files):,} images cannot be used; "
+        f"[{folder.name}] {len(lines):,} of {len(files):,} images cannot be used; "
         "expected whole pictures of 8 bits per channel, grey or RGB; repair or remove:"
     )
     return DataError("\n".join([head, *lines[:_MOST_SHOWN], *rest]))
@@ -311,7 +329,7 @@ def describe_images(found: Folder) -> str:
     Raises:
         DataError: see `image_parts`.
     """
-    pixels, _, note = _read(found.files, found.path, None)
+    pixels, _, note = _read(found.files, found, None)
     count = len(pixels)
-    name = found.path.name if count > 1 else found.files[0].name
+    name = found.name if count > 1 else found.files[0].name
     return f"{name}: {count:,} image{'s' if count > 1 else ''} without a class\n{note}"

@@ -267,11 +267,11 @@ def _images(path: Path, how: _How) -> Parts | None:
     pixels, labels = images_for(found, how.record)
     if labels is None:
         raise fail(
-            path.name,
+            found.name,
             "images without a class; expected one sub-folder for each class",
             "use predict, or put them into such folders",
         )
-    return Parts(path.name, pixels, (labels,))
+    return Parts(found.name, pixels, (labels,))
 
 
 _FILES = (
