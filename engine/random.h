@@ -72,8 +72,8 @@ NERVURE_INLINE Lanes widening_product(Lanes a, Lanes b) {
 
 // Words of the blocks first .. first + lanes - 1.
 NERVURE_INLINE void blocks(uint32_t first, const Stream& stream, Key key, uint32_t* out) {
-  Lanes c0, c1 = Lanes{} + stream.node, c2 = Lanes{} + low_word(stream.step),
-            c3 = Lanes{} + high_word(stream.step);
+  Lanes c0{}, c1 = Lanes{} + stream.node, c2 = Lanes{} + low_word(stream.step),
+              c3 = Lanes{} + high_word(stream.step);
   for (int i = 0; i < lanes; ++i) c0[i] = first + static_cast<uint32_t>(i);
   for (int round = 0; round < 10; ++round) {
     const Lanes product0 = widening_product(c0, Lanes{} + multipliers[0]);
