@@ -65,6 +65,7 @@ NodePlan node_plan(const nb::dict& fields) {
   node.scratch = nb::cast<int64_t>(fields["scratch"]);
   node.backward = nb::cast<bool>(fields["backward"]);
   node.random_key = nb::cast<uint32_t>(fields["random_key"]);
+  node.still = nb::cast<bool>(fields["still"]);
   return node;
 }
 

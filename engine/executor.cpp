@@ -441,7 +441,7 @@ Context<T> Executor<T>::context(int index, const Batch& batch) const {
           .parameters = batch.first_row > 0 ? weights_again_[i] : weights_[i],
           .saved = at(node.saved),
           .scratch = at(node.scratch),
-          .training = batch.key.training,
+          .training = batch.key.training && !node.still,
           .seed = batch.key.seed,
           .step = batch.key.step,
           .node = node.random_key,

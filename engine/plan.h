@@ -38,6 +38,7 @@ struct NodePlan {
   int64_t scratch = nowhere;   //
   bool backward = false;       // does it take part in the backward pass?
   uint32_t random_key = 0;     // key of its random numbers
+  bool still = false;          // does it do in training what it does in inference?
 };
 
 struct Plan {

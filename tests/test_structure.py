@@ -31,7 +31,7 @@ STAGES = (
     "executors",
     "predicting",
     "training.prepare",
-    "network trace summary ensemble",
+    "network transfer trace summary ensemble",
     "zoo",
     "spec defaults",
     "uncertainty.conformal",

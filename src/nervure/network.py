@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure import predicting
+from nervure import predicting, transfer
 from nervure._codes import check_codes
 from nervure._described import count
 from nervure._memory import physical_bytes
@@ -99,6 +99,7 @@ class Network:
             initialize(self.layout, seed, self.values)
         self.preprocessing: Preprocessing | None = None
         self.conformal: Conformal | None = None
+        self._frozen: frozenset[str] = frozenset()
         self._executors: dict[str, Executor] = {}
 
     # -- parameters ---------------------------------------------------------------
@@ -117,6 +118,7 @@ class Network:
         net = Network.from_graph(self.graph, seed=self.seed, dtype=dtype, begin=False)
         net.values[:] = self.values
         net.preprocessing, net.conformal = self.preprocessing, self.conformal
+        net.freeze_layers(self._frozen)
         return net
 
     def copy(self) -> Network:
@@ -124,9 +126,12 @@ class Network:
         return self.astype(self.dtype)
 
     def begun_anew(self, seed: int) -> Network:
-        """The same network with other parameters, begun from ``seed``."""
+        """The same network, begun from ``seed``; frozen layers keep their weights."""
         net = Network.from_graph(self.graph, seed=seed, dtype=self.dtype)
         net.preprocessing = self.preprocessing
+        net.freeze_layers(self._frozen)
+        for name in transfer.parameter_names(self.graph, self._frozen):
+            net.parameters[name] = self.parameters[name]
         return net
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,12 +146,90 @@ class Network:
         self.values[:] = state["values"]
         self._executors = {}
 
+    # -- transfer learning --------------------------------------------------------
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Names of the layers whose parameters training leaves as they are."""
+        return self._frozen
+
+    def freeze(self, *names: str, until: str | None = None) -> None:
+        """Keep the weights of layers as they are, in training from now on.
+
+        A frozen `BatchNorm` uses its running statistics in training too, and does not
+        update them. Below the first layer that learns there is no backward pass;
+        dropout stays on. `fit` computes what a frozen beginning of the network gives
+        only once, where nothing in it is random and it fits `FEATURE_BYTES`
+        (nervure.training.trunk).
+
+        Args:
+            names: layers, or beginnings of their names: ``"block1"`` stands for
+                ``block1.conv`` and ``block1_norm``, not for ``block10``.
+            until: all layers are frozen from the first one named (or from the first of
+                the network) up to this one, which itself learns.
+
+        Raises:
+            ValueError: an unknown name, or none.
+
+        >>> import nervure as nv
+        >>> layers = [nv.Dense(8, activation="relu", name=f"block{i}") for i in (1, 2)]
+        >>> net = nv.Network([nv.Input(4), *layers, nv.Dense(3, activation="softmax")])
+        >>> net.freeze(until="block2")
+        >>> sorted(net.frozen)
+        ['block1']
+        """
+        layers = transfer.chosen(self.graph, names, until, "freeze")
+        self.freeze_layers(self._frozen | layers)
+
+    def unfreeze(self, *names: str, until: str | None = None) -> None:
+        """Let layers learn again (see `freeze`); without names all of them."""
+        given = bool(names) or until is not None
+        layers = (
+            transfer.chosen(self.graph, names, until, "unfreeze")
+            if given
+            else self._frozen
+        )
+        self.freeze_layers(self._frozen - layers)
+
+    def freeze_layers(self, layers: frozenset[str]) -> None:
+        """Freeze these layers and no others."""
+        if layers != self._frozen:
+            self._frozen = layers
+            self._executors = {}  # their plans have other backward passes
+
+    def replace_head(self, classes: int, *, seed: int | None = None) -> Network:
+        """A new network for other classes: another last Dense, the rest kept.
+
+        The new network has copies of all weights but those of the last Dense, which
+        begin from ``seed`` (by default the network's); this one stays as it is. What
+        was frozen stays frozen, but for the head. A single logistic output becomes a
+        softmax for more than one class. The record of the preprocessing is left
+        behind, since its labels are those of the old head.
+
+        Args:
+            classes: outputs of the new head, at least 1.
+
+        Raises:
+            ValueError: several outputs, or a network that does not end in a Dense and
+                its activation.
+
+        Source: Yosinski et al., *How transferable are features in deep neural
+        networks?* (2014).
+
+        >>> import nervure as nv
+        >>> net = nv.Network([nv.Input(4), nv.Dense(8), nv.Dense(3, "softmax")])
+        >>> net.replace_head(5).graph.output_shapes
+        ((5,),)
+        """
+        return transfer.replace_head(self, classes, seed)
+
     # -- running ------------------------------------------------------------------
 
     def executor(self, name: str = "native") -> Executor:
         """The executor of this name, made at first use."""
         if name not in self._executors:
-            model = Model(self.graph, self.layout, self.values, self.gradients)
+            still = transfer.parameter_names(self.graph, self._frozen)
+            model = Model(self.graph, self.layout, self.values, self.gradients, still)
             self._executors[name] = make_executor(name, model)
         return self._executors[name]
 

@@ -292,9 +292,17 @@ def _offset(buffer: _Buffer | None) -> int:
 
 
 def engine_plan(
-    graph: Graph, layout: Layout, plan: Plan, frozen: frozenset[str]
+    graph: Graph,
+    layout: Layout,
+    plan: Plan,
+    frozen: frozenset[str],
+    still: frozenset[int],
 ) -> Any:
-    """The plan as the plain data that the engine reads."""
+    """The plan as the plain data that the engine reads.
+
+    ``frozen`` names parameters that do not learn; nodes that are ``still`` do in
+    training what they do in inference.
+    """
     nodes: list[dict[str, Any]] = []
     for i, (node, step) in enumerate(zip(graph.nodes, plan.steps, strict=True)):
         source = isinstance(node.layer, Input)
@@ -321,6 +329,7 @@ def engine_plan(
                 "scratch": step.scratch,
                 "backward": step.backward,
                 "random_key": node.random_key,
+                "still": i in still,
             }
         )
     return {

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nervure._entries import LayerEntry, names_of
 from nervure._wording import found as found_word
-from nervure._wording import is_list, is_table
+from nervure._wording import is_list, is_table, short
 from nervure.data.preprocessing import Preprocessing
 from nervure.ensemble import MOST_MEMBERS, Ensemble
 from nervure.graph import Entry, Graph
@@ -27,6 +28,7 @@ from nervure.modelfile import (
 from nervure.network import Network
 from nervure.parameters import Layout
 from nervure.spec import Spec
+from nervure.transfer import with_parameters
 from nervure.uncertainty.conformal import Conformal, ConformalError
 
 SCORES = "conformal/scores"
@@ -58,6 +60,7 @@ def _network_part(net: Network) -> dict[str, Any]:
     return {
         "network": network_document(graph.entries, graph.output_names, net.dtype),
         "seed": net.seed,
+        "frozen": [e.name for e in graph.entries if e.name in net.frozen],
     }
 
 
@@ -157,6 +160,7 @@ class _Draft:
     layout: Layout
     dtype: str
     seed: int
+    frozen: frozenset[str]
 
     def network(
         self, tensors: Mapping[str, Any], key: str, record: Preprocessing | None
@@ -167,6 +171,7 @@ class _Draft:
         for name, view in net.parameters.items():
             view[...] = tensors[f"{key}{name}"]
         net.preprocessing = record
+        net.freeze_layers(self.frozen)
         return net
 
 
@@ -178,7 +183,19 @@ def _draft(document: Mapping[str, Any], where: str) -> _Draft:
     except ValueError as error:
         raise _contradicting(where, "layers", error) from error
     seed = document.get("seed", 0)
-    return _Draft(graph, layout, found.dtype, seed if isinstance(seed, int) else 0)
+    seed = seed if isinstance(seed, int) else 0
+    frozen = _frozen(document.get("frozen", []), graph, where)
+    return _Draft(graph, layout, found.dtype, seed, frozen)
+
+
+def _frozen(names: object, graph: Graph, where: str) -> frozenset[str]:
+    known = with_parameters(graph)
+    if not is_list(names) or not all(name in known for name in names):
+        raise ModelFileError(
+            f"[{where}] frozen: found {short(names)}; expected names of layers with "
+            "parameters; use the file as it was saved"
+        )
+    return frozenset(names)
 
 
 def _contradicting(where: str, what: str, error: ValueError) -> ModelFileError:
@@ -235,10 +252,43 @@ def network_of(
 ) -> Network:
     """The network that a spec describes, for data as `graph_of` has them."""
     graph = graph_of(spec.layers, spec.outputs, input_shape, categories)
-    given = spec.training.seed if spec.training else 0
-    return Network.from_graph(
+    training = spec.training
+    given = training.seed if training else 0
+    net = Network.from_graph(
         graph, seed=given if seed is None else seed, dtype=spec.dtype
     )
+    if training and (training.freeze or training.freeze_until is not None):
+        net.freeze(*training.freeze, until=training.freeze_until)
+    return net
+
+
+def take_weights(net: Network, path: str | os.PathLike[str]) -> None:
+    """Give a network the weights of a model file: those of the same name and shape.
+
+    Warns of layers that have none there: they begin anew.
+
+    Raises:
+        ModelFileError: none fits, or see `load`.
+    """
+    own, known = net.parameters, load_network(path).parameters
+    same = [n for n in own if n in known and known[n].shape == own[n].shape]
+    if not same:
+        raise ModelFileError(
+            f"[{os.fspath(path)}] none of its weights fits "
+            f"({', '.join(list(known)[:5])}); expected those of "
+            f"{', '.join(list(own)[:5])}; use a model whose layers have the same names "
+            "and shapes"
+        )
+    for name in same:
+        own[name] = known[name]
+    groups = {s.name: net.graph.nodes[s.node].group for s in net.layout.segments}
+    anew = dict.fromkeys(groups[name] for name in own if name not in same)
+    if anew:
+        warnings.warn(
+            f"[{os.fspath(path)}] {len(same)} of {len(own)} parameters taken; begun "
+            f"anew: {', '.join(anew)}",
+            stacklevel=2,
+        )
 
 
 def entries_of(graph: Graph) -> tuple[LayerEntry, ...]:

@@ -98,9 +98,17 @@ _BOUNDS = {
 }
 
 
+_NOT_OF_FIT = ("early_stopping", "weights", "freeze", "freeze_until")
+
+
 @dataclass(frozen=True)
 class TrainingSpec:
-    """The keyword arguments of `nervure.fit`, under the same names."""
+    """The keyword arguments of `nervure.fit`, under the same names.
+
+    Besides, for transfer learning: ``weights`` is a model file whose weights the
+    network begins with, wherever name and shape are the same; ``freeze`` and
+    ``freeze_until`` are the arguments of `Network.freeze`.
+    """
 
     loss: Loss | tuple[Loss, ...] | dict[str, Loss] | None = None
     optimizer: Optimizer = field(default_factory=Adam)
@@ -109,6 +117,7 @@ class TrainingSpec:
     metrics: tuple[str, ...] | None = None
     early_stopping: EarlyStopping | None = None
     regularizer: Regularizer | None = None
+    learning_rates: dict[str, float] | None = None
     class_weight: Literal["balanced"] | dict[str, float] | None = None
     loss_weights: float | tuple[float, ...] | dict[str, float] | None = None
     shuffle: bool = True
@@ -118,6 +127,9 @@ class TrainingSpec:
     checkpoint_steps: int | None = None
     checkpoint_seconds: float | None = None
     executor: Literal["native", "jax"] = "native"
+    weights: str | None = None
+    freeze: tuple[str, ...] = ()
+    freeze_until: str | None = None
 
     def __post_init__(self) -> None:
         _check(self, "training", _BOUNDS)
@@ -133,7 +145,7 @@ class TrainingSpec:
         Raises:
             SpecError: a weight for a class that does not exist.
         """
-        names = (f.name for f in fields(self) if f.name != "early_stopping")
+        names = (f.name for f in fields(self) if f.name not in _NOT_OF_FIT)
         given = {name: getattr(self, name) for name in names}
         given["callbacks"] = [self.early_stopping] if self.early_stopping else []
         if isinstance(self.class_weight, dict):

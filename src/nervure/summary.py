@@ -30,6 +30,12 @@ def summary(net: Network) -> str:
     """
     item = np.dtype(net.dtype).itemsize
     rows: list[tuple[str, ...]] = []
+    learning = sum(
+        math.prod(p.shape)
+        for node in net.graph.nodes
+        for p in node.parameters
+        if p.trainable and node.group not in net.frozen
+    )
     for node in net.graph.nodes:
         count = sum(math.prod(p.shape) for p in node.parameters)
         size = item * (count + math.prod(node.shape))
@@ -40,7 +46,7 @@ def summary(net: Network) -> str:
                 node.layer.kind,
                 feeds,
                 str(node.shape),
-                f"{count:,}",
+                f"{count:,}{'*' if count and node.group in net.frozen else ''}",
                 f"{node.flops:,}",
                 f"{size:,}",
             )
@@ -51,7 +57,8 @@ def summary(net: Network) -> str:
         f"{total:,} parameters ({readable_bytes(total * item)}), "
         f"{net.graph.flops:,} FLOPs per sample"
     )
-    return "\n".join([*table(head, rows, numbers=3), "", last])
+    still = [f"* frozen; {learning:,} parameters learn"] if net.frozen else []
+    return "\n".join([*table(head, rows, numbers=3), "", last, *still])
 
 
 def table(

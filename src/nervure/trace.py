@@ -179,6 +179,7 @@ def check_gradients(
     True
     """
     double = net.astype("float64")
+    double.unfreeze()
     objective = double.objective(loss)
     data = make_data(double, X, y, objective, sample_weight)
     executor = double.executor()

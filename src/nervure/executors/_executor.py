@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,7 +26,7 @@ class Model:
     """What an executor runs: a graph and the flat arrays of its parameters.
 
     ``gradients`` has the layout of ``values``. ``frozen`` names parameters that do
-    not learn.
+    not learn, stored state among them.
     """
 
     graph: Graph
@@ -47,6 +47,32 @@ class Model:
             for s in self.layout.segments
             if s.parameter.trainable and s.name not in self.frozen
         )
+
+    def is_still(self, node: int) -> bool:
+        """Whether a node has parameters, and all of them are frozen.
+
+        It then does in training what it does in inference: a BatchNorm takes its
+        running statistics and leaves them as they are.
+        """
+        own = self.graph.nodes[node]
+        names = [f"{own.name}.{p.name}" for p in own.parameters]
+        return bool(names) and self.frozen.issuperset(names)
+
+    @property
+    def thawed(self) -> Model:
+        """The same model with nothing frozen: what a trace shows."""
+        return replace(self, frozen=frozenset())
+
+    @property
+    def still_nodes(self) -> frozenset[int]:
+        """Nodes that are still (see `is_still`)."""
+        return frozenset(filter(self.is_still, range(len(self.graph.nodes))))
+
+    @property
+    def couples_rows(self) -> bool:
+        """Whether a row's output in training depends on the other rows of the batch."""
+        still, nodes = self.still_nodes, self.graph.nodes
+        return any(n.layer.couples_rows and i not in still for i, n in enumerate(nodes))
 
 
 @dataclass(frozen=True)
@@ -89,7 +115,8 @@ class Job:
 
     ``slots`` are the optimizer's arrays, of the layout of the parameters. The
     regularizer applies to every parameter that decays. Images of the only input are
-    changed by ``augmentation`` as they are gathered.
+    changed by ``augmentation`` as they are gathered. ``multipliers`` of the learning
+    rate are those of parameters by name, 1 by default.
     """
 
     objective: Objective
@@ -101,6 +128,7 @@ class Job:
     regularizer: Regularizer | None = None
     threads: int | None = None
     augmentation: tuple[Augmentation, ...] = ()
+    multipliers: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,9 @@ class Trainer(Protocol):
 
 class Executor(Protocol):
     """Runs a model."""
+
+    @property
+    def model(self) -> Model: ...
 
     def outputs(
         self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None

@@ -87,8 +87,9 @@ def storing(model: Model) -> tuple[str, ...]:
     """Names of the parameters that training moves without an optimizer."""
     return tuple(
         f"{node.name}.{parameter.name}"
-        for node in model.graph.nodes
+        for i, node in enumerate(model.graph.nodes)
         if type(node.layer).state_updates is not Layer.state_updates
+        and not model.is_still(i)
         for parameter in node.parameters
         if not parameter.trainable
     )
@@ -122,12 +123,14 @@ def fold(
     info: Pass,
     shifts: Mapping[int, Array] | None = None,
     stored: dict[str, Array] | None = None,
+    still: frozenset[int] = frozenset(),
 ) -> list[Array]:
     """The value of every node for a batch.
 
     ``shifts`` are added to the values of nodes as their consumers see them: the
     derivative of a cost in a shift is the one in the node's value. Into ``stored`` goes
-    what layers store in training (running statistics), by name.
+    what layers store in training (running statistics), by name. Nodes that are
+    ``still`` do what they do in inference.
     """
     rows = inputs[0].shape[0]
     given = dict(zip(graph.inputs, inputs, strict=True))
@@ -135,9 +138,10 @@ def fold(
     for i, node in enumerate(graph.nodes):
         feeds = [given[i]] if i in given else [values[j] for j in node.inputs]
         own = {p.name: parameters[f"{node.name}.{p.name}"] for p in node.parameters}
-        key = Pass(info.training, info.seed, info.step, node.random_key)
+        training = info.training and i not in still
+        key = Pass(training, info.seed, info.step, node.random_key)
         value = node.layer.formula(xp, own, *feeds, info=key)
-        if stored is not None:
+        if stored is not None and i not in still:
             moved = node.layer.state_updates(xp, own, *feeds)
             stored.update({f"{node.name}.{name}": v for name, v in moved.items()})
         if not node.inputs:  # a Constant gives one row

@@ -50,12 +50,16 @@ class Program:
         self._jax, self._xp = jax, jax.numpy
         self._graph, self._layout = model.graph, model.layout
         self._names = compute.learning(model)
-        self._stored = compute.storing(model)
+        self._stored, self._still = compute.storing(model), model.still_nodes
         self._objective, self._rule = job.objective, job.optimizer
         self._regularizer, self._seed = job.regularizer, int(job.seed)
         self._scales = scales
         self._settings = {
-            s.name: Setting(decays=s.parameter.decays) for s in model.layout.segments
+            s.name: Setting(
+                decays=s.parameter.decays,
+                learning_rate_multiplier=job.multipliers.get(s.name, 1.0),
+            )
+            for s in model.layout.segments
         }
         kinds = {node.layer.native for node in model.graph.nodes}
         self.loops = jax.default_backend() != "cpu" or not kinds & STEPPED
@@ -137,7 +141,9 @@ class Program:
         def cost(parameters: compute.Arrays) -> Any:
             stored: dict[str, Array] = {}
             every = {**still, **parameters}
-            values = compute.fold(xp, graph, every, inputs, info, stored=stored)
+            values = compute.fold(
+                xp, graph, every, inputs, info, stored=stored, still=self._still
+            )
             costs = compute.row_costs(xp, self._objective, values, batch[1])
             mean = compute.mean_cost(xp, costs, batch[2])
             return mean, ([values[i] for i in graph.outputs], stored)

@@ -139,7 +139,7 @@ class JaxExecutor:
         self, objective: Objective, info: Pass, scales: tuple[float, ...]
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
-        names = compute.learning(self.model)
+        names, still = compute.learning(self.model), self.model.still_nodes
 
         def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any]:
             every = compute.split(layout, flat)
@@ -147,7 +147,7 @@ class JaxExecutor:
 
             def cost(moving: compute.Arrays) -> Any:
                 known = {**every, **moving}
-                values = compute.fold(xp, graph, known, inputs, info)
+                values = compute.fold(xp, graph, known, inputs, info, still=still)
                 costs = compute.row_costs(xp, objective, values, batch[1])
                 return compute.mean_cost(xp, costs, batch[2])
 
@@ -188,7 +188,7 @@ class JaxExecutor:
         self, objective: Objective | None, info: Pass, scales: tuple[float, ...]
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
-        names = compute.learning(self.model)
+        names = compute.learning(self.model.thawed)
         nodes = [] if objective is None else compute.reached(graph, objective)
 
         def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any, Any, Any]:
@@ -234,7 +234,11 @@ class JaxExecutor:
         compute.refuse_custom(job.objective)
         assert not job.augmentation, "fit refuses what only the engine can change"
         scales = self._scales(job.data)
-        same = (job.objective, job.optimizer, job.regularizer, int(job.seed), scales)
+        multipliers = tuple(sorted(job.multipliers.items()))
+        same = (
+            *(job.objective, job.optimizer, job.regularizer, int(job.seed)),
+            *(scales, multipliers),
+        )
         if same not in self._compiled:
             self._compiled[same] = Program(self.jax, self.model, job, scales)
         return JaxTrainer(self, job, self._compiled[same])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -199,8 +199,12 @@ class NativeExecutor:
             rows=rows,
             mode=mode,
             cost_nodes=objective.nodes if objective else (),
-            trainable=self.model.trainable_nodes,
+            trainable=self._model_in(mode).trainable_nodes,
         )
+
+    def _model_in(self, mode: Mode) -> Model:
+        """The model; in a trace everything has its gradient."""
+        return self.model.thawed if mode == "trace" else self.model
 
     def _describe(self, index: int, rows: int) -> Traits:
         node = self.model.graph.nodes[index]
@@ -234,10 +238,12 @@ class NativeExecutor:
 
     def _make(self, key: Key, data: Data | None) -> Any:
         mode, rows, objective = key
-        model = self.model
+        model = self._model_in(mode)
         plan = self._plan_that_fits(mode, rows, objective)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
-        fields = engine_plan(model.graph, model.layout, plan, model.frozen)
+        fields = engine_plan(
+            model.graph, model.layout, plan, model.frozen, model.still_nodes
+        )
         native = kind(fields, model.values, model.gradients)
         if objective is not None:
             native.set_losses(_losses(objective, data))
@@ -249,9 +255,7 @@ class NativeExecutor:
         """The plan for ``rows``, or for fewer in several passes if it is too large."""
         plan = self.plan(mode, rows, objective)
         size = self.model.dtype.itemsize
-        whole = mode == "trace" or any(
-            n.layer.couples_rows for n in self.model.graph.nodes
-        )
+        whole = mode == "trace" or self.model.couples_rows
         while not whole and plan.rows > 4 and plan.arena * size > ARENA_BYTES:
             # Half of the rows; each pass begins with a whole block of random numbers.
             plan = self.plan(mode, -(-plan.rows // 8) * 4, objective)
@@ -290,7 +294,7 @@ class NativeTrainer:
             job.optimizer.rule or job.optimizer.kind,
             job.optimizer.attributes(),
             list(job.slots),
-            _segments(self._model, regularizer or L2(0.0)),
+            _segments(self._model, regularizer or L2(0.0), job.multipliers),
         )
 
     def run(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
@@ -314,7 +318,9 @@ class NativeTrainer:
         return StretchResult(costs[:taken], weights[:taken], taken == steps)
 
 
-def _segments(model: Model, regularizer: Regularizer) -> list[dict[str, Any]]:
+def _segments(
+    model: Model, regularizer: Regularizer, multipliers: Mapping[str, float]
+) -> list[dict[str, Any]]:
     l1, l2, max_norm = regularizer.strengths()
     return [
         {
@@ -323,7 +329,7 @@ def _segments(model: Model, regularizer: Regularizer) -> list[dict[str, Any]]:
             "columns": s.shape[-1] if s.shape else 1,
             "trainable": s.parameter.trainable and s.name not in model.frozen,
             "decays": s.parameter.decays,
-            "learning_rate_multiplier": 1.0,
+            "learning_rate_multiplier": multipliers.get(s.name, 1.0),
             "l1": l1,
             "l2": l2,
             "max_norm": max_norm,

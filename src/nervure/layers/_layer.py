@@ -81,13 +81,15 @@ class Layer:
     ``couples_rows`` says that in training a row's output depends on the others: such
     a batch is never taken in several passes. ``composite`` says that the layer is
     always written in terms of others (`expand`), without a kernel and a formula;
-    ``moves`` that the output holds elements of the inputs as they are.
+    ``moves`` that the output holds elements of the inputs as they are, ``random`` that
+    in training it draws random numbers.
     """
 
     kind: ClassVar[str] = ""
     arity: ClassVar[int | None] = 1
     native: ClassVar[str] = ""
     couples_rows: ClassVar[bool] = False
+    random: ClassVar[bool] = False
     composite: ClassVar[bool] = False
     moves: ClassVar[bool] = False
 

@@ -16,6 +16,8 @@ from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
 class _Silencing(Layer):
     """``a = x m / (1 - rate)`` with a mask of 0 and 1 that is drawn at every step."""
 
+    random: ClassVar[bool] = True
+
     rate: float
 
     def __post_init__(self) -> None:
@@ -81,6 +83,7 @@ class Dropout(_Silencing):
     """
 
     kind: ClassVar[str] = "dropout"
+    random: ClassVar[bool] = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

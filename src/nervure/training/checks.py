@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from nervure.data import DataError
 from nervure.data._errors import fail
@@ -14,17 +14,32 @@ from nervure.objective import Objective
 from nervure.optimizers import Optimizer
 
 
-def check_trainable(graph: Graph) -> None:
+def check_trainable(graph: Graph, frozen: Set[str] = frozenset()) -> None:
     """Raises `LayerError` where no gradient can pass to parameters below.
 
-    A perceptron's step has derivative 0 wherever it has one.
+    A perceptron's step has derivative 0 wherever it has one. Raises `ValueError` where
+    everything is frozen.
     """
-    learns = [bool(node.parameters) for node in graph.nodes]
+    learns = [bool(n.parameters) and n.group not in frozen for n in graph.nodes]
+    if frozen and not any(learns):
+        raise ValueError(
+            f"[fit] all layers with parameters are frozen ({', '.join(sorted(frozen))})"
+            "; expected one that learns; call net.unfreeze(name)"
+        )
     for i, node in enumerate(graph.nodes):
         learns[i] = learns[i] or any(learns[feed] for feed in node.inputs)
         reason = node.layer.untrainable
         if reason and any(learns[feed] for feed in node.inputs):
             raise LayerError(f"[{node.name}] {reason}")
+
+
+def check_rates(factors: Mapping[str, float], optimizer: Optimizer) -> None:
+    """Raises `ValueError` for rates of layers where there is no learning rate."""
+    if factors and not optimizer.stepwise:
+        raise ValueError(
+            f"[learning_rates] {optimizer.kind} has no learning rate; expected an "
+            "optimizer that works step by step; use 'adam', or leave them out"
+        )
 
 
 def check_augmentation(

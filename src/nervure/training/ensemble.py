@@ -97,7 +97,7 @@ def fit_ensemble(
     often = given["checkpoint_steps"] or given["checkpoint_seconds"]
     folder = folder_of(given["directory"], given["resume"], often)
     for member in ensemble:
-        check_trainable(member.graph)
+        check_trainable(member.graph, member.frozen)
     prepared, settings = arrange(given)
     ensemble.preprocessing = given["network"].preprocessing
     ensemble.conformal = None  # its scores are those of other weights

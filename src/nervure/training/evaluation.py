@@ -16,7 +16,7 @@ from nervure.executors import Data
 from nervure.losses import weighted_mean
 from nervure.metrics import METRICS, Metric, default_metrics, metric
 from nervure.objective import Objective
-from nervure.predicting import Predictor
+from nervure.predicting import Inference, Predictor
 from nervure.training.prepare import make_data, without_targets
 
 Array = npt.NDArray[Any]
@@ -106,19 +106,17 @@ def evaluate(
         )
     else:
         data = make_data(net, X, y, objective, sample_weight, class_weight)
-    return evaluate_data(
-        net, objective, data, metrics_of(net, objective, data, metrics)
-    )
+    known = metrics_of(net, objective, data, metrics)
+    return evaluate_data(net.executor(), objective, data, known)
 
 
 def evaluate_data(
-    net: Predictor,
+    executor: Inference,
     objective: Objective,
     data: Data,
     metrics: Sequence[tuple[int, str, Metric]],
-    executor: str = "native",
 ) -> dict[str, float]:
     """Loss and metrics on data that is ready."""
-    outputs, costs = net.executor(executor).row_costs(data, objective)
+    outputs, costs = executor.row_costs(data, objective)
     result = {"loss": float(weighted_mean(np.asarray(costs), data.weights))}
     return result | measure(metrics, outputs, data.targets, data.weights)

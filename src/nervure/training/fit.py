@@ -20,7 +20,7 @@ from nervure.optimizers import optimizer as find_optimizer
 from nervure.parameters import LARGEST_SEED
 from nervure.regularizers import regularizer as find_regularizer
 from nervure.training.callbacks import Callback, EarlyStopping, as_callback
-from nervure.training.checks import check_augmentation, check_trainable
+from nervure.training.checks import check_augmentation, check_rates, check_trainable
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.lbfgs import LbfgsSession
@@ -28,6 +28,7 @@ from nervure.training.prepare import Prepared, prepare
 from nervure.training.progress import Progress, make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session, Settings
+from nervure.transfer import multipliers
 
 if TYPE_CHECKING:
     from nervure.network import Network
@@ -50,6 +51,7 @@ def fit(
     metrics: Any = None,
     callbacks: Any = (),
     regularizer: object = None,
+    learning_rates: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
     loss_weights: object = None,
@@ -84,6 +86,8 @@ def fit(
         callbacks: `EarlyStopping`, `Callback` objects or functions of the run; one or
             several.
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
+        learning_rates: factors of the learning rate by layer or beginning of a name,
+            as ``{"block1": 0.1}``; of several that name a layer the last counts.
         sample_weight: weights of the rows.
         class_weight: ``"balanced"`` or weights by class.
         loss_weights: weights of the outputs' losses.
@@ -132,7 +136,9 @@ def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
         validation = float(validation)  # pyright: ignore[reportUnknownArgumentType]
     objective = network.objective(given["loss"], given["loss_weights"])
     rule = find_optimizer(given["optimizer"])
-    check_trainable(network.graph)
+    check_trainable(network.graph, network.frozen)
+    rates = multipliers(network.graph, given["learning_rates"])
+    check_rates(rates, rule)
     network.executor(given["executor"])
     changes = augmentations(given["augmentation"])
     check_augmentation(changes, network.graph, objective, rule, given["executor"])
@@ -161,6 +167,7 @@ def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
         shuffle=given["shuffle"] and not rule.full_batch,
         seed=seed,
         augmentation=changes,
+        learning_rates=rates,
         **{name: given[name] for name in _TAKEN},
     )
     return prepared, settings
@@ -320,6 +327,8 @@ def _fingerprint(
         "batch size": str(settings.batch_size),
         "seed": str(settings.seed),
         "shuffle": str(settings.shuffle),
+        "frozen layers": json.dumps(sorted(network.frozen)),
+        "learning rates": json.dumps(settings.learning_rates, sort_keys=True),
         "augmentation": json.dumps(engine_changes(settings.augmentation)),
     }
     return fingerprint_of(arrays, words)

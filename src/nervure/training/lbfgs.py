@@ -37,8 +37,14 @@ class LbfgsSession(Session):
         self._known_epochs = state.epoch
         self.net.values[:] = state.slots[0]
         state.restart()
-        self._learning = [s for s in self.net.layout.segments if s.parameter.trainable]
-        self._batch = take(self.prepared.data, self.prepared.rows)
+        learner = self._learner
+        kept = learner.executor.model.frozen
+        self._learning = [
+            s
+            for s in self.net.layout.segments
+            if s.parameter.trainable and s.name not in kept
+        ]
+        self._batch = take(learner.data, self.prepared.rows)
         self._begun = self._saved = time.monotonic()
         for callback in settings.callbacks:
             callback.on_begin(self.run)
@@ -76,10 +82,10 @@ class LbfgsSession(Session):
 
     def _value_and_gradient(self, point: Vector) -> tuple[float, Vector]:
         self._scatter(point)
-        executor = self.net.executor(self.settings.executor)
-        cost = executor.gradient(
+        learner = self._learner
+        cost = learner.executor.gradient(
             self._batch,
-            self.settings.objective,
+            learner.objective,
             training=True,
             seed=self.settings.seed,
         )
@@ -100,7 +106,7 @@ class LbfgsSession(Session):
         if not np.isfinite(value):
             self._diverged(self.prepared.rows[:1], 0.0)
         if self.metrics:
-            found = self.net.executor(self.settings.executor).outputs(self._batch)
+            found = self._learner.executor.outputs(self._batch)
             for kept, y in zip(state.outputs, found, strict=True):
                 if kept.size:
                     kept[self.prepared.rows] = y

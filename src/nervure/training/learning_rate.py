@@ -170,7 +170,7 @@ def find_learning_rate(
     count("find_learning_rate", "batch_size", batch_size, least=1)
     count("find_learning_rate", "seed", seed, least=0, most=LARGEST_SEED)
     seed, rule = int(seed), _stepwise(optimizer)
-    check_trainable(net.graph)
+    check_trainable(net.graph, net.frozen)
     net = net.copy()
     objective = net.objective(loss, loss_weights)
     weights = {"sample_weight": sample_weight, "class_weight": class_weight}

@@ -7,12 +7,13 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nervure import transfer
 from nervure._atomic import WriteError
 from nervure.data.augmentation import Augmentation
 from nervure.executors import Job, Stretch, Trainer
@@ -31,6 +32,7 @@ from nervure.training.progress import Progress
 from nervure.training.run import Run
 from nervure.training.sampler import epoch_order
 from nervure.training.state import State
+from nervure.training.trunk import Learner, learner_of
 
 if TYPE_CHECKING:
     from nervure.network import Network
@@ -65,6 +67,7 @@ class Settings:
     executor: str = "native"
     threads: int | None = None
     augmentation: tuple[Augmentation, ...] = ()
+    learning_rates: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class Session:
@@ -185,11 +188,23 @@ class Session:
         return min(planned, self.settings.max_steps or planned)
 
     @cached_property
-    def _trainer(self) -> Trainer:
+    def _learner(self) -> Learner:
         settings = self.settings
+        return learner_of(
+            self.net,
+            self.prepared,
+            settings.objective,
+            settings.executor,
+            changing=bool(settings.augmentation),
+        )
+
+    @cached_property
+    def _trainer(self) -> Trainer:
+        settings, learner = self.settings, self._learner
+        names = transfer.factors(self.net.graph, settings.learning_rates)
         job = Job(
-            objective=settings.objective,
-            data=self.prepared.data,
+            objective=learner.objective,
+            data=learner.data,
             optimizer=settings.optimizer,
             slots=self.state.slots,
             batch_size=settings.batch_size,
@@ -197,8 +212,9 @@ class Session:
             regularizer=settings.regularizer,
             threads=settings.threads,
             augmentation=settings.augmentation,
+            multipliers=names,
         )
-        return self.net.executor(settings.executor).trainer(job)
+        return learner.executor.trainer(job)
 
     def _epoch(self) -> None:
         state, settings = self.state, self.settings
@@ -357,13 +373,10 @@ class Session:
         mean = float((costs * weights).sum() / total) if total > 0 else math.nan
         values = {"loss": mean}
         values |= self._training_metrics()
-        if self.prepared.validation is not None:
+        learner = self._learner
+        if learner.validation is not None:
             found = evaluate_data(
-                self.net,
-                self.settings.objective,
-                self.prepared.validation,
-                self.metrics,
-                self.settings.executor,
+                learner.executor, learner.objective, learner.validation, self.metrics
             )
             values |= {f"validation_{name}": value for name, value in found.items()}
         return values

@@ -17,7 +17,7 @@ from nervure.graph import Graph
 from nervure.losses import CustomLoss, Loss
 from nervure.metrics import METRICS, Metric
 from nervure.network import Network
-from nervure.saving import entries_of, network_of
+from nervure.saving import entries_of, network_of, take_weights
 from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec
 from nervure.training.callbacks import EarlyStopping
 from nervure.training.ensemble import EnsembleRun, member_folder
@@ -26,6 +26,7 @@ from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.run import Run
 
 if TYPE_CHECKING:
+    from nervure.network import Network
     from nervure.training.session import Session, Settings
 
 # -- from a run to its spec -----------------------------------------------------------
@@ -41,7 +42,7 @@ def spec_of(session: Session) -> Spec:
     return Spec(
         layers=entries_of(graph),
         data=_data_of(session),
-        training=_training_of(session.settings, net.preprocessing),
+        training=_training_of(session.settings, net),
         outputs=_outputs_of(graph),
         dtype=cast(Any, net.dtype),
         augmentation=session.settings.augmentation,
@@ -70,7 +71,8 @@ def _outputs_of(graph: Graph) -> tuple[str, ...]:
     return () if plain == graph.output_names else graph.output_names
 
 
-def _training_of(settings: Settings, record: Preprocessing | None) -> TrainingSpec:
+def _training_of(settings: Settings, net: Network) -> TrainingSpec:
+    record = net.preprocessing
     same = {f.name for f in dataclasses.fields(TrainingSpec)} & {
         f.name for f in dataclasses.fields(settings)
     }
@@ -79,6 +81,8 @@ def _training_of(settings: Settings, record: Preprocessing | None) -> TrainingSp
     given["metrics"] = _metric_names(settings.metrics)
     given["class_weight"] = _class_weight_of(settings.class_weight, labels_of(record))
     weights = tuple(cost.weight for cost in settings.objective.costs)
+    given["learning_rates"] = settings.learning_rates or None
+    given["freeze"] = tuple(e.name for e in net.graph.entries if e.name in net.frozen)
     given["loss_weights"] = None if set(weights) == {1.0} else weights
     return TrainingSpec(**given)
 
@@ -168,6 +172,9 @@ def fit_spec(
 def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
     """Train what the spec describes; rows are a `Dataset`, or arrays with ``y``."""
     network = network_for(spec, rows) if isinstance(rows, Dataset) else network_of(spec)
+    weights = spec.training.weights if spec.training else None
+    if weights is not None and not arguments.get("resume"):
+        take_weights(network, weights)
     if spec.ensemble is None:
         return fit(network, rows, y, **arguments)
     ensemble = Ensemble.of(network, spec.ensemble.members)

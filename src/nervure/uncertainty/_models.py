@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure.data.preprocessing import Classes
-from nervure.graph import Graph
 from nervure.metrics import probabilities, target_classes
-from nervure.network import Network
-from nervure.parameters import initialize
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -119,21 +115,3 @@ def same_rows(where: str, rows: int, y: Any) -> None:
             f"[{where}] {len(y)} targets for {rows} rows; expected as many, and at "
             "least one; give exactly one target per row"
         )
-
-
-# -- networks -------------------------------------------------------------------------
-
-
-def rebuilt(network: Network, graph: Graph) -> Network:
-    """A network of another graph, with the parameters that bear the same names."""
-    made = Network.from_graph(
-        graph, seed=network.seed, dtype=network.dtype, begin=False
-    )
-    made.preprocessing = network.preprocessing
-    known, layout = network.parameters, made.layout
-    fresh = tuple(s for s in layout.segments if s.name not in known)
-    initialize(replace(layout, segments=fresh), network.seed, made.values)
-    for name, view in made.parameters.items():
-        if name in known:
-            view[...] = known[name]
-    return made

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 from nervure._described import count
-from nervure.graph import Entry, Graph, Node
-from nervure.layers import BatchNorm, Layer, Normalize
+from nervure.layers import BatchNorm
 from nervure.network import Network
 from nervure.parameters import LARGEST_SEED
 from nervure.predicting import encoded
@@ -21,7 +20,6 @@ from nervure.uncertainty._models import (
     is_classifier,
     predictions_of,
     probabilities_of,
-    rebuilt,
 )
 
 _TINY = 1e-30
@@ -209,31 +207,10 @@ def _draws(network: Network, X: Any, samples: int, seed: int) -> Iterator[Any]:
 
 
 def _still_statistics(network: Network) -> Network:
-    """The network with every BatchNorm as the fixed scaling that it is in inference."""
-    nodes = network.graph.nodes
-    if not any(isinstance(node.layer, BatchNorm) for node in nodes):
+    """The network with every BatchNorm frozen, so that it does what it does later."""
+    norms = [n.group for n in network.graph.nodes if isinstance(n.layer, BatchNorm)]
+    if not norms:
         return network
-    entries = [
-        Entry(node.name, _fixed(network, node), _names(network.graph, node.inputs))
-        for node in nodes
-    ]
-    ends = _names(network.graph, network.graph.outputs)
-    return rebuilt(network, Graph.of(entries, ends))
-
-
-def _fixed(network: Network, node: Node) -> Layer:
-    """The layer of a node; a BatchNorm as ``(x - mean) / scale`` in its numbers."""
-    layer = node.layer
-    if not isinstance(layer, BatchNorm):
-        return replace(layer, name=None)
-    own = {p.name: network.parameters[f"{node.name}.{p.name}"] for p in node.parameters}
-    numbers = {name: np.asarray(view, np.float64) for name, view in own.items()}
-    gamma = numbers["gamma"]
-    gamma = np.where(np.abs(gamma) < _TINY_GAMMA, _TINY_GAMMA, gamma)
-    scale = np.sqrt(numbers["running_variance"] + layer.epsilon) / gamma
-    mean = numbers["running_mean"] - numbers["beta"] * scale
-    return Normalize(tuple(mean.tolist()), tuple(scale.tolist()))
-
-
-def _names(graph: Graph, nodes: Iterable[int]) -> tuple[str, ...]:
-    return tuple(graph.nodes[i].name for i in nodes)
+    still = network.copy()
+    still.freeze(*norms)
+    return still

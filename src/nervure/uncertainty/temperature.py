@@ -17,11 +17,11 @@ from nervure.layers.activation import activation_layer
 from nervure.metrics import target_classes
 from nervure.network import Network
 from nervure.predicting import encoded
+from nervure.transfer import rebuilt
 from nervure.uncertainty._models import (
     Floats,
     as_probabilities,
     classes_of,
-    rebuilt,
     same_rows,
 )
 
