@@ -213,6 +213,7 @@ class HeldExecutor {
       LossPlan<T>& loss = losses.emplace_back();
       loss.node = nb::cast<int>(entry["node"]);
       loss.weight = nb::cast<double>(entry["weight"]);
+      loss.members = nb::cast<int64_t>(entry["members"]);
       const nb::object function = entry["callback"];
       if (function.is_none()) {
         loss.loss = LossKinds::make<T>(nb::cast<std::string>(entry["kind"]),

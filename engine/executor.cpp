@@ -310,14 +310,25 @@ class Executor<T>::Program {
       for (int64_t i = range.begin; i < range.end; ++i) {
         const Target<T> target = target_of(batch, which, i, size);
         T* d = dy == nullptr ? nullptr : dy + i * size;
-        const double cost = plan.weight * plan.loss->row(y + i * size, target, size, d);
+        const double cost = plan.weight * members_cost(plan, y + i * size, target, size, d);
         double& total = executor_.row_costs_[static_cast<size_t>(i)];
         total = first ? cost : total + cost;
         if (d == nullptr) continue;
-        const T factor = static_cast<T>(plan.weight * share(batch, i));
+        const T factor = static_cast<T>(plan.weight * share(batch, i) /
+                                        static_cast<double>(plan.members));
         for (int64_t j = 0; j < size; ++j) d[j] *= factor;
       }
     });
+  }
+
+  // Mean cost of the members; the gradient is that of their sum.
+  static double members_cost(const LossPlan<T>& plan, const T* y, const Target<T>& target,
+                             int64_t size, T* d) {
+    const int64_t width = size / plan.members;
+    double sum = 0;
+    for (int64_t begin = 0; begin < size; begin += width)
+      sum += plan.loss->row(y + begin, target, width, d == nullptr ? d : d + begin);
+    return sum / static_cast<double>(plan.members);
   }
 
   // The user's function sees the batch as a whole, on one worker.

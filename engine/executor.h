@@ -37,7 +37,8 @@ template <class T>
 struct LossPlan {
   std::unique_ptr<LossStep<T>> loss;  // null where `callback` is set
   Callback<T> callback;
-  int node = 0;  // whose value the loss reads: the output, or its input where fused
+  int node = 0;         // whose value the loss reads: the output, or its input where fused
+  int64_t members = 1;  // of an ensemble there: each has a cost, the row their mean
   double weight = 1;
 };
 

@@ -13,6 +13,7 @@
 //   log1p          2      2     (0 <= x <= 1)
 //   log            2      2     (x >= 1; near 1 from below the absolute error counts)
 //   tanh           2.5    2.5
+//   cos_turns, sin_turns: 2e-7 and 3e-16, absolute
 //   logistic       2      2     (0 below about -88 and -709)
 //   gaussian_cdf   5.5    7.5   (0 below about -13 and -37.5)
 //
@@ -169,6 +170,38 @@ template <class T>
 NERVURE_INLINE T tanh(T x) {
   const T t = expm1(T(-2) * std::fabs(x));
   return std::copysign(-t / (T(2) + t), x);
+}
+
+namespace detail {
+
+// sin(2 pi x) for |x| <= 1/4: the series at 0, whose next term is below the rounding.
+template <class T>
+NERVURE_INLINE T quarter_sine(T x) {
+  T p;
+  if constexpr (std::is_same_v<T, float>)
+    p = polynomial(x * x, 6.283185307e+00f, -4.134170224e+01f, 8.160524928e+01f,
+                   -7.670585975e+01f, 4.205869394e+01f, -1.509464258e+01f,
+                   3.819952585e+00f);
+  else
+    p = polynomial(
+        x * x, 6.28318530717958623e+00, -4.13417022403997549e+01, 8.16052492760750425e+01,
+        -7.67058597530613611e+01, 4.20586939448976338e+01, -1.50946425768229844e+01,
+        3.81995258484828026e+00, -7.18122301778500116e-01, 1.04229162208139783e-01,
+        -1.20315859421206185e-02, 1.13092374825179542e-03);
+  return x * p;
+}
+
+}  // namespace detail
+
+// cos(2 pi x) and sin(2 pi x): the argument in turns, so that whole ones drop out exactly.
+template <class T>
+NERVURE_INLINE T cos_turns(T x) {
+  return detail::quarter_sine(T(0.25) - std::fabs(x - std::rint(x)));
+}
+template <class T>
+NERVURE_INLINE T sin_turns(T x) {
+  const T r = x - std::rint(x);
+  return detail::quarter_sine(std::fabs(r) > T(0.25) ? std::copysign(T(0.5), r) - r : r);
 }
 
 // 1 / (1 + exp(-x))

@@ -8,11 +8,13 @@
 #include "dense.h"
 #include "dropout.h"
 #include "embedding.h"
+#include "ensemble.h"
 #include "frame.h"
 #include "group_norm.h"
 #include "local_response_norm.h"
 #include "merge.h"
 #include "normalize.h"
+#include "periodic.h"
 #include "pooling.h"
 #include "reshape.h"
 #include "softmax.h"
@@ -29,6 +31,9 @@ using Kernels = KernelList<  //
     Softmax,                 //
     LogSoftmax,              //
     Dropout,                 //
+    EnsembleDense,           //
+    EnsembleMean,            //
+    PeriodicEmbedding,       //
     SharedDropout,           //
     Embedding,               //
     Flatten,                 //

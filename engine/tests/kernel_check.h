@@ -18,7 +18,7 @@ struct Bench {
   K kernel;
   int64_t rows;
   std::vector<std::vector<T>> x, dx, parameter, dparameter;
-  std::vector<T> y, dy;
+  std::vector<T> y, dy, saved;
   bool training = false, accumulate = false, in_place = false, reversed = false;
 
   Bench(const Attributes& attributes, const Shapes& shapes, int64_t batch,
@@ -63,7 +63,8 @@ struct Bench {
       parameters.push_back(operand(parameter[k], dparameter[k]));
     if (in_place) inputs[0].value = y.data(), inputs[0].gradient = dy.data();
     const Buffers buffers = kernel.buffers(rows);
-    std::vector<T> saved(buffers.saved), scratch(buffers.scratch);
+    std::vector<T> scratch(buffers.scratch);
+    saved.resize(buffers.saved);
     Context<T> context;
     context.rows = rows, context.inputs = inputs, context.parameters = parameters;
     context.output = operand(y, dy);

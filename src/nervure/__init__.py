@@ -21,14 +21,15 @@ _MODULES = {
         "AdaptiveMaxPool2D AdaptiveMaxPool3D Add AveragePool1D AveragePool2D "
         "AveragePool3D BatchNorm Concatenate Constant Conv1D Conv1DTranspose Conv2D "
         "Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D Cropping3D "
-        "Dense DepthwiseConv1D DepthwiseConv2D Dropout EmbedColumns Embedding Flatten "
-        "GlobalAveragePool1D GlobalAveragePool2D GlobalAveragePool3D GlobalL2Pool1D "
-        "GlobalL2Pool2D GlobalL2Pool3D GlobalMaxPool1D GlobalMaxPool2D "
-        "GlobalMaxPool3D GroupNorm Input L2Pool1D L2Pool2D L2Pool3D Layer LayerError "
-        "LayerNorm LocalResponseNorm LogSoftmax MaxPool1D MaxPool2D MaxPool3D "
-        "Multiply Normalize RMSNorm Reshape SeparableConv1D SeparableConv2D Slice "
-        "Softmax SpatialDropout StochasticDepth UpSampling1D UpSampling2D "
-        "UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+        "Dense DepthwiseConv1D DepthwiseConv2D Dropout EmbedColumns Embedding "
+        "EnsembleDense EnsembleMean Flatten GlobalAveragePool1D GlobalAveragePool2D "
+        "GlobalAveragePool3D GlobalL2Pool1D GlobalL2Pool2D GlobalL2Pool3D "
+        "GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GroupNorm Input L2Pool1D "
+        "L2Pool2D L2Pool3D Layer LayerError LayerNorm LocalResponseNorm LogSoftmax "
+        "MaxPool1D MaxPool2D MaxPool3D Multiply Normalize PeriodicEmbedding RMSNorm "
+        "Reshape SeparableConv1D SeparableConv2D Slice Softmax SpatialDropout "
+        "StochasticDepth UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
+        "ZeroPadding2D ZeroPadding3D"
     ),
     "nervure.graph": "Graph GraphError",
     "nervure.network": "Network",

@@ -289,6 +289,24 @@ class Orthogonal(Initializer):
 
 
 @dataclass(frozen=True)
+class Signs(Initializer):
+    """1 or -1, each as often.
+
+    Source: Wen, Tran, Ba, *BatchEnsemble*, ICLR (2020), appendix B, for scales by
+    which the members of an ensemble differ.
+
+    >>> w = Signs().sample((100,), Fans(100, 100), np.random.default_rng(0))
+    >>> sorted(set(w.tolist()))
+    [-1.0, 1.0]
+    """
+
+    kind: ClassVar[str] = "signs"
+
+    def sample(self, shape: Shape, fans: Fans, rng: np.random.Generator) -> Floats:
+        return rng.choice([-1.0, 1.0], shape)
+
+
+@dataclass(frozen=True)
 class Zeros(Initializer):
     """All zero; how biases begin.
 
@@ -335,6 +353,7 @@ INITIALIZERS: tuple[type[Initializer], ...] = (
     LeCunNormal,
     LeCunUniform,
     Orthogonal,
+    Signs,
     Zeros,
     Constant,
 )

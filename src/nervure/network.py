@@ -18,7 +18,7 @@ from nervure.data.arrays import as_inputs, as_targets
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph import Graph, from_symbols, sequence
 from nervure.layers import Layer, Symbol
-from nervure.objective import Objective
+from nervure.objective import Objective, answering
 from nervure.parameters import (
     LARGEST_SEED,
     Floats,
@@ -328,7 +328,9 @@ class Network:
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""
         if loss is None:
-            loss = [_fitting_loss(self.graph, i) for i in self.graph.outputs]
+            loss = [
+                _fitting_loss(self.graph, i) for i in range(len(self.graph.outputs))
+            ]
         return Objective.of(self.graph, loss, loss_weights)
 
     # -- files and words ----------------------------------------------------------
@@ -435,7 +437,7 @@ def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:
 
 
 def _fitting_loss(graph: Graph, output: int) -> str:
-    layer = graph.nodes[output].layer
+    layer = graph.nodes[answering(graph, output)].layer
     if layer.kind in ("softmax", "log_softmax"):
         return "cross_entropy"
     if getattr(layer, "function", None) == "logistic":

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from nervure._described import number
 from nervure._names import unknown
 from nervure.graph import Graph, Node
-from nervure.losses import Loss, activation_name
+from nervure.layers import EnsembleMean, Shape
+from nervure.losses import CustomLoss, Loss, activation_name
 from nervure.losses import loss as find_loss
 
 
@@ -24,6 +25,8 @@ class Cost:
 
     ``node`` is where the loss reads and writes dC/dz: the output itself, or the input
     of its activation where the two are fused; ``fused`` then names the activation.
+    Where the output is the mean of an ensemble, each of its ``members`` has a cost, and
+    that of a row is their mean.
     """
 
     output: int
@@ -32,6 +35,7 @@ class Cost:
     node: int
     activation: str
     fused: str
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,24 +105,41 @@ def _cost(
     graph: Graph, output: int, loss: Loss, weight: float, taken: set[int]
 ) -> Cost:
     index = graph.outputs[output]
+    shape, members = graph.nodes[index].shape, 1
+    own = answering(graph, output)
+    if own not in taken and not isinstance(loss, CustomLoss):
+        index, members = own, math.prod(graph.nodes[own].shape) // math.prod(shape)
     node = graph.nodes[index]
     function = getattr(node.layer, "function", None)
     activation = activation_name(node.layer.kind, function)
-    size = int(np.prod(node.shape))
-    loss.check_output(node.layer.kind, function, size, name=node.group)
-    _check_rows(node, loss, activation)
-    if activation in loss.fuses and node.inputs[0] not in taken:
-        return Cost(output, loss, weight, node.inputs[0], activation, activation)
-    return Cost(output, loss, weight, index, activation, "")
+    loss.check_output(node.layer.kind, function, math.prod(shape), name=node.group)
+    _check_rows(node, shape, loss, activation)
+    fused = activation in loss.fuses and node.inputs[0] not in taken
+    place, form = (node.inputs[0], activation) if fused else (index, "")
+    return Cost(output, loss, weight, place, activation, form, members)
 
 
-def _check_rows(node: Node, loss: Loss, activation: str) -> None:
+def answering(graph: Graph, output: int) -> int:
+    """The node that gives an output: its own, or that of the members it is the mean of.
+
+    >>> import nervure as nv
+    >>> layers = [nv.Input(2), nv.EnsembleDense(3, 8, "softmax"), nv.EnsembleMean()]
+    >>> graph = nv.Network(layers).graph
+    >>> graph.nodes[answering(graph, 0)].layer.kind
+    'softmax'
+    """
+    node = graph.nodes[graph.outputs[output]]
+    ends = isinstance(node.layer, EnsembleMean)
+    return node.inputs[0] if ends else graph.outputs[output]
+
+
+def _check_rows(node: Node, shape: Shape, loss: Loss, activation: str) -> None:
     """A loss of a distribution takes the whole output as one; a softmax may not."""
-    several = activation in ("softmax", "log_softmax") and len(node.shape) > 1
+    several = activation in ("softmax", "log_softmax") and len(shape) > 1
     if several and activation in loss.fuses:
         raise loss.fail(
-            f"output {node.group!r} has shape {node.shape}; expected (classes,)",
-            f"put nv.Flatten() before the {activation} if all {math.prod(node.shape)} "
+            f"output {node.group!r} has shape {shape}; expected (classes,)",
+            f"put nv.Flatten() before the {activation} if all {math.prod(shape)} "
             "are classes of one question, or make one output per question",
         )
 

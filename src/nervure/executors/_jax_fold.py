@@ -158,12 +158,13 @@ def row_costs(
     total: Array = 0.0
     for cost, target in zip(objective.costs, targets, strict=True):
         value = values[cost.node]
-        y = value.reshape(value.shape[0], -1)
+        y = value.reshape(value.shape[0] * cost.members, -1)
+        own = xp.repeat(target, cost.members, axis=0)
         if cost.fused:
-            costs = cost.loss.logits_formula(xp, y, target)
+            costs = cost.loss.logits_formula(xp, y, own)
         else:
-            costs = cost.loss.costs(xp, y, target, cost.activation)
-        total = total + cost.weight * costs
+            costs = cost.loss.costs(xp, y, own, cost.activation)
+        total = total + cost.weight * costs.reshape(-1, cost.members).mean(axis=1)
     return total
 
 

@@ -351,6 +351,7 @@ def _loss(cost: Cost, data: Data | None) -> dict[str, Any]:
         "attributes": {} if custom else cost.loss.attributes(),
         "node": cost.node,
         "weight": cost.weight,
+        "members": cost.members,
         "callback": _callback(custom, cost.output, data) if custom and data else None,
     }
 

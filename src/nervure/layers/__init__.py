@@ -48,6 +48,7 @@ from nervure.layers.depthwise_convolution import (
 )
 from nervure.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from nervure.layers.embedding import EmbedColumns, Embedding
+from nervure.layers.ensemble import EnsembleDense, EnsembleMean
 from nervure.layers.frame import (
     Cropping1D,
     Cropping2D,
@@ -60,6 +61,7 @@ from nervure.layers.group_norm import GroupNorm, LayerNorm, RMSNorm
 from nervure.layers.local_response_norm import LocalResponseNorm
 from nervure.layers.merge import Add, Concatenate, Multiply
 from nervure.layers.normalize import Normalize
+from nervure.layers.periodic import PeriodicEmbedding
 from nervure.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -88,6 +90,9 @@ LAYERS: tuple[type[Layer], ...] = (
     Activation,
     Softmax,
     LogSoftmax,
+    EnsembleDense,
+    EnsembleMean,
+    PeriodicEmbedding,
     Dropout,
     SpatialDropout,
     StochasticDepth,
@@ -206,6 +211,8 @@ __all__ = [
     "Dropout",
     "EmbedColumns",
     "Embedding",
+    "EnsembleDense",
+    "EnsembleMean",
     "Example",
     "Flatten",
     "GlobalAveragePool1D",
@@ -234,6 +241,7 @@ __all__ = [
     "Normalize",
     "Parameter",
     "Pass",
+    "PeriodicEmbedding",
     "RMSNorm",
     "Reshape",
     "SeparableConv1D",

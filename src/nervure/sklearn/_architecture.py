@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-
-import numpy as np
 
 from nervure.graph import Graph, sequence
 from nervure.layers import Dense, Input, Layer
@@ -16,6 +15,7 @@ from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
 from nervure.network import Network
+from nervure.objective import answering
 
 HIDDEN = (100,)
 """Nodes of the hidden layers where none are asked for."""
@@ -50,8 +50,8 @@ class Head:
         """Whether a network ends as this head wants."""
         if len(graph.outputs) != 1:
             return False
-        node = graph.nodes[graph.outputs[0]]
-        size = int(np.prod(node.shape))
+        node = graph.nodes[answering(graph, 0)]
+        size = math.prod(graph.output_shapes[0])
         if self.task == "regression" or self.activation is None:
             return size == self.outputs
         rows = node.layer.kind in ("softmax", "log_softmax")

@@ -265,8 +265,8 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
     def predict_proba(self, X: Any) -> Array:
         """Probabilities ``(rows, classes)``, in the order of `classes_`."""
         output = self._outputs(X)
-        kind = self.network_.graph.nodes[self.network_.graph.outputs[0]].layer.kind
-        if kind == "log_softmax":
+        graph = self.network_.graph
+        if graph.nodes[graph.outputs[0]].layer.kind == "log_softmax":
             output = np.exp(output, out=output)
         if output.shape[1] > 1 or self._task == "multilabel":
             return output
