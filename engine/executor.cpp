@@ -12,7 +12,6 @@
 namespace nervure {
 namespace {
 
-
 // Brings the rows of the next batch into the cache, a few lines at a time between the
 // steps of this one: shuffled rows come from memory, and waiting for them took a third
 // of a small net's time (784-30-10, batch 10).
