@@ -25,9 +25,11 @@ from nervure.modelfile import (
     ModelFileError,
     NetworkEntries,
     check_parameters,
+    model_bytes,
     network_document,
     network_from_document,
     read_model,
+    read_model_bytes,
     write_model,
 )
 
@@ -71,6 +73,25 @@ def test_round_trip(model: Path) -> None:
         assert tensors[name].tobytes() == array.tobytes()
         assert tensors[name].shape == array.shape
         assert tensors[name].flags.writeable
+
+
+def test_bytes_are_those_of_the_file(model: Path) -> None:
+    data = model_bytes(TENSORS, DOCUMENT)
+    assert data == model.read_bytes()
+    tensors, document = read_model_bytes(data)
+    assert document == read_model(model)[1]
+    assert {k: v.tobytes() for k, v in tensors.items()} == {
+        k: v.tobytes() for k, v in read_model(model)[0].items()
+    }
+
+
+def test_every_truncation_of_the_bytes_is_an_error() -> None:
+    data = model_bytes(TENSORS, DOCUMENT)
+    for size in range(len(data)):
+        with pytest.raises(ModelFileError, match=r"^\[model\] "):
+            read_model_bytes(data[:size])
+    with pytest.raises(ModelFileError, match="not one of F32"):
+        read_model_bytes(data.replace(b'"F64"', b'"F16"'))
 
 
 def test_arrays_that_do_not_lie_in_order(path: Path) -> None:

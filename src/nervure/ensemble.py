@@ -208,9 +208,9 @@ class Ensemble:
 
     def save(self, path: Any) -> None:
         """Write all members to one safetensors file; `nervure.load` reads it."""
-        from nervure.saving import save_ensemble
+        from nervure.saving import save
 
-        save_ensemble(self, path)
+        save(self, path)
 
     def summary(self) -> str:
         """The members' table of layers, and what they take together."""

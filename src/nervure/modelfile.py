@@ -9,6 +9,7 @@ the key ``nervure``; equal networks give equal bytes.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -38,6 +39,9 @@ MOST_DOCUMENT = 12 << 20
 
 MOST_HEADER = 32 << 20
 """Bytes of the header: the document, its quotes escaped, and the weights' names."""
+
+IN_MEMORY = "model"
+"""What stands in errors for the path of a model that is no file."""
 
 _DTYPES = ("F32", "F64", "I32", "I64", "U8")
 _Dtype = Literal["float32", "float64"]
@@ -85,15 +89,31 @@ def write_model(
     from safetensors import SafetensorError
 
     save_file = cast(Any, safetensors.numpy).save_file
-    where = os.fspath(path)
-    metadata = {KEY: _to_json({**document, "format": FORMAT}, where)}
-    # The library takes the arrays' memory as it lies, so it must lie in order.
-    whole = {name: _in_order(tensors[name]) for name in sorted(tensors)}
+    whole, metadata = _packed(tensors, document, os.fspath(path))
     with replacing(path) as temporary:
         try:
             save_file(whole, temporary, metadata)
         except SafetensorError as error:
             raise _as_os_error(error) from error
+
+
+def model_bytes(tensors: Mapping[str, Array], document: Mapping[str, Any]) -> bytes:
+    """Weights and document as the bytes of a model file.
+
+    Raises:
+        ModelFileError: the document is not JSON data, or too large.
+    """
+    import safetensors.numpy
+
+    return cast(Any, safetensors.numpy).save(*_packed(tensors, document, IN_MEMORY))
+
+
+def _packed(
+    tensors: Mapping[str, Array], document: Mapping[str, Any], where: str
+) -> tuple[dict[str, Array], dict[str, str]]:
+    metadata = {KEY: _to_json({**document, "format": FORMAT}, where)}
+    # The library takes the arrays' memory as it lies, so it must lie in order.
+    return {name: _in_order(tensors[name]) for name in sorted(tensors)}, metadata
 
 
 def read_model(
@@ -122,6 +142,19 @@ def read_model(
             return {name: file.get_tensor(name) for name in names}, document
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise _damaged(where, str(error).lower()) from error
+
+
+def read_model_bytes(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The weights and the document that `model_bytes` wrote; see `read_model`."""
+    import safetensors.numpy
+    from safetensors import SafetensorError
+
+    header = _header(io.BytesIO(data), IN_MEMORY)
+    document = _document(_metadata_of(header, IN_MEMORY), IN_MEMORY)
+    try:
+        return cast(Any, safetensors.numpy).load(data), document
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise _damaged(IN_MEMORY, str(error).lower()) from error
 
 
 def check_parameters(
@@ -178,6 +211,10 @@ def _metadata(path: str | os.PathLike[str], where: str) -> Mapping[str, Any]:
             f"[{where}] cannot be read: {reason}; expected a model file "
             f"(.safetensors); check the path"
         ) from error
+    return _metadata_of(header, where)
+
+
+def _metadata_of(header: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     metadata = header.get("__metadata__")
     if not is_table(metadata) or KEY not in metadata:
         raise _foreign(where, f"safetensors without the metadata key '{KEY}'")

@@ -18,11 +18,14 @@ from nervure.graph import Entry, Graph
 from nervure.layers import Input
 from nervure.layers.embedding import entrance
 from nervure.modelfile import (
+    IN_MEMORY,
     ModelFileError,
     check_parameters,
+    model_bytes,
     network_document,
     network_from_document,
     read_model,
+    read_model_bytes,
     write_model,
 )
 from nervure.network import Network
@@ -35,23 +38,43 @@ SCORES = "conformal/scores"
 """Tensor of the calibration scores; no layer's name has a slash."""
 
 
-def save(net: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network to one safetensors file, atomically."""
-    _write(path, net, _network_part(net), dict(net.parameters))
+def save(model: Network | Ensemble, path: str | os.PathLike[str]) -> None:
+    """Write a network or an ensemble to one safetensors file, atomically.
 
-
-def save_ensemble(ensemble: Ensemble, path: str | os.PathLike[str]) -> None:
-    """Write an ensemble to one safetensors file, atomically.
-
-    The weights of member i are named ``i/<node>.<name>``.
+    The weights of an ensemble's member i are named ``i/<node>.<name>``.
     """
-    tensors = {
-        f"{i}/{name}": view
-        for i, member in enumerate(ensemble)
-        for name, view in member.parameters.items()
-    }
-    members = [_network_part(member) for member in ensemble]
-    _write(path, ensemble, {"ensemble": members}, tensors)
+    write_model(path, *_contents(model))
+
+
+def to_bytes(model: Network | Ensemble) -> bytes:
+    """The model file of a network or an ensemble as bytes: numbers and JSON, no code.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(2), nv.Dense(1)], seed=1)
+    >>> from_bytes(to_bytes(net)).parameters["dense.weight"].shape
+    (2, 1)
+    """
+    return model_bytes(*_contents(model))
+
+
+def _contents(model: Network | Ensemble) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tensors and document, with what training and calibration have recorded."""
+    document: dict[str, Any]
+    if isinstance(model, Network):
+        document, tensors = _network_part(model), dict(model.parameters)
+    else:
+        document = {"ensemble": [_network_part(member) for member in model]}
+        tensors = {
+            f"{i}/{name}": view
+            for i, member in enumerate(model)
+            for name, view in member.parameters.items()
+        }
+    record, conformal = model.preprocessing, model.conformal
+    document["preprocessing"] = None if record is None else record.to_json()
+    if conformal is not None:
+        document["conformal"] = conformal.to_data()
+        tensors[SCORES] = conformal.scores
+    return tensors, document
 
 
 def _network_part(net: Network) -> dict[str, Any]:
@@ -62,21 +85,6 @@ def _network_part(net: Network) -> dict[str, Any]:
         "seed": net.seed,
         "frozen": [e.name for e in graph.entries if e.name in net.frozen],
     }
-
-
-def _write(
-    path: str | os.PathLike[str],
-    model: Network | Ensemble,
-    document: dict[str, Any],
-    tensors: dict[str, Any],
-) -> None:
-    """Write the file, with what training and calibration have recorded."""
-    record, conformal = model.preprocessing, model.conformal
-    document["preprocessing"] = None if record is None else record.to_json()
-    if conformal is not None:
-        document["conformal"] = conformal.to_data()
-        tensors[SCORES] = conformal.scores
-    write_model(path, tensors, document)
 
 
 def load(path: str | os.PathLike[str]) -> Network | Ensemble:
@@ -96,8 +104,17 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     >>> bool((same.parameters["dense.weight"] == net.parameters["dense.weight"]).all())
     True
     """
-    where = os.fspath(path)
-    tensors, document = read_model(path)
+    return _model(*read_model(path), os.fspath(path))
+
+
+def from_bytes(data: bytes) -> Network | Ensemble:
+    """The network or ensemble of a model file's bytes; see `load`."""
+    return _model(*read_model_bytes(data), IN_MEMORY)
+
+
+def _model(
+    tensors: dict[str, Any], document: Mapping[str, Any], where: str
+) -> Network | Ensemble:
     conformal = _conformal(document.get("conformal"), tensors.pop(SCORES, None), where)
     several = document.get("ensemble")
     found = {"": document} if several is None else _members(several, where)
@@ -121,21 +138,6 @@ def _ensemble(members: Sequence[Network], where: str) -> Ensemble:
         return Ensemble(members)
     except ValueError as error:
         raise _contradicting(where, "members", error) from error
-
-
-def load_network(path: str | os.PathLike[str]) -> Network:
-    """The network of a model file that holds one (see `load`).
-
-    Raises:
-        ModelFileError: it holds an ensemble, or see `load`.
-    """
-    found = load(path)
-    if isinstance(found, Network):
-        return found
-    raise ModelFileError(
-        f"[{os.fspath(path)}] holds an ensemble of {len(found)}; expected one network; "
-        "use nv.load(path).members"
-    )
 
 
 def _members(several: object, where: str) -> dict[str, Mapping[str, Any]]:

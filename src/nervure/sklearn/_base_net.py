@@ -21,6 +21,7 @@ from nervure.data.records import Amounts, Classes
 from nervure.executors import Data
 from nervure.network import Network
 from nervure.optimizers import optimizer as find_optimizer
+from nervure.saving import from_bytes, to_bytes
 from nervure.sklearn._architecture import Entrance, Head, given_loss, make_network
 from nervure.sklearn._callbacks import CallbackSupport, EpochTasks
 from nervure.sklearn._compat import (
@@ -31,7 +32,7 @@ from nervure.sklearn._compat import (
     is_plain,
     validate_data,
 )
-from nervure.sklearn._state import from_bytes, state_from_data, state_to_data, to_bytes
+from nervure.sklearn._state import state_from_data, state_to_data
 from nervure.sklearn._table_encoder import (
     TableEncoder,
     fitted_encoder,
@@ -272,7 +273,8 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if "network_" in state:
-            state["network_"] = from_bytes(state["network_"])
+            network: Any = from_bytes(state["network_"])
+            state["network_"] = network
         if "_state" in state:
             state["_state"] = state_from_data(state["_state"], state["network_"])
         super().__setstate__(state)
