@@ -33,7 +33,7 @@ STAGES = (
     "training.prepare",
     "network transfer trace summary ensemble",
     "zoo",
-    "spec defaults",
+    "spec defaults tabular",
     "uncertainty.conformal",
     "modelfile saving",
     "training",

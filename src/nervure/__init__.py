@@ -57,6 +57,7 @@ _SUBMODULES = {
     "losses": "nervure.losses",
     "metrics": "nervure.metrics",
     "schedules": "nervure.optimizers.schedules",
+    "tabular": "nervure.tabular",
     "uncertainty": "nervure.uncertainty",
     "zoo": "nervure.zoo",
 }

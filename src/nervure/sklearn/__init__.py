@@ -3,6 +3,7 @@
 
 `MLPClassifier` and `MLPRegressor` take the place of scikit-learn's two classes;
 `NeuralNetClassifier` and `NeuralNetRegressor` train any network,
+`TabularClassifier` and `TabularRegressor` bring one that is good on tables as they are,
 `AutoencoderTransformer` learns codes, and `TableEncoder` makes rows of data frames.
 
 >>> from sklearn.datasets import load_iris
@@ -18,6 +19,7 @@ from nervure.sklearn._autoencoder import AutoencoderTransformer
 from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._mlp import MLPClassifier, MLPRegressor
 from nervure.sklearn._table_encoder import TableEncoder
+from nervure.sklearn._tabular import TabularClassifier, TabularRegressor
 
 __all__ = [
     "AutoencoderTransformer",
@@ -26,4 +28,6 @@ __all__ = [
     "NeuralNetClassifier",
     "NeuralNetRegressor",
     "TableEncoder",
+    "TabularClassifier",
+    "TabularRegressor",
 ]
