@@ -411,7 +411,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
     "optimizer, a key": (
         lambda: fit(classifier(), optimizer={"type": "adam", "lr": 0.1}),
         "[optimizer] lr: unknown key; Known: amsgrad, beta1, beta2, clip_norm, "
-        "clip_value, epsilon, learning_rate, weight_decay",
+        "clip_value, epsilon, epsilon_hat, learning_rate, weight_decay",
     ),
     "metric": (
         lambda: fit(classifier(), metrics=["acuracy"]),
@@ -439,7 +439,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: nv.Dense(3, initializer="he"),
         "[dense.initializer] unknown initializer 'he'; Known: constant, glorot_normal, "
         "glorot_uniform, he_normal, he_uniform, lecun_normal, lecun_uniform, normal, "
-        "orthogonal, truncated_normal, uniform, zeros",
+        "orthogonal, signs, truncated_normal, uniform, zeros",
     ),
     "initializer, a class": (
         lambda: nv.Dense(3, initializer=nv.initializers.HeNormal),
