@@ -389,8 +389,14 @@ def test_all_faults_at_once() -> None:
             "layer[0].shape: found date datetime.date(1979, 5, 27); expected a list "
             "(each: an integer)",
         ),
-        ("layer = 3", "layer: found 3; expected at least one [[layer]] table"),
-        ("[data]", "layer: missing; expected at least one [[layer]] table"),
+        (
+            "layer = 3",
+            "layer: found 3; expected at least one [[layer]] table, or [network]",
+        ),
+        (
+            "[data]",
+            "layer: missing; expected at least one [[layer]] table, or [network]",
+        ),
         ("layer = [3]", "layer[0]: found 3; expected a table with 'type'"),
         (
             SMALL.replace("0.1", "1.5"),

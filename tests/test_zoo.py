@@ -98,7 +98,7 @@ def test_lenet5_s_layers_have_the_numbers_of_the_paper() -> None:
         counts[layer] = counts.get(layer, 0) + own
     wanted = {"c1": 156, "s2": 12, "c3": 1516, "s4": 32, "c5": 48_120, "f6": 10_164}
     assert {k: v for k, v in counts.items() if v} == {**wanted, "head": 850}
-    assert graph.nodes[graph.index["c3"]].shape == (10, 10, 16)
+    assert graph.nodes[graph.index["c3.joined"]].shape == (10, 10, 16)
 
 
 def test_lenet5_s_table_of_connections() -> None:
@@ -109,10 +109,10 @@ def test_lenet5_s_table_of_connections() -> None:
     net = nv.zoo.lenet5(input_shape=(32, 32, 1))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, 32, 32, 1))
-    before = net.trace(x)["c3"].a
+    before = net.trace(x)["c3.joined"].a
     for map_ in range(6):
         net.parameters["s2.weight"][..., map_] += 1
-        changed = (net.trace(x)["c3"].a != before).any(axis=(0, 1, 2))
+        changed = (net.trace(x)["c3.joined"].a != before).any(axis=(0, 1, 2))
         net.parameters["s2.weight"][..., map_] -= 1
         seen = [i for i, column in enumerate(table) if str(map_) in column]
         assert np.flatnonzero(changed).tolist() == seen

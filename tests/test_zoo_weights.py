@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import nervure as nv
+from nervure.saving import network_of
+from nervure.spec import parse_spec
 from nervure.zoo import CheckpointError
 from nervure.zoo._checkpoint import match
 
@@ -245,6 +247,15 @@ def test_the_auxiliary_classifiers_are_replaced_with_it(path: Path) -> None:
     torch.save(tv.GoogLeNet(CLASSES).state_dict(), path)
     net = nv.zoo.googlenet(2, (32, 32, 3), weights=path, aux=True)
     assert net.graph.output_shapes == ((2,), (2,), (2,))
+
+
+def test_a_spec_names_the_checkpoint(path: Path) -> None:
+    model = tv.randomize(tv.ResNet((2, 2, 2, 2), False, CLASSES))
+    torch.save(model.state_dict(), path)
+    text = f'[network]\nzoo = "resnet18"\nweights = "{path}"\ninput_shape = [32, 32, 3]'
+    net = network_of(parse_spec(text))
+    wanted = model.state_dict()["fc.bias"].numpy()
+    np.testing.assert_array_equal(net.parameters["head.bias"], wanted)
 
 
 # -- what does not fit -----------------------------------------------------------------

@@ -341,6 +341,13 @@ class Network:
 
         save(self, path)
 
+    def save_spec(self, path: Any) -> None:
+        """Write the layers to a spec (TOML), to be read, changed and trained."""
+        from nervure.saving import described
+        from nervure.spec import save_spec
+
+        save_spec(described(self), path)
+
     def summary(self) -> str:
         """A table of the layers: shape, parameters, FLOPs and bytes of each."""
         from nervure.summary import summary

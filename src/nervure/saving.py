@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from nervure._entries import LayerEntry, names_of
 from nervure._wording import found as found_word
@@ -31,6 +31,7 @@ from nervure.modelfile import (
 from nervure.network import Network
 from nervure.parameters import Layout
 from nervure.spec import Spec
+from nervure.zoo import ZooNetwork
 from nervure.transfer import with_parameters
 from nervure.uncertainty.conformal import Conformal, ConformalError
 
@@ -251,17 +252,67 @@ def network_of(
     input_shape: tuple[int, ...] | None = None,
     seed: int | None = None,
     categories: Sequence[int] = (),
+    record: Preprocessing | None = None,
 ) -> Network:
-    """The network that a spec describes, for data as `graph_of` has them."""
-    graph = graph_of(spec.layers, spec.outputs, input_shape, categories)
+    """The network that a spec describes, for data as `graph_of` has them.
+
+    One of the zoo has as many outputs as the targets of ``record`` ask for.
+    """
     training = spec.training
     given = training.seed if training else 0
-    net = Network.from_graph(
-        graph, seed=given if seed is None else seed, dtype=spec.dtype
-    )
+    seed = given if seed is None else seed
+    if spec.network is not None:
+        net = _of_zoo(spec.network, input_shape, record, seed, spec.dtype)
+    else:
+        graph = graph_of(spec.layers, spec.outputs, input_shape, categories)
+        net = Network.from_graph(graph, seed=seed, dtype=spec.dtype)
     if training and (training.freeze or training.freeze_until is not None):
         net.freeze(*training.freeze, until=training.freeze_until)
     return net
+
+
+def _of_zoo(
+    named: ZooNetwork,
+    input_shape: tuple[int, ...] | None,
+    record: Preprocessing | None,
+    seed: int,
+    dtype: str,
+) -> Network:
+    outputs = None if record is None else record.outputs
+    values = record is not None and record.task == "regression"
+    activation = None if values else "softmax"
+    return named.build(input_shape, outputs, activation, seed, dtype)
+
+
+def described(net: Network) -> Spec:
+    """The spec of a network alone: its layers, which one can read and change.
+
+    >>> import nervure as nv
+    >>> from nervure.spec import write_spec
+    >>> net = nv.Network([nv.Input(2), nv.Dense(3, activation="softmax")])
+    >>> print(write_spec(described(net)))
+    [[layer]]
+    type = "input"
+    shape = [2]
+    <BLANKLINE>
+    [[layer]]
+    type = "dense"
+    units = 3
+    activation = "softmax"
+    <BLANKLINE>
+    """
+    return described_graph(net.graph, net.dtype)
+
+
+def described_graph(graph: Graph, dtype: str = "float32") -> Spec:
+    """The spec of a graph, without any parameters."""
+    return Spec(entries_of(graph), outputs=outputs_of(graph), dtype=cast(Any, dtype))
+
+
+def outputs_of(graph: Graph) -> tuple[str, ...]:
+    """Names of the outputs where they are not those that nothing consumes."""
+    plain = Graph.of(graph.entries).output_names
+    return () if plain == graph.output_names else graph.output_names
 
 
 def take_weights(net: Network, path: str | os.PathLike[str]) -> None:
@@ -294,15 +345,18 @@ def take_weights(net: Network, path: str | os.PathLike[str]) -> None:
 
 
 def entries_of(graph: Graph) -> tuple[LayerEntry, ...]:
-    """Entries of a graph as a spec writes them: a plain chain without names."""
+    """Entries of a graph as a spec writes them.
+
+    Inputs are left out where they are the entry before, and of a plain chain the names.
+    """
     entries = graph.entries
-    chain = all(
-        entry.inputs == ((entries[i - 1].name,) if i else ())
-        for i, entry in enumerate(entries)
-    )
+    before = (None, *entries[:-1])
+    inputs = [
+        None if not e.inputs or (last and e.inputs == (last.name,)) else e.inputs
+        for e, last in zip(entries, before, strict=True)
+    ]
     automatic = names_of([LayerEntry(entry.layer) for entry in entries])
-    plain = chain and [entry.name for entry in entries] == automatic
-    return tuple(
-        LayerEntry(e.layer) if plain else LayerEntry(e.layer, e.name, e.inputs)
-        for e in entries
-    )
+    if not any(inputs) and [entry.name for entry in entries] == automatic:
+        return tuple(LayerEntry(entry.layer) for entry in entries)
+    pairs = zip(entries, inputs, strict=True)
+    return tuple(LayerEntry(e.layer, e.name, feeds) for e, feeds in pairs)

@@ -29,6 +29,7 @@ from nervure.metrics import METRICS
 from nervure.optimizers import Adam, Optimizer
 from nervure.regularizers import Regularizer
 from nervure.training.callbacks import EarlyStopping
+from nervure.zoo import ZooNetwork
 
 LARGEST_IMAGE = 4096  # pixels of a side
 
@@ -174,19 +175,22 @@ def _by_index(
 class Spec:
     """A network, its data and its training: what a spec file says.
 
-    ``training`` None is a spec of a network alone, ``ensemble`` None one of a single
-    network. ``outputs`` names the layers whose
-    values the network gives; empty are those that no other layer reads.
-    ``augmentation`` is how training changes images (``[[augmentation]]``).
+    ``layers`` are the tables ``[[layer]]``; in their place ``network``, the table
+    ``[network]``, names an architecture of the zoo: ``zoo = "resnet18"``. ``training``
+    None is a spec of a network alone, ``ensemble`` None one of a single network.
+    ``outputs`` names the layers whose values the network gives; empty are those that
+    no other layer reads. ``augmentation`` is how training changes images
+    (``[[augmentation]]``).
     """
 
-    layers: tuple[LayerEntry, ...]
+    layers: tuple[LayerEntry, ...] = ()
     data: DataSpec = field(default_factory=DataSpec)
     training: TrainingSpec | None = None
     outputs: tuple[str, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
     augmentation: tuple[Augmentation, ...] = ()
     ensemble: EnsembleSpec | None = None
+    network: ZooNetwork | None = None
 
 
 def load_spec(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Spec:
@@ -261,7 +265,7 @@ def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
     return cast(Spec, spec)
 
 
-_READ = ("dtype", "outputs", "data", "augmentation", "training", "ensemble")
+_READ = ("dtype", "outputs", "data", "network", "augmentation", "training", "ensemble")
 _KEYS = (*_READ, "layer")
 
 
@@ -273,6 +277,11 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
         for key in _READ
         if key in tables
     }
+    if "network" in tables:
+        for key in ("layer", "outputs"):
+            if key in tables:
+                at.key(key).bad("found beside [network]; expected one of the two")
+        return BAD if at.faults.lines else Spec(**values)
     layers = _read_layers(tables.get("layer"), at.key("layer"))
     if at.faults.lines:
         return BAD
@@ -284,7 +293,7 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
 def _read_layers(data: object, at: Place) -> list[LayerEntry]:
     if not is_list(data) or not data:
         fact = "missing" if data is None else f"found {found(data)}"
-        at.bad(f"{fact}; expected at least one [[layer]] table")
+        at.bad(f"{fact}; expected at least one [[layer]] table, or [network]")
         return []
     if len(data) > _entries.MOST_LAYERS:
         at.bad(f"found {len(data)}; expected at most {_entries.MOST_LAYERS}")
@@ -325,7 +334,8 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
     ensemble = tables.pop("ensemble", None)
     if parts["data"]:
         tables["data"] = parts["data"]
-    tables["layer"] = [_layer_table(entry) for entry in spec.layers]
+    if spec.layers:
+        tables["layer"] = [_layer_table(entry) for entry in spec.layers]
     if spec.augmentation:
         tables["augmentation"] = [_plain.write_fields(a) for a in spec.augmentation]
     if parts["training"]:
@@ -383,7 +393,7 @@ def apply_sets(tables: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
 
 def _set(here: Any, parts: list[str], value: Any, at: Place) -> None:
     """Put the value where the path leads, from the table or list ``here``."""
-    part, *rest = parts
+    part, *rest = _named_first(here, parts)
     at = at.key(part)
     slot = _slot(here, part, at)
     if slot is BAD:
@@ -394,13 +404,27 @@ def _set(here: Any, parts: list[str], value: Any, at: Place) -> None:
         here[slot] = value
 
 
+def _named_first(here: Any, parts: list[str]) -> list[str]:
+    """The parts, those that together are a layer's name (``block1.0.conv1``) joined."""
+    if is_list(here):
+        for length in range(len(parts), 1, -1):
+            name = ".".join(parts[:length])
+            if name in _labels(here):
+                return [name, *parts[length:]]
+    return parts
+
+
+def _labels(here: Sequence[Any]) -> list[Any]:
+    return [item.get("name") if is_table(item) else None for item in here]
+
+
 def _slot(here: Any, part: str, at: Place) -> Any:
     """The key or index that ``part`` stands for in the table or list ``here``."""
     if is_table(here):
         return part
     if not is_list(here):
         return at.bad(f"leads into {found(here)}; expected a table")
-    labels = [item.get("name") if is_table(item) else None for item in here]
+    labels = _labels(here)
     if part in labels:
         return labels.index(part)
     if part.isdecimal() and int(part) < len(here):

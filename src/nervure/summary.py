@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from nervure.graph import Graph
+from nervure.parameters import Layout
 
 if TYPE_CHECKING:
     from nervure.network import Network
@@ -28,36 +31,45 @@ def summary(net: Network) -> str:
     <BLANKLINE>
     9 parameters (36 B), 18 FLOPs per sample
     """
-    item = np.dtype(net.dtype).itemsize
+    return graph_summary(net.graph, net.dtype, net.frozen)
+
+
+def graph_summary(
+    graph: Graph, dtype: str = "float32", frozen: Collection[str] = ()
+) -> str:
+    """The same of a graph, without memory for its parameters."""
+    item = np.dtype(dtype).itemsize
     rows: list[tuple[str, ...]] = []
     learning = sum(
         math.prod(p.shape)
-        for node in net.graph.nodes
+        for node in graph.nodes
         for p in node.parameters
-        if p.trainable and node.group not in net.frozen
+        if p.trainable and node.group not in frozen
     )
-    for node in net.graph.nodes:
+    for node in graph.nodes:
         count = sum(math.prod(p.shape) for p in node.parameters)
         size = item * (count + math.prod(node.shape))
-        feeds = ", ".join(net.graph.nodes[i].name for i in node.inputs)
+        feeds = ", ".join(graph.nodes[i].name for i in node.inputs)
         rows.append(
             (
                 node.name,
                 node.layer.kind,
                 feeds,
                 str(node.shape),
-                f"{count:,}{'*' if count and node.group in net.frozen else ''}",
+                f"{count:,}{'*' if count and node.group in frozen else ''}",
                 f"{node.flops:,}",
                 f"{size:,}",
             )
         )
     head = ("layer", "type", "inputs", "shape", "parameters", "FLOPs", "bytes")
-    total = net.layout.count
+    total = Layout.of(graph).count
+    stored = total - graph.trainable
+    others = f" and {stored:,} stored statistics" if stored else ""
     last = (
-        f"{total:,} parameters ({readable_bytes(total * item)}), "
-        f"{net.graph.flops:,} FLOPs per sample"
+        f"{graph.trainable:,} parameters{others} ({readable_bytes(total * item)}), "
+        f"{graph.flops:,} FLOPs per sample"
     )
-    still = [f"* frozen; {learning:,} parameters learn"] if net.frozen else []
+    still = [f"* frozen; {learning:,} parameters learn"] if frozen else []
     return "\n".join([*table(head, rows, numbers=3), "", last, *still])
 
 

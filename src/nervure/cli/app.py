@@ -78,7 +78,10 @@ def train(
     source: Annotated[str | None, typer.Argument(help=SOURCE)] = None,
     spec: Annotated[
         Path | None,
-        typer.Option(help="Spec of network and training (TOML); by default chosen."),
+        typer.Option(
+            help="Spec of network and training (TOML), or a name of the zoo; by "
+            "default chosen."
+        ),
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="Column to predict; by default the last.")
@@ -145,7 +148,9 @@ def evaluate(model: Model, source: Source, query: Query = None) -> None:
 
 @app.command()
 def inspect(
-    path: Annotated[str, typer.Argument(help="A model, a spec, a run, or data.")],
+    path: Annotated[
+        str, typer.Argument(help="A model, a spec, a run, data, or a name of the zoo.")
+    ],
     augment: Annotated[
         bool,
         typer.Option(
@@ -159,7 +164,7 @@ def inspect(
         Path | None, typer.Option(help="The sheet; by default <name>-augmented.png.")
     ] = None,
 ) -> None:
-    """Show what a model, a spec, a run or a data set holds."""
+    """Show what a model, a spec, a run, a data set or an architecture holds."""
     from nervure.cli.augmenting import preview
     from nervure.cli.inspecting import inspect
 
@@ -171,3 +176,28 @@ def inspect(
             "write; add --augment, or leave it out"
         )
     print(inspect(path))
+
+
+@app.command()
+def zoo(
+    name: Annotated[
+        str | None, typer.Argument(help="An architecture; without it all are listed.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Outputs; by default as published.")
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="HxWxC", help="Shape of the images, as 32x32x3."),
+    ] = None,
+    aux: Annotated[
+        bool, typer.Option("--aux", help="Add GoogLeNet's auxiliary classifiers.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Spec file to be written; else it is shown.")
+    ] = None,
+) -> None:
+    """List the published architectures, or write one as a spec to read and change."""
+    from nervure.cli.zoo import listing, spec_text
+
+    print(listing() if name is None else spec_text(name, classes, image, aux, out))

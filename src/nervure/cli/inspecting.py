@@ -11,7 +11,9 @@ from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.layers import Input
 from nervure.saving import network_of
 from nervure.spec import Spec, load_spec, write_spec
+from nervure.summary import graph_summary
 from nervure.training.specs import load_data, network_for
+from nervure.zoo import ARCHITECTURES
 
 MOST_LABELS = 20
 
@@ -26,6 +28,8 @@ def inspect(path: str) -> str:
         return _model(place / "model.safetensors" if run else place)
     if place.suffix == ".toml":
         return _spec(place)
+    if path in ARCHITECTURES and not place.exists():
+        return graph_summary(ARCHITECTURES[path].graph())
     images = find_images(place) if place.exists() else None
     if images is not None and not images.classes:
         return describe_images(images)
@@ -68,7 +72,8 @@ def _spec(path: Path) -> str:
 
 def _network(spec: Spec) -> nv.Network | None:
     """The network of a spec, if it says what comes in itself or by its data."""
-    if any(isinstance(entry.layer, Input) for entry in spec.layers):
+    shaped = spec.network is not None and spec.network.input_shape is not None
+    if shaped or any(isinstance(entry.layer, Input) for entry in spec.layers):
         return network_of(spec)
     if spec.data.source is None:
         return None

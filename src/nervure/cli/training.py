@@ -25,6 +25,7 @@ from nervure.spec import (
 from nervure.training.ensemble import EnsembleRun
 from nervure.training.progress import duration
 from nervure.training.specs import fit_spec, load_data, read_data, resume
+from nervure.zoo import ARCHITECTURES
 
 RUNS = Path("runs")
 INTERRUPTED = 130
@@ -116,8 +117,9 @@ def _described(request: Request) -> tuple[Spec, Dataset]:
 
 
 def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
-    tables = apply_sets(_with_data(read_tables(path), request), sets)
-    return parse_spec(tables, str(path))
+    by_name = str(path) in ARCHITECTURES and not path.exists()
+    tables = {"network": {"zoo": str(path)}} if by_name else read_tables(path)
+    return parse_spec(apply_sets(_with_data(tables, request), sets), str(path))
 
 
 def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:

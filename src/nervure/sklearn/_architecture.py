@@ -16,6 +16,7 @@ from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
 from nervure.network import Network
 from nervure.objective import answering
+from nervure.zoo import architecture, image_shape
 
 HIDDEN = (100,)
 """Nodes of the hidden layers where none are asked for."""
@@ -84,8 +85,8 @@ def make_network(
 
     ``layers`` is a list of layers (`Input`, an embedding of codes and the output layer
     are put to it where they are missing), a function ``(input_shape, outputs)`` that
-    returns one or a network, a `Network` (its weights are copied), or the path of a
-    spec file.
+    returns one or a network, a `Network` (its weights are copied), the name of an
+    architecture of the zoo, or the path of a spec file.
 
     Raises:
         ValueError: a network with other outputs than the target has.
@@ -97,7 +98,9 @@ def make_network(
         return _checked(layers.astype(dtype), head)
     if isinstance(layers, str | os.PathLike):
         path = cast(str, os.fspath(cast(Any, layers)))
-        return _checked(_of_spec(path, begin, seed, dtype), head)
+        named = not os.path.exists(path) and not os.path.splitext(path)[1]
+        of = _of_zoo if named else _of_spec
+        return _checked(of(path, begin, head, seed, dtype), head)
     graph = _graph(layers, begin, head)
     return Network.from_graph(graph, seed=seed, dtype=dtype)
 
@@ -110,7 +113,8 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
     ):
         raise ValueError(
             f"[layers] {layers!r}; expected a list of layers, a function that returns "
-            "one, an nv.Network, or the path of a spec file; change layers="
+            "one, an nv.Network, a name of the zoo, or the path of a spec file; change "
+            "layers="
         )
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
@@ -121,13 +125,23 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
     return Graph.of(sequence([*given, Dense(head.outputs, head.activation)]))
 
 
-def _of_spec(path: str, begin: Entrance, seed: int, dtype: str) -> Network:
+def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
     from nervure.saving import graph_of
     from nervure.spec import load_spec
 
     spec = load_spec(path)
+    if spec.network is not None:
+        given = (begin.shape, head.outputs, head.activation)
+        return spec.network.build(*given, seed=seed, dtype=dtype)
     graph = graph_of(spec.layers, spec.outputs, begin.shape, begin.categories)
     return Network.from_graph(graph, seed=seed, dtype=dtype)
+
+
+def _of_zoo(name: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
+    found = architecture(name, "layers")
+    shape = image_shape(begin.shape, name)
+    activation = head.activation
+    return found(head.outputs, shape, activation=activation, seed=seed, dtype=dtype)
 
 
 def _checked(net: Network, head: Head) -> Network:

@@ -39,9 +39,10 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
 
     Args:
         layers: list of layers, function ``(input_shape, outputs)`` that returns one or
-            a network, an `nv.Network` (copied; training begins from its weights), or
-            the path of a spec file. A list needs no `Input` and no output layer: a
-            softmax or logistic one is put on top unless it ends in one already.
+            a network, an `nv.Network` (copied; training begins from its weights), the
+            path of a spec file, or a name of the zoo (``"resnet20"``), for which rows
+            are square images, gray or of three colours. A list needs no `Input` and no
+            output layer: a softmax or logistic one is put on top unless it ends in one.
         loss: name, table or `Loss`; by default the one that fits the output.
         optimizer: name, table or `Optimizer`, with its schedule.
         epochs: passes over the data.

@@ -13,11 +13,10 @@ import numpy as np
 from nervure.data import Dataset, Raw, make_dataset, read, split
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.ensemble import Ensemble
-from nervure.graph import Graph
 from nervure.losses import CustomLoss, Loss
 from nervure.metrics import METRICS, Metric
 from nervure.network import Network
-from nervure.saving import entries_of, network_of, take_weights
+from nervure.saving import described, network_of, take_weights
 from nervure.spec import DataSpec, Spec, SpecError, TrainingSpec, load_spec
 from nervure.training.callbacks import EarlyStopping
 from nervure.training.ensemble import EnsembleRun, member_folder
@@ -38,13 +37,10 @@ def spec_of(session: Session) -> Spec:
     What is code (see `code_of`) is left out: `resume` asks for it again.
     """
     net = session.net
-    graph = net.graph
-    return Spec(
-        layers=entries_of(graph),
+    return dataclasses.replace(
+        described(net),
         data=_data_of(session),
         training=_training_of(session.settings, net),
-        outputs=_outputs_of(graph),
-        dtype=cast(Any, net.dtype),
         augmentation=session.settings.augmentation,
     )
 
@@ -63,12 +59,6 @@ def code_of(settings: Settings) -> list[str]:
         "callbacks": bool(settings.callbacks),
     }
     return [name for name, found in code.items() if found]
-
-
-def _outputs_of(graph: Graph) -> tuple[str, ...]:
-    """Names of the outputs where they are not those that nothing consumes."""
-    plain = Graph.of(graph.entries).output_names
-    return () if plain == graph.output_names else graph.output_names
 
 
 def _training_of(settings: Settings, net: Network) -> TrainingSpec:
@@ -184,7 +174,7 @@ def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
 def network_for(spec: Spec, dataset: Dataset) -> Network:
     """The network of a spec for these rows, beginning as they ask for."""
     record = dataset.preprocessing
-    return network_of(spec, record.shape, categories=record.categories)
+    return network_of(spec, record.shape, None, record.categories, record)
 
 
 def read_data(data: DataSpec) -> Raw:
@@ -293,6 +283,8 @@ def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, An
     training = spec.training or TrainingSpec()
     given = training.arguments(labels_of(record))
     given |= {"augmentation": spec.augmentation, **overrides}
+    if spec.network is not None and given["loss_weights"] is None:
+        given["loss_weights"] = spec.network.loss_weights
     stopping = training.early_stopping
     own = any(isinstance(one, EarlyStopping) for one in given["callbacks"])
     if stopping and not own:

@@ -9,113 +9,88 @@
 
 from __future__ import annotations
 
-from nervure._names import unknown
 from nervure.zoo._architecture import Architecture
 from nervure.zoo._auxiliary import without_auxiliary
-from nervure.zoo._weights import CheckpointError
-from nervure.zoo.inception import GoogLeNet, InceptionBN
-from nervure.zoo.lenet import LeNet1, LeNet4, LeNet5
-from nervure.zoo.resnet import PreActivationResNet, ResNet
-from nervure.zoo.vgg import VGG, AlexNet
-
-_MNIST, _CIFAR = (28, 28, 1), (32, 32, 3)
-_LECUN89 = "LeCun et al. 1989"
-_LECUN95 = "LeCun et al. 1995"
-_LECUN98 = "LeCun et al. 1998"
-_VGG = "Simonyan and Zisserman 2015"
-_RESNET = "He et al. 2016, CVPR"
-_PREACT = "He et al. 2016, ECCV"
-
-lenet1 = LeNet1("lenet1", _LECUN89, _MNIST, 10)
-lenet4 = LeNet4("lenet4", _LECUN95, _MNIST, 10)
-lenet5 = LeNet5("lenet5", _LECUN98, _MNIST, 10)
-
-alexnet = AlexNet("alexnet", "Krizhevsky 2014")
-
-vgg11 = VGG("vgg11", _VGG, depths=(1, 1, 2, 2, 2))
-vgg13 = VGG("vgg13", _VGG, depths=(2, 2, 2, 2, 2))
-vgg16 = VGG("vgg16", _VGG, depths=(2, 2, 3, 3, 3))
-vgg19 = VGG("vgg19", _VGG, depths=(2, 2, 4, 4, 4))
-vgg11_bn = VGG("vgg11_bn", _VGG, depths=(1, 1, 2, 2, 2), batch_norm=True)
-vgg13_bn = VGG("vgg13_bn", _VGG, depths=(2, 2, 2, 2, 2), batch_norm=True)
-vgg16_bn = VGG("vgg16_bn", _VGG, depths=(2, 2, 3, 3, 3), batch_norm=True)
-vgg19_bn = VGG("vgg19_bn", _VGG, depths=(2, 2, 4, 4, 4), batch_norm=True)
-
-googlenet = GoogLeNet("googlenet", "Szegedy et al. 2015")
-inception_v1 = GoogLeNet("inception_v1", "Szegedy et al. 2015", batch_norm=False)
-inception_bn = InceptionBN("inception_bn", "Ioffe and Szegedy 2015")
-
-resnet18 = ResNet("resnet18", _RESNET, depths=(2, 2, 2, 2))
-resnet34 = ResNet("resnet34", _RESNET, depths=(3, 4, 6, 3))
-resnet50 = ResNet("resnet50", _RESNET, depths=(3, 4, 6, 3), bottleneck=True)
-resnet101 = ResNet("resnet101", _RESNET, depths=(3, 4, 23, 3), bottleneck=True)
-resnet152 = ResNet("resnet152", _RESNET, depths=(3, 8, 36, 3), bottleneck=True)
-
-
-def _cifar(depth: int) -> ResNet:
-    blocks = ((depth - 2) // 6,) * 3
-    name = f"resnet{depth}"
-    return ResNet(name, _RESNET, _CIFAR, 10, depths=blocks, width=16, thin=True)
-
-
-resnet20, resnet32, resnet44 = _cifar(20), _cifar(32), _cifar(44)
-resnet56, resnet110 = _cifar(56), _cifar(110)
-
-
-def _preact(depth: int, depths: tuple[int, ...], bottleneck: bool) -> Architecture:
-    name = f"preact_resnet{depth}"
-    return PreActivationResNet(name, _PREACT, depths=depths, bottleneck=bottleneck)
-
-
-preact_resnet18 = _preact(18, (2, 2, 2, 2), bottleneck=False)
-preact_resnet34 = _preact(34, (3, 4, 6, 3), bottleneck=False)
-preact_resnet50 = _preact(50, (3, 4, 6, 3), bottleneck=True)
-preact_resnet101 = _preact(101, (3, 4, 23, 3), bottleneck=True)
-preact_resnet152 = _preact(152, (3, 8, 36, 3), bottleneck=True)
-preact_resnet164 = PreActivationResNet(
-    "preact_resnet164",
-    _PREACT,
-    _CIFAR,
-    10,
-    depths=(18, 18, 18),
-    bottleneck=True,
-    width=16,
-    thin=True,
+from nervure.zoo._errors import CheckpointError
+from nervure.zoo._list import (
+    ARCHITECTURES,
+    alexnet,
+    googlenet,
+    inception_bn,
+    inception_v1,
+    lenet1,
+    lenet4,
+    lenet5,
+    preact_resnet18,
+    preact_resnet34,
+    preact_resnet50,
+    preact_resnet101,
+    preact_resnet152,
+    preact_resnet164,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet101,
+    resnet110,
+    resnet152,
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
 )
+from nervure.zoo._named import ZooNetwork, architecture, image_shape
 
-ARCHITECTURES: dict[str, Architecture] = {
-    value.name: value
-    for value in list(globals().values())
-    if isinstance(value, Architecture)
-}
-"""All architectures by name, oldest first."""
-
-
-def names() -> tuple[str, ...]:
-    """The names of all architectures."""
-    return tuple(ARCHITECTURES)
-
-
-def architecture(name: str, where: str = "zoo") -> Architecture:
-    """The architecture of this name.
-
-    Raises:
-        ValueError: there is none; the names are listed.
-
-    >>> architecture("lenet5").classes
-    10
-    """
-    if name not in ARCHITECTURES:
-        raise ValueError(unknown(where, "architecture", name, ARCHITECTURES))
-    return ARCHITECTURES[name]
-
-
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
     "ARCHITECTURES",
     "Architecture",
     "CheckpointError",
+    "ZooNetwork",
+    "alexnet",
     "architecture",
+    "googlenet",
+    "image_shape",
+    "inception_bn",
+    "inception_v1",
+    "lenet1",
+    "lenet4",
+    "lenet5",
     "names",
+    "preact_resnet18",
+    "preact_resnet34",
+    "preact_resnet50",
+    "preact_resnet101",
+    "preact_resnet152",
+    "preact_resnet164",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet101",
+    "resnet110",
+    "resnet152",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
     "without_auxiliary",
-    *ARCHITECTURES,
 ]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all architectures, oldest first."""
+    return tuple(ARCHITECTURES)

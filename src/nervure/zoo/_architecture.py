@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,8 +12,6 @@ from nervure._described import count
 from nervure.graph import Graph, from_symbols
 from nervure.layers import Dense, Input, Layer, LayerError, Shape, Symbol
 from nervure.network import Network
-from nervure.zoo._checkpoint import TorchNames, fill, head_classes, match
-from nervure.zoo._weights import CheckpointError, read_tensors
 
 SMALL = 64
 """Pixels; where images have fewer, networks begin without reducing them."""
@@ -81,9 +79,9 @@ class Architecture:
                 under 64 pixels are not reduced by the first layers, unless there are
                 ``weights``: then every layer is as published.
             weights: a checkpoint of torchvision's, ``.pth`` or ``.safetensors``.
-                Nothing in it is executed. It was trained on images from 0 to 1, from
-                which ``[0.485, 0.456, 0.406]`` was taken before they were divided by
-                ``[0.229, 0.224, 0.225]``.
+                Nothing in it is executed. Theirs were trained on images from 0 to 1,
+                from which ``[0.485, 0.456, 0.406]`` was taken before they were divided
+                by ``[0.229, 0.224, 0.225]`` (GoogLeNet: 0.5 and 0.5).
             activation: of the output layer; None gives the scores before the softmax.
             aux: whether to have the auxiliary classifiers, as further outputs; train
                 with ``loss_weights=[1, 0.3, 0.3]`` and take `without_auxiliary` then.
@@ -95,30 +93,17 @@ class Architecture:
                 all missing, unknown and differing tensors are listed.
             LayerError: the images are too small.
         """
-        tensors = None if weights is None else read_tensors(weights)
-        names = self.torch_names()
-        where = "" if weights is None else os.fspath(weights)
-        if tensors is not None and not names:
-            raise CheckpointError(
-                f"[{where}] weights for {self.name!r}; expected an architecture that "
-                "torchvision publishes; leave weights= out, or use nv.load for a file "
-                "that net.save wrote"
+        if weights is not None:  # zip archives and pickles are read from here on
+            from nervure.zoo._checkpoint import tensors_for
+
+            tensors = tensors_for(self, weights)
+            classes = tensors.classes if classes is None else classes
+            graph = self.graph(
+                classes, input_shape, activation=activation, aux=aux, published=True
             )
-        if tensors is not None and classes is None:
-            classes = head_classes(tensors, names)
-        graph = self.graph(
-            classes,
-            input_shape,
-            activation=activation,
-            aux=aux,
-            published=tensors is not None,
-        )
-        if tensors is None:
-            return Network.from_graph(graph, seed=seed, dtype=dtype)
-        found = match(graph, names, tensors, where, self._skipped(aux))
-        net = Network.from_graph(graph, seed=seed, dtype=dtype, begin=False)
-        fill(net, found, seed)
-        return net
+            return tensors.network(graph, aux, seed, dtype)
+        graph = self.graph(classes, input_shape, activation=activation, aux=aux)
+        return Network.from_graph(graph, seed=seed, dtype=dtype)
 
     def graph(
         self,
@@ -140,16 +125,7 @@ class Architecture:
         shape = tuple(self.input_shape if input_shape is None else input_shape)
         number = self.classes if classes is None else classes
         count(self.name, "classes", number, least=1)
-        if len(shape) != 3:
-            raise LayerError(
-                f"[{self.name}] input_shape {shape}; expected (height, width, channels)"
-                "; give e.g. (32, 32, 3)"
-            )
-        if aux and not self.auxiliary:
-            raise LayerError(
-                f"[{self.name}] has no auxiliary classifiers; expected aux only where "
-                "the paper has them, as in googlenet; leave it out"
-            )
+        self.check(shape, aux)
         small = not published and min(shape[:2]) < SMALL
         order = Order(shape, number, activation, small, aux)
         x = Input(shape, name="input")
@@ -162,15 +138,26 @@ class Architecture:
                 "larger images"
             ) from None
 
+    def check(self, input_shape: Sequence[int] | None, aux: bool) -> None:
+        """Raises `LayerError` for what no network of this architecture can have."""
+        shape = None if input_shape is None else tuple(input_shape)
+        if shape is not None and (len(shape) != 3 or min(shape) < 1):
+            raise LayerError(
+                f"[{self.name}] input_shape {shape}; expected (height, width, channels)"
+                "; give e.g. (32, 32, 3)"
+            )
+        if aux and not self.auxiliary:
+            raise LayerError(
+                f"[{self.name}] has no auxiliary classifiers; expected aux only where "
+                "the paper has them, as in googlenet; leave it out"
+            )
+
     # -- to be declared by every architecture -------------------------------------
 
     def outputs(self, x: Layer, order: Order) -> list[Symbol]:
         """The layers after the input; the classifier first."""
         raise NotImplementedError(self.name)
 
-    def torch_names(self) -> TorchNames:
+    def torch_names(self) -> Mapping[str, str]:
         """Torchvision's name for each layer with parameters; none if it has none."""
         return {}
-
-    def _skipped(self, aux: bool) -> tuple[str, ...]:
-        return () if aux else self.auxiliary

@@ -9,6 +9,7 @@ behind a flattened map reads channel by channel there, pixel by pixel here.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ from nervure.graph import Graph, Node
 from nervure.layers import Dense, Dropout, Flatten, Shape
 from nervure.network import Network
 from nervure.parameters import Layout, Segment, initialize
-from nervure.zoo._weights import CheckpointError, Tensors, as_floats
+from nervure.zoo._architecture import Architecture
+from nervure.zoo._errors import CheckpointError
+from nervure.zoo._weights import Tensors, as_floats, read_tensors
 
 Array = npt.NDArray[Any]
 TorchNames = Mapping[str, str]
@@ -48,10 +51,50 @@ class Match:
     flattened: Shape | None
 
 
-def head_classes(tensors: Tensors, names: TorchNames) -> int | None:
-    """The classes that a checkpoint tells apart, if it has a classifier."""
-    head = tensors.get(f"{names['head']}.weight")
-    return None if head is None or head.ndim != 2 else int(head.shape[0])
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors of a file, and the names that an architecture's layers have there."""
+
+    where: str
+    tensors: Tensors
+    names: TorchNames
+    auxiliary: tuple[str, ...]
+
+    @property
+    def classes(self) -> int | None:
+        """As many as the file's classifier tells apart, if it has one."""
+        head = self.tensors.get(f"{self.names['head']}.weight")
+        return None if head is None or head.ndim != 2 else int(head.shape[0])
+
+    def network(self, graph: Graph, aux: bool, seed: int, dtype: str) -> Network:
+        """The network of a graph with these weights.
+
+        Raises:
+            CheckpointError: see `match`; nothing was allocated yet.
+        """
+        skipped = () if aux else self.auxiliary
+        found = match(graph, self.names, self.tensors, self.where, skipped)
+        net = Network.from_graph(graph, seed=seed, dtype=dtype, begin=False)
+        fill(net, found, seed)
+        return net
+
+
+def tensors_for(
+    architecture: Architecture, weights: str | os.PathLike[str]
+) -> Checkpoint:
+    """The file of an architecture's weights, opened.
+
+    Raises:
+        CheckpointError: torchvision has no such architecture, or see `read_tensors`.
+    """
+    where, names = os.fspath(weights), architecture.torch_names()
+    if not names:
+        raise CheckpointError(
+            f"[{where}] weights for {architecture.name!r}; expected an architecture "
+            "that torchvision publishes; leave weights= out, or use nv.load for a file "
+            "that net.save wrote"
+        )
+    return Checkpoint(where, read_tensors(weights), names, architecture.auxiliary)
 
 
 def match(

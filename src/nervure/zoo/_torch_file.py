@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure._wording import is_table, short
+from nervure.zoo._errors import CheckpointError, damaged
 from nervure.zoo._pickle import (
     MOST_BYTES,
     CodeError,
@@ -58,17 +59,6 @@ _ORDERED, _TENSOR, _PARAMETER = (
 )
 _MOST_AXES = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that is none, holds code, is damaged, or does not fit."""
-
-
-def damaged(where: str, fact: str) -> CheckpointError:
-    return CheckpointError(
-        f"[{where}] damaged: {fact}; expected a checkpoint as it was saved; get it "
-        "again"
-    )
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure.zoo._torch_file import CheckpointError, damaged, read_torch
-
-__all__ = ["CheckpointError", "Tensors", "read_tensors"]
+from nervure.zoo._errors import CheckpointError, damaged
+from nervure.zoo._torch_file import read_torch
 
 Array = npt.NDArray[Any]
 

@@ -95,7 +95,7 @@ class GoogLeNet(Architecture):
         pool = MaxPool2D(3, stride=1, padding=1, name=f"{name}.pool")(x)
         narrow3 = self._convolution(x, f"{name}.3x3_reduce", reduce3, 1)
         narrow5 = self._convolution(x, f"{name}.5x5_reduce", reduce5, 1)
-        return Concatenate(name=name)(
+        return Concatenate(name=f"{name}.joined")(
             self._convolution(x, f"{name}.1x1", one, 1),
             self._convolution(narrow3, f"{name}.3x3", three, 3),
             self._convolution(narrow5, f"{name}.5x5", five, wide),
@@ -214,4 +214,4 @@ def _inception(x: Symbol, name: str, maps: _Branches) -> Symbol:
     if maps.project:
         pool = normalized(pool, f"{name}.project", maps.project, 1)
     one = [normalized(x, f"{name}.1x1", maps.one, 1)] if maps.one else []
-    return Concatenate(name=name)(*one, three, double, pool)
+    return Concatenate(name=f"{name}.joined")(*one, three, double, pool)

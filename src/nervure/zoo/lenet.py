@@ -85,7 +85,7 @@ class LeNet1(Architecture):
         h = _subsampled(h, "s2", 4)
         single = _convolution(h, "c3.single", 4, groups=4)
         double = _convolution(h, "c3.double", 8, groups=2)
-        h = _subsampled(Concatenate(name="c3")(single, double), "s4", 12)
+        h = _subsampled(Concatenate(name="c3.joined")(single, double), "s4", 12)
         return [order.head(Flatten(name="flatten")(h))]
 
 
@@ -156,4 +156,4 @@ def _third_layer(x: Symbol) -> Symbol:
         maps = 3 if name == "pairs" else 6
         inputs = Concatenate(name=f"c3.{name}.inputs")(*seen)
         found.append(_convolution(inputs, f"c3.{name}", maps, groups=maps))
-    return Concatenate(name="c3")(*found, _convolution(x, "c3.all", 1))
+    return Concatenate(name="c3.joined")(*found, _convolution(x, "c3.all", 1))

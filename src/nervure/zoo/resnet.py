@@ -143,7 +143,8 @@ class ResNet(Residual):
         if self.thin:
             return _widened(x, name, block, order)
         maps = block.width * self.expansion
-        return norm(convolution(x, name, maps, 1, block.stride), f"{name}.norm")
+        z = convolution(x, f"{name}.conv", maps, 1, block.stride)
+        return norm(z, f"{name}.norm")
 
     def torch_names(self) -> dict[str, str]:
         if self.thin:
@@ -155,7 +156,7 @@ class ResNet(Residual):
                 names[f"{block.name}.conv{i}"] = f"{theirs}.conv{i}"
                 names[f"{block.name}.norm{i}"] = f"{theirs}.bn{i}"
             if self.projects(block):
-                names[f"{block.name}.shortcut"] = f"{theirs}.downsample.0"
+                names[f"{block.name}.shortcut.conv"] = f"{theirs}.downsample.0"
                 names[f"{block.name}.shortcut.norm"] = f"{theirs}.downsample.1"
         return names
 
@@ -163,9 +164,9 @@ class ResNet(Residual):
 def _widened(x: Symbol, name: str, block: Block, order: Order) -> Symbol:
     """Every second pixel, and as many maps of zeros as there are maps."""
     rows, columns = (-(-n // 2**block.stage) for n in order.input_shape[:2])
-    half = MaxPool2D(1, stride=2, name=name)(x)
+    half = MaxPool2D(1, stride=2, name=f"{name}.pool")(x)
     zeros = Constant(0.0, (rows, columns, block.width // 2), name=f"{name}.zeros")
-    return Concatenate(name=f"{name}.widened")(half, zeros)
+    return Concatenate(name=f"{name}.joined")(half, zeros)
 
 
 @dataclass(frozen=True)
