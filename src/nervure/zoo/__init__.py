@@ -15,6 +15,7 @@ from nervure.zoo._errors import CheckpointError
 from nervure.zoo._list import (
     ARCHITECTURES,
     alexnet,
+    alexnet_2012,
     googlenet,
     inception_bn,
     inception_v1,
@@ -54,6 +55,7 @@ __all__ = [
     "CheckpointError",
     "ZooNetwork",
     "alexnet",
+    "alexnet_2012",
     "architecture",
     "googlenet",
     "image_shape",

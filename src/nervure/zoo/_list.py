@@ -7,7 +7,7 @@ from nervure.zoo._architecture import Architecture
 from nervure.zoo.inception import GoogLeNet, InceptionBN
 from nervure.zoo.lenet import LeNet1, LeNet4, LeNet5
 from nervure.zoo.resnet import PreActivationResNet, ResNet
-from nervure.zoo.vgg import VGG, AlexNet
+from nervure.zoo.vgg import VGG, AlexNet, AlexNet2012
 
 _MNIST, _CIFAR = (28, 28, 1), (32, 32, 3)
 _LECUN89 = "LeCun et al. 1989"
@@ -21,6 +21,7 @@ lenet1 = LeNet1("lenet1", _LECUN89, _MNIST, 10)
 lenet4 = LeNet4("lenet4", _LECUN95, _MNIST, 10)
 lenet5 = LeNet5("lenet5", _LECUN98, _MNIST, 10)
 
+alexnet_2012 = AlexNet2012("alexnet_2012", "Krizhevsky et al. 2012")
 alexnet = AlexNet("alexnet", "Krizhevsky 2014")
 
 vgg11 = VGG("vgg11", _VGG, depths=(1, 1, 2, 2, 2))

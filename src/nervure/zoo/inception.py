@@ -16,6 +16,7 @@ from nervure.layers import (
     Flatten,
     GlobalAveragePool2D,
     Layer,
+    LocalResponseNorm,
     MaxPool2D,
     Symbol,
 )
@@ -46,8 +47,8 @@ class GoogLeNet(Architecture):
     """Inception v1, with auxiliary classifiers after 4a and 4d if asked for.
 
     With ``batch_norm`` it is torchvision's: no biases, a BatchNorm after every
-    convolution, and windows of 3x3 where the paper has 5x5. Without, the paper's, but
-    for its local response normalization.
+    convolution, and windows of 3x3 where the paper has 5x5. Without, the paper's, with
+    local response normalization around the second and third convolution.
 
     Train the auxiliary classifiers with ``loss_weights=[1, 0.3, 0.3]`` (section 5), and
     take the network `without_auxiliary` then.
@@ -84,8 +85,10 @@ class GoogLeNet(Architecture):
         else:
             h = self._convolution(x, "stem.conv1", 64, 7, 2)
             h = MaxPool2D(3, stride=2, padding="ceil", name="stem.pool1")(h)
+        h = h if self.batch_norm else LocalResponseNorm(name="stem.norm1")(h)
         h = self._convolution(h, "stem.conv2", 64, 1)
         h = self._convolution(h, "stem.conv3", 192, 3)
+        h = h if self.batch_norm else LocalResponseNorm(name="stem.norm2")(h)
         return MaxPool2D(3, stride=2, padding="ceil", name="stem.pool2")(h)
 
     def _block(self, x: Symbol, block: str) -> Symbol:
