@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.util
 import pickle
@@ -201,6 +202,40 @@ FORMS: dict[str, Callable[[dict[str, Any], Path], object]] = {
 }
 
 
+class Code:
+    """What a pickle of code holds: a function and what it is called with."""
+
+    def __init__(self, function: object, *given: object) -> None:
+        self.call = (function, given)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def typed(tensor: Any) -> Any:
+    """A tensor's storage with the type of its numbers, as files name it."""
+    storage = torch.storage.TypedStorage
+    raw = tensor.untyped_storage()
+    return storage(wrap_storage=raw, dtype=tensor.dtype, _internal=True)
+
+
+def of_2017(state: dict[str, Any], path: Path) -> None:
+    """As PyTorch 0.1 and Python 2 wrote it: pairs in a list, an older function."""
+    tensors = [
+        [
+            key,
+            Code(torch._utils._rebuild_tensor, typed(t), 0, tuple(t.shape), t.stride()),
+        ]
+        for key, t in state.items()
+        if t.is_floating_point()
+    ]
+    whole = Code(collections.OrderedDict, tensors)
+    torch.save(whole, path, _use_new_zipfile_serialization=False)
+
+
+FORMS["2017"] = of_2017
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_file(form: str, model: Any, path: Path) -> None:
     FORMS[form](model.state_dict(), path)
@@ -309,16 +344,6 @@ def test_an_architecture_without_published_weights(model: Any, path: Path) -> No
 # -- files that are none ---------------------------------------------------------------
 
 
-class Code:
-    """What a pickle of code holds: a function and what it is called with."""
-
-    def __init__(self, function: object, *given: object) -> None:
-        self.call = (function, given)
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
 def evil(path: Path) -> object:
     return Code(exec, f"open({str(path.with_name('ran'))!r}, 'w')")
 
@@ -379,10 +404,7 @@ def tensor_of(storage: object, *rest: object) -> Any:
     ],
 )
 def test_lying_shapes(given: Any, fact: str, path: Path) -> None:
-    raw = torch.zeros(6).untyped_storage()
-    typed = torch.storage.TypedStorage
-    storage = typed(wrap_storage=raw, dtype=torch.float32, _internal=True)
-    torch.save({"a": tensor_of(storage, *given)}, path)
+    torch.save({"a": tensor_of(typed(torch.zeros(6)), *given)}, path)
     assert failure(path) == f"damaged: {fact}{DAMAGED}"
 
 
@@ -429,6 +451,7 @@ def test_archives_of_other_things(model: Any, path: Path) -> None:
     ("pickled", "fact"),
     [
         (b"\x80\x02" + b"N" * 1_000_001 + b".", "a pickle of over 1,000,000 steps"),
+        (b"\x80\x02N" + b"\x85" * 900_000 + b".", "holds a tuple, no tensors by name"),
         (b"\x80\x02X\xff\xff\xff\x7fabc.", "a damaged pickle (valueerror: expected "),
         (b"\x80\x02}(K\x01", "a damaged pickle (valueerror: pickle exhausted before "),
         (b"\x80\x02h\x05.", "a damaged pickle (keyerror: 5)"),

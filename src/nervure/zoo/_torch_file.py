@@ -52,11 +52,14 @@ STORAGES = {
     "ByteStorage": "|u1",
     "BoolStorage": "|b1",
 }
-_ORDERED, _TENSOR, _PARAMETER = (
-    Global("collections", "OrderedDict"),
+_ORDERED = Global("collections", "OrderedDict")
+_SIZE = Global("torch", "Size")
+_PARAMETER = Global("torch._utils", "_rebuild_parameter")
+_TENSORS = (
+    Global("torch._utils", "_rebuild_tensor"),  # before 0.4
     Global("torch._utils", "_rebuild_tensor_v2"),
-    Global("torch._utils", "_rebuild_parameter"),
 )
+_CALLS = (_ORDERED, _SIZE, _PARAMETER, *_TENSORS)
 _MOST_AXES = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -234,20 +237,35 @@ def _big_endian(where: str) -> CheckpointError:
 
 def _known(name: Global) -> bool:
     storage = name.module == "torch" and name.name in STORAGES
-    return storage or name in (_ORDERED, _TENSOR, _PARAMETER)
+    return storage or name in _CALLS
 
 
 def _call(function: Global, arguments: tuple[Any, ...]) -> object:
-    if function == _ORDERED and not arguments:
-        return {}
-    if function == _PARAMETER and arguments and isinstance(arguments[0], Tensor):
-        return arguments[0]
-    if function == _TENSOR and len(arguments) >= 4:
+    """The value of one of the few calls that tensors by name are written with."""
+    first = arguments[0] if arguments else None
+    if function == _ORDERED and len(arguments) < 2:
+        return _pairs(first)
+    if function == _SIZE and _is_shape(first):
+        return first
+    if function == _PARAMETER and isinstance(first, Tensor):
+        return first
+    if function in _TENSORS and len(arguments) >= 4:
         storage, offset, shape, strides = arguments[:4]
         whole = _is_shape(shape) and _is_shape(strides) and len(shape) == len(strides)
         if isinstance(storage, Storage) and whole and _is_shape((offset,)):
             return Tensor(storage, offset, shape, strides)
     raise PickleError(f"a call of {function} with other arguments than torch.save's")
+
+
+def _pairs(items: Any) -> dict[str, Any]:
+    """A dictionary as Python 2 wrote it: a list of pairs; None is an empty one."""
+    found: dict[str, Any] = {}
+    for pair in items or ():
+        key, value = pair
+        if not isinstance(key, str):
+            raise PickleError(f"a key that is a {type(key).__name__}")
+        found[key] = value
+    return found
 
 
 def _is_shape(value: Any) -> TypeGuard[tuple[int, ...]]:
