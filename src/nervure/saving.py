@@ -31,9 +31,9 @@ from nervure.modelfile import (
 from nervure.network import Network
 from nervure.parameters import Layout
 from nervure.spec import Spec
-from nervure.zoo import ZooNetwork
 from nervure.transfer import with_parameters
 from nervure.uncertainty.conformal import Conformal, ConformalError
+from nervure.zoo import ZooNetwork
 
 SCORES = "conformal/scores"
 """Tensor of the calibration scores; no layer's name has a slash."""
