@@ -240,6 +240,26 @@ def test_frames_to_predict_for(
         trained.predict(change(FRAME))
 
 
+def test_an_array_in_the_order_of_the_frame(trained: NeuralNetClassifier) -> None:
+    text = "X does not have valid feature names, but NeuralNetClassifier was fitted"
+    with pytest.warns(UserWarning, match=text) as caught:
+        found = trained.predict(FRAME.to_numpy())
+    assert len(caught) == 1
+    assert (found == trained.predict(FRAME)).all()
+
+
+def test_unknown_categories_are_told_by_estimators(
+    trained: NeuralNetClassifier,
+) -> None:
+    with pytest.warns(UnknownCategoryWarning, match="column 'town': 600 rows"):
+        trained.predict(FRAME.assign(town="nowhere"))
+
+
+def test_one_column_is_no_frame() -> None:
+    with pytest.raises(ValueError, match="Expected a data frame, got a Series of"):
+        TableEncoder().fit(FRAME["town"])
+
+
 def test_columns_that_are_missing_altogether(trained: NeuralNetClassifier) -> None:
     """A column without any value is filled like single missing values."""
     gone = FRAME.assign(age=np.nan, since=pd.NaT, member=None, town=None)

@@ -277,6 +277,15 @@ def test_rows_that_fit(name: str) -> None:
     assert RECORD.unknown_categories(GOOD[name]) == {}
 
 
+def test_one_row_of_pandas_values() -> None:
+    day = Preprocessing(
+        TableInput(("day",), (Numeric("day", Affine(86400.0, 2.0), date=True),)),
+        RECORD.target,
+    )
+    row = pd.DataFrame({"day": pd.to_datetime(["1970-01-02"])}).iloc[0].to_dict()
+    assert day.encode(row).tolist() == [[0.0]]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -23,8 +23,9 @@ def is_frame(value: object) -> bool:
     kind = type(value)
     if kind.__module__.partition(".")[0] not in FRAME_LIBRARIES:
         return False
+    several = hasattr(kind, "__len__") or hasattr(kind, "collect")  # no Timestamp
     # Arrow's plain arrays are no columns to narwhals; NumPy reads them.
-    return not any(base.__name__ == "Array" for base in kind.__mro__)
+    return several and not any(base.__name__ == "Array" for base in kind.__mro__)
 
 
 def as_inputs(

@@ -27,7 +27,6 @@ from nervure.sklearn._callbacks import CallbackSupport, EpochTasks
 from nervure.sklearn._compat import (
     Interval,
     StrOptions,
-    check_columns,
     check_sample_weight,
     is_plain,
     validate_data,
@@ -35,6 +34,7 @@ from nervure.sklearn._compat import (
 from nervure.sklearn._state import state_from_data, state_to_data
 from nervure.sklearn._table_encoder import (
     TableEncoder,
+    encoded,
     fitted_encoder,
     wants_encoding,
 )
@@ -137,9 +137,8 @@ class BaseNet(CallbackSupport, BaseEstimator):
             if wants_encoding(self.table_encoder, X):
                 self.table_encoder_ = fitted_encoder(self, X)
         if "table_encoder_" in self.__dict__:
-            check_columns(self, X, reset=reset)
             X, y = check_X_y(
-                self.table_encoder_.transform(X),
+                encoded(self, X, reset=reset),
                 y,
                 multi_output=True,
                 y_numeric=self._numeric,
@@ -239,8 +238,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
         if "network_" not in self.__dict__:
             check_is_fitted(self, "network_")
         if "table_encoder_" in self.__dict__:
-            check_columns(self, X, reset=False)
-            return self.table_encoder_.transform(X)
+            return encoded(self, X)
         if not is_plain(self, X):
             checked = validate_data(
                 self,

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from nervure.data._encode import encode_rows
+from nervure.data._encode_table import Encoded
 from nervure.data._fit_table import Notes, fit_table
 from nervure.data.arrays import is_frame
 from nervure.data.columns import Table, column_of, table_from_frame, table_of
@@ -108,7 +109,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn what each column is from a data frame or an array of rows."""
-        table = self._table(X, reset=True)
+        table = self._table(checked(self, X, reset=True))
         encodings = Encodings(
             self.numbers,  # pyright: ignore[reportArgumentType]
             self.categories,  # pyright: ignore[reportArgumentType]
@@ -131,8 +132,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "record_")
         return self._encoded(X).counts()
 
-    def _encoded(self, X: Any) -> Any:
-        table = self._table(X, reset=False)
+    def _encoded(self, X: Any) -> Encoded:
+        return self._encode(checked(self, X, reset=False))
+
+    def _encode(self, rows: Any) -> Encoded:
+        table = self._table(rows)
         return encode_rows(self.record_, table, np.dtype(self.dtype))
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -145,24 +149,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "record_")
         return entrance((self.record_.width,), self.codes_)
 
-    def _table(self, X: Any, reset: bool) -> Table:
+    def _table(self, rows: Any) -> Table:
         """The columns of a frame, or of an array: x0, x1, ..."""
-        least = 2 if reset else 1
-        if is_frame(X):
-            check_columns(self, X, reset=reset, least=least)
-            return table_from_frame(X, "X")
-        array = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=None,
-            ensure_all_finite=False,
-            ensure_min_samples=least,
-        )
+        if is_frame(rows):
+            return table_from_frame(rows, "X")
         names = getattr(self, "feature_names_in_", None)
         if names is None:
-            names = [f"x{i}" for i in range(array.shape[1])]
-        pairs = zip(names, array.T, strict=True)
+            names = [f"x{i}" for i in range(rows.shape[1])]
+        pairs = zip(names, rows.T, strict=True)
         return table_of((column_of(name, column, "X") for name, column in pairs), "X")
 
     if OLD_TAGS:
@@ -205,6 +199,33 @@ def _holds_numbers(frame: Any) -> bool:
         and not (series.dtype.is_float() and series.is_nan().any())
         for series in native.iter_columns()
     )
+
+
+def checked(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """A frame, or an array of rows, whose columns scikit-learn's checks let pass."""
+    least = 2 if reset else 1
+    if not is_frame(X):
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=None,
+            ensure_all_finite=False,
+            ensure_min_samples=least,
+        )
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"Expected a data frame, got a {type(X).__name__} of shape {X.shape}; make "
+            "a frame of the single column"
+        )
+    check_columns(estimator, X, reset=reset, least=least)
+    return X
+
+
+def encoded(estimator: Any, X: Any, *, reset: bool = False) -> Array:
+    """Rows of X by an estimator's encoder, checked in the estimator's own name."""
+    rows = checked(estimator, X, reset=reset)
+    return estimator.table_encoder_._encode(rows).warned("X", stacklevel=5)
 
 
 def fitted_encoder(estimator: Any, X: Any) -> TableEncoder:
