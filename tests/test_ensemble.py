@@ -15,7 +15,7 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run as cli
-from nervure.saving import from_bytes, to_bytes
+from nervure.saving import from_bytes, load_network, to_bytes
 from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.sampler import bootstrap
 
@@ -201,6 +201,8 @@ def test_one_file(tmp_path: Path, blobs: Any, make_net: Any) -> None:
     data = to_bytes(ensemble)
     assert data == (tmp_path / "e.safetensors").read_bytes()
     assert values(from_bytes(data)) == values(ensemble)
+    with pytest.raises(nv.ModelFileError, match="holds an ensemble of 3; expected one"):
+        load_network(tmp_path / "e.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,21 @@ def _ensemble(members: Sequence[Network], where: str) -> Ensemble:
         raise _contradicting(where, "members", error) from error
 
 
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """The network of a model file that holds one (see `load`).
+
+    Raises:
+        ModelFileError: it holds an ensemble, or see `load`.
+    """
+    found = load(path)
+    if isinstance(found, Network):
+        return found
+    raise ModelFileError(
+        f"[{os.fspath(path)}] holds an ensemble of {len(found)}; expected one network; "
+        "use nv.load(path).members"
+    )
+
+
 def _members(several: object, where: str) -> dict[str, Mapping[str, Any]]:
     """Documents of an ensemble's members by the prefix of their weights."""
     if not is_list(several) or not 1 <= len(several) <= MOST_MEMBERS:
