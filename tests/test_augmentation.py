@@ -533,6 +533,18 @@ def test_batches_in_several_passes_see_the_same_images(
     np.testing.assert_allclose(parts.network.values, whole.network.values, atol=1e-4)
 
 
+def test_what_a_frozen_beginning_sees_is_changed_too() -> None:
+    """Its features are not computed once: they are others in each step."""
+    X, y = digits()
+    found: list[np.ndarray] = []
+    for changes in ([Shift(2)], []):
+        net = small_net()
+        net.freeze("conv2d")
+        nv.fit(net, X, y, epochs=1, augmentation=changes, progress=False)
+        found.append(net.values)
+    assert not np.array_equal(*found)
+
+
 def test_only_training_changes_images() -> None:
     X, y = digits()
     run = fitted(validation=(X, y))
