@@ -21,7 +21,7 @@ import pytest
 import nervure as nv
 from nervure.cli.app import run
 from nervure.cli.judging import Judgement, report
-from nervure.cli.predicting import predictions
+from nervure.cli.predicting import Wanted, predictions
 from nervure.data.preprocessing import Amounts, ArrayInput, Classes, Preprocessing
 from nervure.defaults import TEST
 from nervure.spec import load_spec
@@ -643,7 +643,7 @@ def test_help_is_there() -> None:
 
 def test_two_classes_from_one_logistic_output() -> None:
     record = Preprocessing(ArrayInput((2,)), Classes("y", ("no", "yes")))
-    found = predictions(record, np.array([[0.2], [0.9]]), probabilities=True)
+    found = predictions(record, np.array([[0.2], [0.9]]), wanted=Wanted(True))
     assert found["prediction"].tolist() == ["no", "yes"]
     np.testing.assert_allclose(found["probability_no"], [0.8, 0.1])
 
@@ -669,3 +669,95 @@ def test_many_classes_are_told_without_the_matrix() -> None:
         "most confused: class 3 with a name t... taken for class 4 with a name t... "
         "(1 of 10)"
     )
+
+
+# -- how sure the network may be ------------------------------------------------------
+
+
+def test_calibrated_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tenth of the rows left is kept apart; temperature and scores are in the file."""
+    words = ["digits", "-q", "--set", "training.epochs=10", "--out", tmp_path / "a"]
+    told = told_here(capsys, "train", *words, "--calibrate")
+    found = re.search(r"calibrated on 153 rows .* \(lac\), temperature (\S+)", told)
+    assert found
+    assert 0.2 < float(found[1]) < 1  # labels were smoothed: not sure enough
+    error = re.search(r"held-out accuracy .*, calibration error ([\d.]+) %", told)
+    assert error
+    assert float(error[1]) < 4
+    covered = re.search(r"90 % sets hold the truth of ([\d.]+) % of the rows", told)
+    assert covered
+    assert float(covered[1]) > 84
+    assert load_spec(tmp_path / "a" / "spec.toml").data.calibration == 0.1
+    assert "calibrated on 153 rows" in told_here(capsys, "inspect", tmp_path / "a")
+    out = tmp_path / "out.npz"
+    told_here(
+        capsys, "predict", tmp_path / "a", "digits", "--out", out, "--interval", "0.9"
+    )
+    columns = columns_of(out)
+    sets = np.column_stack([columns[f"in_set_{i}"] for i in range(10)])
+    assert sets.dtype == bool
+    assert sets[np.arange(1797), columns["prediction"]].all()
+
+
+def test_without_calibration_the_rows_are_all_there(
+    digits: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(
+        capsys,
+        "predict",
+        str(digits[0] / "runs/digits-1"),
+        "digits",
+        "--interval",
+        "0.9",
+    )
+    assert told == [
+        "error: [--interval] the model holds no calibration; expected one that was "
+        "trained with rows kept for it; use nervure train --calibrate"
+    ]
+
+
+def test_calibrated_amounts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["diabetes", "-q", "--set", "training.epochs=20", "--calibrate"]
+    told = told_here(capsys, "train", *words, "--out", tmp_path / "a")
+    assert re.search(r"90 % intervals hold the truth of [\d.]+ % .*\(width \d+", told)
+    told = told_here(capsys, "predict", tmp_path / "a", "diabetes", "--interval", "0.5")
+    rows = np.array([line.split(",") for line in told.splitlines()[1:]], float)
+    assert told.splitlines()[0] == "prediction,low,high"
+    np.testing.assert_allclose(rows[:, 0] - rows[:, 1], rows[:, 2] - rows[:, 0])
+    assert refused(
+        capsys, "predict", str(tmp_path / "a"), "diabetes", "--interval", "90"
+    )
+    again = refused(
+        capsys,
+        "train",
+        "diabetes",
+        "--resume",
+        "--calibrate",
+        "--out",
+        str(tmp_path / "a"),
+    )
+    assert again[0].startswith("error: [--calibrate] a run that has begun keeps")
+
+
+def test_quantiles_from_training_to_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model file knows what its outputs are; calibration makes them intervals."""
+    loss = "training.loss={type='pinball', quantile=[0.9, 0.1, 0.5]}"
+    sets = ["--set", loss, "--set", "layer.4.units=3", "--set", "training.epochs=20"]
+    told = told_here(
+        capsys, "train", "diabetes", "-q", *sets, "--calibrate", "--out", tmp_path / "a"
+    )
+    assert re.search(r"below quantile 0.1 0\.\d+  below quantile 0.5 0\.\d+", told)
+    assert "(cqr)" in told
+    told = told_here(capsys, "predict", tmp_path / "a", "diabetes", "--interval", "0.8")
+    head, *lines = told.splitlines()
+    assert head == "quantile_0.1,quantile_0.5,quantile_0.9,low,high"
+    rows = np.array([line.split(",") for line in lines], float)
+    assert (np.diff(rows[:, :3], axis=1) >= 0).all()
+    moved = rows[:, 4] - rows[:, 2]
+    np.testing.assert_allclose(rows[:, 0] - rows[:, 3], moved, atol=1e-9)
+    told = told_here(capsys, "inspect", tmp_path / "a")
+    assert "(quantiles 0.9, 0.1, 0.5)" in told
+    network = nv.load(tmp_path / "a" / "model.safetensors")
+    assert network.evaluate(nv.data.load("diabetes"))["loss"] > 0

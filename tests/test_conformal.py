@@ -92,6 +92,7 @@ def set_hits(method: str, randomized: bool, level: float = LEVEL) -> tuple[int, 
 
 
 def test_sets_of_least_ambiguity_cover() -> None:
+    """Hardly a set would be empty here, so that the share is exact again."""
     low, high = hits_expected()
     hits, size = set_hits("lac", False)
     assert low <= hits <= high
@@ -189,7 +190,7 @@ def test_least_ambiguous_scores_are_what_is_left() -> None:
     np.testing.assert_allclose(found.scores, [0.1, 0.3])
     assert found.sets([[0.8, 0.2], [0.5, 0.5]], 0.6).tolist() == [
         [True, False],
-        [False, False],
+        [True, False],
     ]
 
 

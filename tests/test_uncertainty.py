@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.calibration import calibration_curve
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 import nervure as nv
@@ -36,7 +37,7 @@ def drawn(p: np.ndarray, seed: int = 0) -> np.ndarray:
 def test_reliability_of_rows_worked_out_by_hand() -> None:
     """Bins of a fifth: 0.7 (right, wrong) in one, 0.9 (right) in another."""
     p = [[0.7, 0.3], [0.3, 0.7], [0.1, 0.9]]
-    found = un.reliability([0, 0, 1], p, bins=5)
+    found = un.reliability_curve([0, 0, 1], p, bins=5)
     np.testing.assert_allclose(found.confidence, [0.7, 0.9])
     np.testing.assert_allclose(found.accuracy, [0.5, 1.0])
     assert found.rows.tolist() == [2, 1]
@@ -47,11 +48,11 @@ def test_reliability_of_rows_worked_out_by_hand() -> None:
 def test_reliability_is_scikit_learn_s_curve(rng: np.random.Generator) -> None:
     p = softmax(rng.normal(size=(500, 4)))
     y = drawn(p)
-    found = un.reliability(y, p)
+    found = un.reliability_curve(y, p)
     right, sure = p.argmax(axis=1) == y, p.max(axis=1)
     accuracy, confidence = calibration_curve(right, sure, n_bins=15)
-    np.testing.assert_array_equal(found.accuracy, accuracy)
-    np.testing.assert_array_equal(found.confidence, confidence)
+    np.testing.assert_allclose(found.accuracy, accuracy)
+    np.testing.assert_allclose(found.confidence, confidence)
     assert found.rows.sum() == 500
     assert (found.rows > 0).all()
 
@@ -73,7 +74,7 @@ def test_numbers_that_are_no_probabilities_are_refused() -> None:
     with pytest.raises(ValueError, match=re.escape("values from -1 to 2; expected")):
         un.expected_calibration_error([0, 1], [[-1.0, 2.0], [0.5, 0.5]])
     with pytest.raises(ValueError, match="3 targets for 2 rows; expected as many"):
-        un.reliability([0, 1, 1], [[0.5, 0.5], [0.5, 0.5]])
+        un.reliability_curve([0, 1, 1], [[0.5, 0.5], [0.5, 0.5]])
 
 
 # -- temperature ----------------------------------------------------------------------
@@ -97,7 +98,7 @@ def too_sure(
     last = [name for name in net.parameters if name.endswith(".weight")][-1]
     net.parameters[last] = 4 * net.parameters[last]
     X = np.random.default_rng(2).normal(size=(8000, 4))
-    y = drawn(un._models.probabilities_of(net, X))
+    y = drawn(un.outputs.probabilities_of(net, X))
     net.parameters[last] = factor * net.parameters[last]
     return net, X, y
 
@@ -107,7 +108,7 @@ def test_the_temperature_is_found(head: str) -> None:
     net, X, y = too_sure(head)
     made = un.scale_temperature(net, X[:4000], y[:4000])
     assert temperature_of(made) == pytest.approx(3.0, rel=0.12)
-    p, q = (un._models.probabilities_of(one, X[4000:]) for one in (net, made))
+    p, q = (un.outputs.probabilities_of(one, X[4000:]) for one in (net, made))
     np.testing.assert_array_equal(p.argmax(axis=1), q.argmax(axis=1))
     errors = [un.expected_calibration_error(y[4000:], one) for one in (p, q)]
     assert errors[1] < errors[0] / 3
@@ -141,14 +142,12 @@ def test_probabilities_of_anybody_have_a_temperature() -> None:
     assert t == pytest.approx(temperature_of(made), rel=1e-5)
 
 
-def test_labels_are_those_of_the_data(tmp_path: Path) -> None:
+def test_labels_are_those_of_the_data() -> None:
     data = nv.data.load("iris")
     net = nv.Network([nv.Input(4), nv.Dense(3, activation="softmax")], seed=0)
     nv.fit(net, data, epochs=30, progress=False)
-    rows = {name: [] for name in data.preprocessing.inputs.names}
-    table = np.asarray(data.inputs)
-    for i, column in enumerate(data.preprocessing.inputs.columns):
-        rows[column.name] = table[:, i] * column.scale + column.mean
+    iris = load_iris()
+    rows = dict(zip(iris.feature_names, iris.data.T, strict=True))
     labels = data.preprocessing.decode_classes(data.targets)
     made = un.scale_temperature(net, rows, labels)
     assert temperature_of(made) != pytest.approx(1.0)

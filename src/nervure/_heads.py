@@ -45,7 +45,9 @@ def records_of(graph: Graph, record: Preprocessing) -> list[Preprocessing]:
     if not isinstance(target, Amounts):
         return [record for _ in graph.outputs]
     parts = [
-        Amounts(target.names[c], target.mean[c], target.scale[c])
+        dataclasses.replace(
+            target, names=target.names[c], mean=target.mean[c], scale=target.scale[c]
+        )
         for c in _columns(graph, len(target.names))
     ]
     return [dataclasses.replace(record, target=part) for part in parts]

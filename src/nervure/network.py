@@ -18,6 +18,7 @@ from nervure.data.arrays import as_inputs, as_targets
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph import Graph, from_symbols, sequence
 from nervure.layers import Layer, Symbol
+from nervure.losses import Pinball
 from nervure.objective import Objective, answering
 from nervure.parameters import (
     LARGEST_SEED,
@@ -327,7 +328,9 @@ class Network:
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""
-        if loss is None:
+        if loss is None and (record := self.preprocessing) and record.quantiles:
+            loss = Pinball(record.quantiles)
+        elif loss is None:
             loss = [
                 _fitting_loss(self.graph, i) for i in range(len(self.graph.outputs))
             ]

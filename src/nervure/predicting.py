@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from nervure.data.preprocessing import Preprocessing
 from nervure.executors import Data
 from nervure.graph import Graph
 from nervure.objective import Objective
+
+if TYPE_CHECKING:
+    from nervure.uncertainty.conformal import Conformal
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +44,8 @@ class Predictor(Protocol):
     def dtype(self) -> str: ...
     @property
     def preprocessing(self) -> Preprocessing | None: ...
+    @property
+    def conformal(self) -> Conformal | None: ...
     def executor(self, name: str = "native") -> Inference: ...
     def arrays(self, X: Any) -> tuple[Array, ...]: ...
     def targets(self, y: Any) -> list[Array]: ...

@@ -45,8 +45,9 @@ class DataSpec:
     ``source``, ``target``, ``query``, ``task``, ``weights`` and ``image_size`` are
     those of `nervure.data.load`; ``numbers``, ``categories`` and the encodings of
     single ``columns`` too (`nervure.data.Encodings`). ``test`` is the fraction in
-    [0, 1) of the rows that training never sees, ``validation`` that of the other rows
-    which early stopping looks at.
+    [0, 1) of the rows that training never sees, ``calibration`` that of the other rows
+    which is kept for conformal scores, ``validation`` that of the rest which early
+    stopping looks at.
     """
 
     source: str | None = None
@@ -57,13 +58,15 @@ class DataSpec:
     image_size: tuple[int, int] | None = None
     validation: float = 0.0
     test: float = 0.0
+    calibration: float = 0.0
     numbers: Method = "standard"
     categories: Categories = "auto"
     columns: dict[str, Use] | None = None
 
     def __post_init__(self) -> None:
         fraction = {"least": 0, "below": 1}
-        _check(self, "data", {"validation": fraction, "test": fraction})
+        parts = ("validation", "test", "calibration")
+        _check(self, "data", dict.fromkeys(parts, fraction))
         for side in self.image_size or ():
             count("data", "image_size", side, least=1, most=LARGEST_IMAGE)
 

@@ -105,6 +105,13 @@ def train(
         int | None,
         typer.Option(metavar="MEMBERS", help="Train so many networks, average them."),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Keep a tenth of the rows apart, for intervals and sets that hold.",
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -115,7 +122,8 @@ def train(
     changes = list(sets or ())
     if ensemble is not None:
         changes.append(f"ensemble.members={ensemble}")
-    request = Request(source, spec, target, tuple(changes), out, resume, quiet)
+    asked = tuple(changes)
+    request = Request(source, spec, target, asked, out, resume, calibrate, quiet)
     raise typer.Exit(train(request))
 
 
@@ -130,12 +138,21 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add the probability of each class.")
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="Add intervals, or sets of classes, that hold the truth for this "
+            "share of the rows, as 0.9 (after train --calibrate).",
+        ),
+    ] = None,
     query: Query = None,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
-    from nervure.cli.predicting import predict
+    from nervure.cli.predicting import Wanted, predict
 
-    predict(model, source, out, probabilities=probabilities, query=query)
+    wanted = Wanted(probabilities, interval)
+    predict(model, source, out, wanted, query=query)
 
 
 @app.command()

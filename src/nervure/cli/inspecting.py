@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nervure as nv
+from nervure.cli.judging import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.layers import Input
@@ -40,6 +41,8 @@ def _model(path: Path) -> str:
     network = nv.load(path)
     record = network.preprocessing
     words = [] if record is None else ["", *_record(record)]
+    if network.conformal is not None:
+        words.append(calibrated(network))
     return "\n".join([network.summary(), *words])
 
 
@@ -53,7 +56,10 @@ def _record(record: Preprocessing) -> list[str]:
     if isinstance(target, Classes):
         count, labels = len(target.labels), _listed(list(map(str, target.labels)))
         return [*lines, f"target: {target.name}, {count} classes: {labels}"]
-    return [*lines, f"target: {_listed(list(target.names))} (amounts)"]
+    what = "amounts"
+    if target.quantiles:
+        what = f"quantiles {', '.join(f'{q:g}' for q in target.quantiles)}"
+    return [*lines, f"target: {_listed(list(target.names))} ({what})"]
 
 
 def _listed(names: list[str]) -> str:

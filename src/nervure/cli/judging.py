@@ -14,12 +14,16 @@ import numpy.typing as npt
 from nervure._heads import records_of, targets_of
 from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.executors import Data
-from nervure.metrics import Metric, confusion_matrix
+from nervure.metrics import Metric, confusion_matrix, target_classes
+from nervure.network import Network
 from nervure.objective import Cost, Objective
 from nervure.predicting import Predictor
 from nervure.summary import table
 from nervure.training.evaluation import metrics_of
 from nervure.training.prepare import make_data
+from nervure.uncertainty import Conformal, expected_calibration_error
+from nervure.uncertainty.outputs import as_probabilities
+from nervure.uncertainty.temperature import temperature_of
 
 Array = npt.NDArray[Any]
 
@@ -27,6 +31,9 @@ MOST_SHOWN = 12
 """Classes up to which the whole confusion matrix is shown."""
 
 MOST_PAIRS = 5
+LEVEL = 0.9
+"""Of the sets and intervals that are judged."""
+
 _LONGEST_LABEL = 24
 
 
@@ -74,11 +81,14 @@ def _judge(
     y = outputs[cost.output].reshape(data.rows, -1)
     values = {"loss": float(np.mean(costs))}
     values |= {one.name: one(target, y) for one in metrics}
+    values |= _coverage(network.conformal, record, target, y)
     several = len(network.graph.outputs) > 1
     name = network.graph.output_names[cost.output] if several else ""
     if isinstance(record.target, Classes):
         labels = tuple(map(str, record.target.labels))
         found = confusion_matrix(target, y)
+        if cost.activation in ("softmax", "log_softmax", "logistic"):
+            values["calibration error"] = expected_calibration_error(target, y)
         return Judgement(data.rows, values, labels, found, name)
     return Judgement(data.rows, values | _in_units(record, y, target), output=name)
 
@@ -87,8 +97,39 @@ def _in_units(
     record: Preprocessing, outputs: Array, targets: Array
 ) -> dict[str, float]:
     """Root mean square error in the units of the target."""
+    if record.quantiles:
+        return _of_quantiles(record, outputs, targets)
     error = record.decode_targets(outputs) - record.decode_targets(targets)
     return {"rmse": float(np.sqrt(np.mean(error**2)))}
+
+
+def _of_quantiles(
+    record: Preprocessing, outputs: Array, targets: Array
+) -> dict[str, float]:
+    """Share of the rows below each quantile, which should be the quantile itself."""
+    below = (targets[:, :1] <= np.sort(outputs, axis=1)).mean(axis=0)
+    return {
+        f"below quantile {q:g}": float(share)
+        for q, share in zip(sorted(record.quantiles), below, strict=True)
+    }
+
+
+def _coverage(
+    conformal: Conformal | None, record: Preprocessing, targets: Array, outputs: Array
+) -> dict[str, float]:
+    """Share of the rows whose truth lies in their set or interval, and its size."""
+    if conformal is None:
+        return {}
+    if conformal.gives_sets:
+        sets = conformal.sets(as_probabilities(outputs), LEVEL)
+        inside = sets[np.arange(len(sets)), target_classes(targets)]
+        return {"coverage": float(inside.mean()), "size": float(sets.sum(1).mean())}
+    y = record.decode_targets(targets[:, : len(record.target_names)])
+    ends = conformal.intervals(record.decode_targets(outputs), LEVEL)
+    ends = ends.reshape(*y.shape, 2)
+    inside = (ends[..., 0] <= y) & (y <= ends[..., 1])
+    width = (ends[..., 1] - ends[..., 0]).mean()
+    return {"coverage": float(inside.mean()), "width": float(width)}
 
 
 def reports(found: Sequence[Judgement], name: str) -> str:
@@ -99,19 +140,49 @@ def reports(found: Sequence[Judgement], name: str) -> str:
 def report(found: Judgement, name: str) -> str:
     """The judgement in lines; ``name`` is what the rows are to the network."""
     if found.confusion is None:
-        others = "  ".join(f"{key} {value:.4g}" for key, value in found.values.items())
-        return f"{name}: {others} ({found.rows:,} rows)"
+        others = "  ".join(
+            f"{key} {value:.4g}"
+            for key, value in found.values.items()
+            if key not in ("coverage", "width")
+        )
+        line = f"{name}: {others} ({found.rows:,} rows)"
+        return "\n".join([line, *_covered(found)])
     right, total = int(np.trace(found.confusion)), int(found.confusion.sum())
     lines = [
         f"{name} accuracy {100 * right / total:.1f} % ({right:,} of {total:,} rows), "
         f"loss {found.values['loss']:.4g}"
     ]
+    error = found.values.get("calibration error")
+    if error is not None:
+        lines[0] += f", calibration error {100 * error:.1f} %"
+    lines += _covered(found)
     pairs = confused(found)
     if pairs:
         lines.append(f"most confused: {', '.join(pairs)}")
     if len(found.labels) <= MOST_SHOWN:
         lines += ["", *_matrix(found), ""]
     return "\n".join(lines)
+
+
+def _covered(found: Judgement) -> list[str]:
+    """How often sets or intervals hold the truth, where the model gives them."""
+    share = found.values.get("coverage")
+    if share is None:
+        return []
+    what, size = "intervals", f"width {found.values.get('width', 0):.4g}"
+    if "size" in found.values:
+        what, size = "sets", f"{found.values['size']:.2f} classes"
+    held = f"hold the truth of {100 * share:.1f} % of the rows"
+    return [f"{100 * LEVEL:g} % {what} {held} ({size} on average)"]
+
+
+def calibrated(network: Predictor) -> str:
+    """What calibration found, in words."""
+    scores = network.conformal
+    assert scores is not None
+    temperature = temperature_of(network) if isinstance(network, Network) else None
+    words = f"calibrated on {scores.rows:,} rows kept for it ({scores.method})"
+    return words + ("" if temperature is None else f", temperature {temperature:.3g}")
 
 
 def confused(found: Judgement) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 import nervure as nv
 from nervure._atomic import replacing
+from nervure._described import number
 from nervure._heads import records_of
 from nervure.cli.judging import judge, reports
 from nervure.data import prepare, row_names
@@ -19,6 +21,8 @@ from nervure.data.preprocessing import Amounts, Classes, Preprocessing
 from nervure.executors import Data
 from nervure.modelfile import ModelFileError
 from nervure.predicting import Predictor
+from nervure.uncertainty import Conformal
+from nervure.uncertainty.outputs import as_probabilities
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
@@ -42,24 +46,32 @@ def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
     return network, network.preprocessing
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What to write beside the predictions.
+
+    ``probabilities`` of the classes; intervals or sets that hold the truth for the
+    share ``interval`` of the rows.
+    """
+
+    probabilities: bool = False
+    interval: float | None = None
+
+
 def predict(
     model: Path,
     source: str,
     out: Path | None,
+    wanted: Wanted | None = None,
     *,
-    probabilities: bool = False,
     query: str | None = None,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
-    kind = _format(out)
+    kind, wanted = _format(out), wanted or Wanted()
     network, record = open_model(model)
-    if probabilities and not isinstance(record.target, Classes):
-        raise ValueError(
-            "[--probabilities] the model predicts amounts; expected one that predicts "
-            "classes; leave the option out"
-        )
+    _check(wanted, network, record)
     inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
-    columns = _columns(network, record, inputs, probabilities)
+    columns = _columns(network, record, inputs, wanted)
     names = row_names(source)
     if names is not None:
         columns = {"file": np.array(names), **columns}
@@ -81,8 +93,25 @@ def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
     print(reports(judge(network, inputs, targets), source))
 
 
+def _check(wanted: Wanted, network: Predictor, record: Preprocessing) -> None:
+    """Whether the model can give what is wanted."""
+    if wanted.probabilities and not isinstance(record.target, Classes):
+        raise ValueError(
+            "[--probabilities] the model predicts amounts; expected one that predicts "
+            "classes; leave the option out"
+        )
+    if wanted.interval is None:
+        return
+    number("--interval", "level", wanted.interval, above=0, below=1)
+    if network.conformal is None:
+        raise ValueError(
+            "[--interval] the model holds no calibration; expected one that was "
+            "trained with rows kept for it; use nervure train --calibrate"
+        )
+
+
 def _columns(
-    network: Predictor, record: Preprocessing, inputs: Array, probabilities: bool
+    network: Predictor, record: Preprocessing, inputs: Array, wanted: Wanted
 ) -> Columns:
     """Predictions of every output; of several, named ``<output>_prediction``."""
     data = Data(network.arrays(inputs), scales=(record.scale,))
@@ -95,28 +124,59 @@ def _columns(
     )
     columns: Columns = {}
     for name, own, y in outputs:
-        found = predictions(own, y.reshape(len(y), -1), probabilities=probabilities)
+        found = predictions(own, y.reshape(len(y), -1), network.conformal, wanted)
         prefix = f"{name}_" if len(names) > 1 else ""
         columns |= {f"{prefix}{key}": column for key, column in found.items()}
     return columns
 
 
 def predictions(
-    record: Preprocessing, outputs: Array, *, probabilities: bool = False
+    record: Preprocessing,
+    outputs: Array,
+    conformal: Conformal | None = None,
+    wanted: Wanted | None = None,
 ) -> Columns:
-    """Columns of predictions: a label, or an amount for each target."""
+    """Columns of predictions: a label, or an amount for each target or quantile."""
+    wanted = wanted or Wanted()
+    scores = conformal if wanted.interval else None
     if isinstance(record.target, Amounts):
         amounts = record.decode_targets(outputs)
-        names = record.target.names
-        single = len(names) == 1
-        keys = ["prediction"] if single else [f"prediction_{name}" for name in names]
-        return {key: amounts[:, i] for i, key in enumerate(keys)}
+        columns = _amounts(record.target, amounts)
+        if scores is not None and wanted.interval:
+            ends = scores.intervals(amounts, wanted.interval)
+            columns |= _ends(record.target, ends.reshape(len(ends), -1, 2))
+        return columns
     p = outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
     columns: Columns = {"prediction": record.decode_classes(p.argmax(axis=1))}
-    if probabilities:
-        labels = record.target.labels
+    labels = record.target.labels
+    if wanted.probabilities:
         columns |= {f"probability_{label}": p[:, i] for i, label in enumerate(labels)}
+    if scores is not None and wanted.interval:
+        inside = scores.sets(as_probabilities(outputs), wanted.interval)
+        columns |= {f"in_set_{label}": inside[:, i] for i, label in enumerate(labels)}
     return columns
+
+
+def _amounts(target: Amounts, amounts: Array) -> Columns:
+    if target.quantiles:
+        ordered = np.sort(amounts, axis=1)  # they may cross
+        keys = [f"quantile_{q:g}" for q in sorted(target.quantiles)]
+        return {key: ordered[:, i] for i, key in enumerate(keys)}
+    keys = [f"prediction{of}" for of in _suffixes(target)]
+    return {key: amounts[:, i] for i, key in enumerate(keys)}
+
+
+def _ends(target: Amounts, ends: Array) -> Columns:
+    return {
+        f"{word}{of}": ends[:, i, end]
+        for i, of in enumerate(_suffixes(target))
+        for end, word in enumerate(("low", "high"))
+    }
+
+
+def _suffixes(target: Amounts) -> list[str]:
+    names = target.names
+    return [""] if len(names) == 1 else [f"_{name}" for name in names]
 
 
 # -- files ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
-from nervure.cli.judging import judge, reports
+from nervure.cli.judging import calibrated, judge, reports
 from nervure.data import Dataset
 from nervure.defaults import TEST, VALIDATION, default_spec
 from nervure.spec import (
@@ -26,9 +26,13 @@ from nervure.training.ensemble import EnsembleRun
 from nervure.training.progress import duration
 from nervure.training.specs import fit_spec, load_data, read_data, resume
 from nervure.zoo import ARCHITECTURES
+from nervure.uncertainty.calibration import calibrate
 
 RUNS = Path("runs")
 INTERRUPTED = 130
+CALIBRATION = 0.1
+"""Fraction of the rows that --calibrate keeps apart."""
+
 MAY_CHANGE = (
     "epochs",
     "max_steps",
@@ -51,6 +55,7 @@ class Request:
     sets: tuple[str, ...] = ()
     out: Path | None = None
     resume: bool = False
+    calibrate: bool = False
     quiet: bool = False
 
 
@@ -67,6 +72,11 @@ def train(request: Request) -> int:
 
 def _go_on(request: Request) -> int:
     folder = request.out or _latest_folder(request)
+    if request.calibrate:
+        raise SpecError(
+            "[--calibrate] a run that has begun keeps the rows apart that it began "
+            "with; expected the option with a new run; leave it out"
+        )
     where = folder / "spec.toml"
     spec, changed = _spec(where, request), _spec(where, request, request.sets)
     fixed = _fixed(spec, changed)
@@ -127,6 +137,8 @@ def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
     given = {"source": request.source, "target": request.target}
     named = {key: value for key, value in given.items() if value is not None}
     data = tables.get("data", {})
+    if request.calibrate:
+        data = {"calibration": CALIBRATION, **data}
     return {**tables, "data": {**data, **named}} if isinstance(data, dict) else tables
 
 
@@ -193,6 +205,10 @@ def _latest_folder(request: Request) -> Path:
 def _finish(run: nv.Run | EnsembleRun, dataset: Dataset, folder: Path) -> int:
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
+    if dataset.calibration is not None:
+        network = calibrate(network, dataset)
+        network.save(folder / "model.safetensors")
+        print(calibrated(network))
     held_out = _held_out(dataset)
     if held_out is not None:
         name, inputs, targets = held_out

@@ -36,6 +36,7 @@ class Dataset:
         source: where the rows came from.
         weights: float64 ``(rows,)``, or None.
         test: inputs and targets of the data set's own test part, or None.
+        calibration: inputs and targets kept for conformal scores, or None.
         train_rows, held_out_rows: row numbers, if part of the rows was held out when
             the statistics were taken; else None.
         description: lines that say what was read, filled, encoded and dropped.
@@ -50,6 +51,7 @@ class Dataset:
     train_rows: NDArray[np.int64] | None = None
     held_out_rows: NDArray[np.int64] | None = None
     description: tuple[str, ...] = ()
+    calibration: tuple[Array, Array] | None = None
 
     @property
     def rows(self) -> int:

@@ -88,6 +88,11 @@ class Preprocessing:
         return len(target.labels if isinstance(target, Classes) else target.names)
 
     @property
+    def quantiles(self) -> tuple[float, ...]:
+        """The quantiles that the network gives, in the order of its outputs."""
+        return self.target.quantiles if isinstance(self.target, Amounts) else ()
+
+    @property
     def target_names(self) -> tuple[str, ...]:
         """Names of the target's columns."""
         target = self.target

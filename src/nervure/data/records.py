@@ -196,11 +196,15 @@ class Classes:
 
 @dataclass(frozen=True)
 class Amounts:
-    """A target of one or more numbers, learned as ``(y - mean) / scale``."""
+    """A target of one or more numbers, learned as ``(y - mean) / scale``.
+
+    ``quantiles``, if any, are what the network gives of a single number, in order.
+    """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    quantiles: tuple[float, ...] = ()
     kind: Literal["amounts"] = "amounts"
     __pydantic_config__ = STRICT
 
@@ -214,6 +218,15 @@ class Amounts:
             raise fail(
                 "targets",
                 "expected one finite mean and one positive scale per target",
+                DAMAGED,
+            )
+        if self.quantiles and (
+            len(self.names) > 1 or not all(0 < q < 1 for q in self.quantiles)
+        ):
+            raise fail(
+                "targets",
+                f"quantiles {self.quantiles} of {len(self.names)} numbers; expected "
+                "them in (0, 1), of a single one",
                 DAMAGED,
             )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from nervure._heads import targets_of
 from nervure.data import Dataset, Preprocessing, split
-from nervure.data.records import TableInput
+from nervure.data.records import Amounts, TableInput
 from nervure.executors import Data
 from nervure.graph import Graph
-from nervure.losses import class_weights, combine_weights
+from nervure.losses import Pinball, class_weights, combine_weights
 from nervure.objective import Objective
 from nervure.predicting import Predictor
 
@@ -126,7 +126,7 @@ def _prepare_dataset(
     seed: int,
 ) -> Prepared:
     check_categories(net.graph, dataset.preprocessing)
-    net.preprocessing = dataset.preprocessing
+    net.preprocessing = _answering(dataset.preprocessing, objective)
     weights = dataset.weights if sample_weight is None else sample_weight
     data = make_data(
         net,
@@ -165,6 +165,16 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
                 "dataset.entrance(), or load the data with "
                 f"columns={{{column.name!r}: 'one_hot'}}"
             )
+
+
+def _answering(record: Preprocessing, objective: Objective) -> Preprocessing:
+    """The record; of a network that learns several quantiles it names them."""
+    loss, target = objective.costs[0].loss, record.target
+    if not isinstance(loss, Pinball) or len(loss.quantiles) == 1:
+        return record
+    if not isinstance(target, Amounts) or len(target.names) > 1:
+        return record
+    return replace(record, target=replace(target, quantiles=loss.quantiles))
 
 
 def _with_validation(

@@ -22,6 +22,7 @@ from nervure.training.callbacks import EarlyStopping
 from nervure.training.ensemble import EnsembleRun, member_folder
 from nervure.training.fit import fit
 from nervure.training.folder import RunFolder, RunFolderError
+from nervure.training.prepare import Rows
 from nervure.training.run import Run
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def read_data(data: DataSpec) -> Raw:
 def load_data(
     data: DataSpec, seed: int = 0, dtype: str = "float32", raw: Raw | None = None
 ) -> Dataset:
-    """The data set of a spec; ``test`` is what training never sees.
+    """The data set of a spec; training never sees ``test`` and ``calibration``.
 
     Statistics are those of the rows that are trained on. Where ``data.test`` is 0 the
     test part is the source's own, if it has one. ``raw`` is the source where it was
@@ -214,27 +215,33 @@ def load_data(
     """
     raw = read_data(data) if raw is None else raw
     strata = raw.strata()
-    rest, test = split(raw.rows, data.test, strata, seed)
-    strata = None if strata is None else strata[rest]
-    train, held_out = split(len(rest), data.validation, strata, seed)
-    parted = data.test > 0 or data.validation > 0
-    made = make_dataset(
-        raw,
-        rest[train] if parted else None,
-        rest[held_out] if parted else None,
-        dtype=dtype,
-        encodings=data.encodings,
-    )
-    if not data.test:
+
+    def apart(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
+        of_rows = None if strata is None else strata[rows]
+        kept, aside = split(len(rows), fraction, of_rows, seed)
+        return rows[kept], rows[aside]
+
+    rest, test = apart(np.arange(raw.rows), data.test)
+    rest, calibration = apart(rest, data.calibration)
+    train, held_out = apart(rest, data.validation)
+    if len(train) == raw.rows:
+        return make_dataset(raw, dtype=dtype, encodings=data.encodings)
+    made = make_dataset(raw, train, held_out, dtype=dtype, encodings=data.encodings)
+    if len(rest) == raw.rows:
         return made
+
+    def part(rows: Rows) -> tuple[Any, Any] | None:
+        return (made.inputs[rows], made.targets[rows]) if len(rows) else None
+
     return dataclasses.replace(
         made,
         inputs=made.inputs[rest],
         targets=made.targets[rest],
         weights=None if made.weights is None else made.weights[rest],
-        test=(made.inputs[test], made.targets[test]),
-        train_rows=train if len(held_out) else None,
-        held_out_rows=held_out if len(held_out) else None,
+        test=part(test) or made.test,
+        calibration=part(calibration),
+        train_rows=np.searchsorted(rest, train) if len(held_out) else None,
+        held_out_rows=np.searchsorted(rest, held_out) if len(held_out) else None,
     )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nervure.uncertainty.calibration import (
+        calibrate,
         conformalize,
         predict_interval,
         predict_set,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from nervure.uncertainty.reliability import (
         Reliability,
         expected_calibration_error,
-        reliability,
+        reliability_curve,
     )
     from nervure.uncertainty.spread import Spread, ensemble_spread, mc_dropout
     from nervure.uncertainty.temperature import (
@@ -43,6 +44,7 @@ __all__ = [
     "Reliability",
     "Spread",
     "apply_temperature",
+    "calibrate",
     "conformalize",
     "ensemble_spread",
     "expected_calibration_error",
@@ -52,7 +54,7 @@ __all__ = [
     "predict_quantiles",
     "predict_set",
     "quantile_interval",
-    "reliability",
+    "reliability_curve",
     "scale_temperature",
 ]
 
@@ -62,6 +64,7 @@ _HOMES = {
     "Reliability": "reliability",
     "Spread": "spread",
     "apply_temperature": "temperature",
+    "calibrate": "calibration",
     "conformalize": "calibration",
     "ensemble_spread": "spread",
     "expected_calibration_error": "reliability",
@@ -71,7 +74,7 @@ _HOMES = {
     "predict_quantiles": "quantiles",
     "predict_set": "calibration",
     "quantile_interval": "quantiles",
-    "reliability": "reliability",
+    "reliability_curve": "reliability",
     "scale_temperature": "temperature",
 }
 
@@ -80,7 +83,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'nervure.uncertainty' has no attribute {name!r}")
     home = importlib.import_module(f"nervure.uncertainty.{_HOMES[name]}")
-    # A function may have the name of its module, which the import has put here.
     globals()[name] = value = getattr(home, name)
     return value
 

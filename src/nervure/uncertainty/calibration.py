@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure.uncertainty._models import (
+from nervure.data import Dataset
+from nervure.ensemble import Ensemble
+from nervure.executors import Data
+from nervure.network import Network
+from nervure.uncertainty.conformal import Conformal, ConformalError, Method
+from nervure.uncertainty.outputs import (
     Floats,
+    as_probabilities,
     classes_of,
     is_classifier,
     predictions_of,
     probabilities_of,
     same_rows,
 )
-from nervure.uncertainty.conformal import Conformal, ConformalError, Method
+from nervure.uncertainty.temperature import at_temperature, has_probabilities
 
 Spread = Callable[[Any], Any]
 """From rows to how hard each of them is, above 0."""
@@ -69,6 +75,65 @@ def conformalize(
     same_rows("conformal", len(found), y)
     hard = None if spread is None else spread(X)
     return Conformal.of_amounts(y, found, method=method, spread=hard)
+
+
+def calibrate(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemble:
+    """A copy of a trained network or ensemble that knows how sure it may be.
+
+    The temperature comes from the rows that early stopping looked at, the conformal
+    scores from those kept for them (``[data] calibration`` of a spec), which nothing
+    else has seen: ``lac`` for classes, ``absolute`` for amounts, ``cqr`` for
+    quantiles. The members of an ensemble keep their temperatures: it is their average
+    that is scored.
+
+    Args:
+        network: trained on the data set, with one output.
+        dataset: as `nervure.training.specs.load_data` gives it.
+
+    Raises:
+        ConformalError: the data set keeps no rows for calibration, or the network has
+            several outputs.
+    """
+    if dataset.calibration is None or len(network.graph.outputs) > 1:
+        fact = (
+            "no rows are kept for calibration"
+            if dataset.calibration is None
+            else f"the network has {len(network.graph.outputs)} outputs"
+        )
+        raise ConformalError(
+            f"[calibrate] {fact}; expected a fraction of the rows and one output; set "
+            "data.calibration = 0.1, or calibrate in Python with conformalize"
+        )
+    made = _tempered(network, dataset)
+    inputs, targets = dataset.calibration
+    (y,) = made.executor().outputs(_data(made, dataset, inputs))
+    made.conformal = _scores(dataset, y.reshape(len(y), -1), targets)
+    return made
+
+
+def _tempered(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemble:
+    """A copy, at the temperature that is best for the rows held out."""
+    if isinstance(network, Ensemble):
+        return Ensemble(network.members)
+    rows = dataset.held_out_rows
+    if rows is None or not has_probabilities(network):
+        return network.copy()
+    held = _data(network, dataset, dataset.inputs[rows])
+    return at_temperature(network, held, dataset.targets[rows])
+
+
+def _data(network: Network | Ensemble, dataset: Dataset, inputs: Any) -> Data:
+    return Data(network.arrays(inputs), scales=(dataset.preprocessing.scale,))
+
+
+def _scores(dataset: Dataset, outputs: Any, targets: Any) -> Conformal:
+    """The scores of encoded rows, amounts in their units."""
+    record = dataset.preprocessing
+    if record.task == "classification":
+        return Conformal.of_classes(targets, as_probabilities(outputs))
+    y, a = record.decode_targets(targets), record.decode_targets(outputs)
+    quantiles = a.shape[1] > y.shape[1]
+    return Conformal.of_amounts(y, a, method="cqr" if quantiles else "absolute")
 
 
 def predict_interval(

@@ -49,11 +49,13 @@ class Conformal:
 
     For classes, with probabilities ``p``:
 
-    - ``lac``: ``s = 1 - p_y``; the smallest sets on average, perhaps empty ones.
-      Sadinle, Lei, Wasserman (2019); Angelopoulos, Bates (2021), sec. 1.
+    - ``lac``: ``s = 1 - p_y``; the smallest sets on average. Sadinle, Lei, Wasserman
+      (2019); Angelopoulos, Bates (2021), sec. 1.
     - ``aps``: ``s`` is the sum of p over the classes at least as likely as y; with
       ``seed`` less ``u p_y``, u uniform in [0, 1). Sets grow with the difficulty of a
-      row, and hold the most probable class. Romano, Sesia, Candès (2020), eq. 7.
+      row. Romano, Sesia, Candès (2020), eq. 7.
+
+    A set always holds the most probable class, so that none is empty.
 
     Attributes:
         method: how rows are scored.
@@ -201,8 +203,7 @@ class Conformal:
         _known(self.method, OF_CLASSES)
         p = _columns(probabilities)
         found = _class_scores(self.method, p, self.seed, step=1) <= self.quantile(level)
-        if self.method == "aps":
-            found[np.arange(len(p)), p.argmax(axis=1)] = True
+        found[np.arange(len(p)), p.argmax(axis=1)] = True
         return found
 
     # -- as data --------------------------------------------------------------------

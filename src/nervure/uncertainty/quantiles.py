@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nervure.uncertainty._models import Floats, predictions_of
+from nervure.uncertainty.outputs import Floats, predictions_of
 
 
 def predict_quantiles(model: Any, X: Any) -> Floats:

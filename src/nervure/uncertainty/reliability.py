@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from nervure._described import count
 from nervure.metrics import target_classes
-from nervure.uncertainty._models import Floats, as_probabilities, same_rows
+from nervure.uncertainty.outputs import Floats, as_probabilities, same_rows
 
 BINS = 15
 """Bins of the unit interval, as in Guo et al. (2017)."""
@@ -44,7 +43,7 @@ class Reliability:
         return float(np.abs(self.accuracy - self.confidence).max())
 
 
-def reliability(y: Any, probabilities: Any, *, bins: int = BINS) -> Reliability:
+def reliability_curve(y: Any, probabilities: Any, *, bins: int = BINS) -> Reliability:
     """The reliability curve of probabilities, by confidence in the predicted class.
 
     Args:
@@ -53,21 +52,23 @@ def reliability(y: Any, probabilities: Any, *, bins: int = BINS) -> Reliability:
         bins: equal parts of [0, 1].
 
     Source: Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*
-    (ICML 2017), section 2, with scikit-learn's ``calibration_curve``.
+    (ICML 2017), section 2.
 
-    >>> curve = reliability([0, 1, 1], [[0.95, 0.05], [0.05, 0.95], [0.75, 0.25]])
+    >>> curve = reliability_curve([0, 1, 1], [[0.95, 0.05], [0.05, 0.95], [0.75, 0.25]])
     >>> curve.confidence.round(2).tolist(), curve.accuracy.tolist(), curve.rows.tolist()
     ([0.75, 0.95], [0.0, 1.0], [1, 2])
     """
-    count("reliability", "bins", bins, least=1)
+    count("reliability_curve", "bins", bins, least=1)
     p, classes = as_probabilities(probabilities), target_classes(np.asarray(y))
-    same_rows("reliability", len(p), classes)
+    same_rows("reliability_curve", len(p), classes)
     confidence: Floats = np.minimum(p.max(axis=1), 1)
-    right = p.argmax(axis=1) == classes
-    curve: Any = importlib.import_module("sklearn.calibration").calibration_curve
-    accuracy, mean = curve(right, confidence, n_bins=bins, pos_label=True)
-    edges: Floats = np.linspace(0, 1, bins + 1)[1:-1]  # as scikit-learn cuts
-    sizes = np.bincount(np.searchsorted(edges, confidence), minlength=bins)
+    right = (p.argmax(axis=1) == classes).astype(np.float64)
+    # As scikit-learn's calibration_curve, whose import takes longer than a training.
+    edges: Floats = np.linspace(0, 1, bins + 1)[1:-1]
+    place = np.searchsorted(edges, confidence)
+    sizes = np.bincount(place, minlength=bins)
+    sums = (np.bincount(place, each, minlength=bins) for each in (confidence, right))
+    mean, accuracy = (each[sizes > 0] / sizes[sizes > 0] for each in sums)
     return Reliability(mean, accuracy, sizes[sizes > 0])
 
 
@@ -76,11 +77,11 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between confidence and accuracy, ``sum n_b / n |acc_b - conf_b|``.
 
-    Arguments as for `reliability`.
+    Arguments as for `reliability_curve`.
 
     Source: Naeini, Cooper, Hauskrecht (AAAI 2015); Guo et al. (2017), eq. 3.
 
     >>> round(expected_calibration_error([0, 0], [[0.9, 0.1], [0.8, 0.2]]), 3)
     0.15
     """
-    return reliability(y, probabilities, bins=bins).error
+    return reliability_curve(y, probabilities, bins=bins).error

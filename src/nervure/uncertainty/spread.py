@@ -14,7 +14,7 @@ from nervure.layers import BatchNorm
 from nervure.network import Network
 from nervure.parameters import LARGEST_SEED
 from nervure.predicting import encoded
-from nervure.uncertainty._models import (
+from nervure.uncertainty.outputs import (
     Floats,
     as_probabilities,
     is_classifier,

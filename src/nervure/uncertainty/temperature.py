@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nervure.executors import Data
 from nervure.graph import Entry, Graph
 from nervure.layers import Layer, LogSoftmax, Normalize, Softmax
 from nervure.layers.activation import activation_layer
@@ -18,7 +19,7 @@ from nervure.metrics import target_classes
 from nervure.network import Network
 from nervure.predicting import encoded
 from nervure.transfer import rebuilt
-from nervure.uncertainty._models import (
+from nervure.uncertainty.outputs import (
     Floats,
     as_probabilities,
     classes_of,
@@ -98,11 +99,18 @@ def scale_temperature(
     >>> bool((calibrated.predict_classes(X) == net.predict_classes(X)).all())
     True
     """
-    whole = with_temperature(network, 1.0)
-    (found,) = logits_of(whole).executor().outputs(encoded(network, X))
+    data = encoded(network, X)
+    count = max(2, math.prod(network.graph.output_shapes[0]))
+    return at_temperature(network, data, classes_of(network, y, count), sample_weight)
+
+
+def at_temperature(
+    network: Network, data: Data, classes: Any, sample_weight: Any = None
+) -> Network:
+    """A copy of a network, at the temperature that is best for encoded rows."""
+    (found,) = logits_of(with_temperature(network, 1.0)).executor().outputs(data)
     z = np.asarray(found, np.float64).reshape(len(found), -1)
     z = np.column_stack([np.zeros(len(z)), z]) if z.shape[1] == 1 else z
-    classes = classes_of(network, y, z.shape[1])
     return with_temperature(network, _of_logits(classes, z, sample_weight))
 
 
@@ -141,6 +149,11 @@ def temperature_of(network: Network) -> float | None:
     """The temperature of a network that `scale_temperature` made; None of others."""
     name = f"{LAYER}.scale"
     return float(network.parameters[name][0]) if name in network.parameters else None
+
+
+def has_probabilities(network: Network) -> bool:
+    """Whether the (only) output is a softmax, log-softmax or logistic."""
+    return _gives_probabilities(network.graph.nodes[network.graph.outputs[0]].layer)
 
 
 def with_temperature(network: Network, temperature: float) -> Network:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nervure.data.preprocessing import Classes
 from nervure.metrics import probabilities, target_classes
+from nervure.objective import answering
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -67,7 +68,7 @@ def is_classifier(model: Any) -> bool:
     graph = getattr(model, "graph", None)
     if graph is None:
         return hasattr(model, "predict_proba")
-    layer = graph.nodes[graph.outputs[0]].layer
+    layer = graph.nodes[answering(graph, 0)].layer
     rows = layer.kind in ("softmax", "log_softmax")
     return rows or getattr(layer, "function", None) == "logistic"
 
