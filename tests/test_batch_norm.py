@@ -118,6 +118,19 @@ def test_a_batch_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.values.tobytes() == other.values.tobytes()
 
 
+def test_evaluation_is_cut_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = network(), network()
+    x, y = data(one)
+    whole = one.forward(x), one.evaluate(x, y, loss="mse")
+    monkeypatch.setattr("nervure.executors.native.CACHE_BYTES", 1000)
+    parts = other.forward(x), other.evaluate(x, y, loss="mse")
+    assert other.executor().plan_that_fits("infer", ROWS, None).rows < ROWS
+    np.testing.assert_array_equal(parts[0], whole[0])
+    assert parts[1] == whole[1]
+
+
 def test_evaluation_moves_nothing() -> None:
     net = network()
     x, y = data(net)

@@ -205,9 +205,11 @@ class Simulation:
             needed += [b for b in self.own(i) if b[2][0] == "saved"]
             for buffer in needed:
                 self.memory.check(*buffer)
-            for buffer in self.own(i):
-                if buffer[2][0] == "scratch":
-                    self.memory.write(*buffer)
+            scratch = [b for b in self.own(i) if b[2][0] == "scratch"]
+            for buffer in scratch:
+                self.memory.write(*buffer)
+            for buffer in [dy, *needed]:  # scratch does not lie over them
+                self.memory.check(*buffer)
             for k, feed in enumerate(node.inputs):
                 if not step.wanted[k]:
                     continue
@@ -217,7 +219,7 @@ class Simulation:
                 self.check_apart(i, dy, self.gradient(feed))
                 self.arrived[feed] += 1
                 self.memory.write(*self.gradient(feed))
-            for buffer in needed:
+            for buffer in [*needed, *scratch]:
                 self.memory.check(*buffer)
 
 
@@ -227,9 +229,9 @@ def test_what_is_read_has_not_been_overwritten(case: Any) -> None:
     graph, plan, traits, costs = case
     run = Simulation(graph, plan, traits)
     run.forward()
+    run.losses(costs)
     if plan.mode == "infer":
         return
-    run.losses(costs)
     run.backward()
     for output in graph.outputs:
         run.memory.check(*run.value(output))

@@ -103,13 +103,13 @@ def make_plan(
 
     Args:
         describe: traits of each node's kernel.
-        cost_nodes: nodes at which a loss writes dC/dvalue.
+        cost_nodes: nodes at which a loss reads the value and writes dC/dvalue.
         trainable: nodes with a parameter whose gradient is wanted.
         input_gradients: whether the gradients of the network's inputs are wanted.
     """
-    planner = _Planner(graph, describe, rows, mode)
+    planner = _Planner(graph, describe, rows, mode, set(cost_nodes))
     if mode != "infer":
-        planner.choose_gradients(set(cost_nodes), set(trainable), input_gradients)
+        planner.choose_gradients(set(trainable), input_gradients)
     planner.place_values()
     planner.place_gradients()
     planner.place_own_buffers()
@@ -132,7 +132,14 @@ def allocate(buffers: Sequence[_Buffer]) -> int:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, describe: Describe, rows: int, mode: Mode) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        describe: Describe,
+        rows: int,
+        mode: Mode,
+        cost_nodes: set[int],
+    ) -> None:
         self.graph, self.rows, self.mode = graph, rows, mode
         self.count = len(graph.nodes)
         none = Traits(0, 0, False, False, False)
@@ -145,7 +152,7 @@ class _Planner:
             for feed in node.inputs:
                 self.consumers[feed].append(i)
         self.steps = [Step() for _ in graph.nodes]
-        self.cost_nodes: set[int] = set()
+        self.cost_nodes = cost_nodes
         self.carries = [False] * self.count  # has a gradient buffer
         self.buffers: list[_Buffer] = []
         self.values: list[_Buffer] = []
@@ -158,9 +165,7 @@ class _Planner:
 
     # -- which gradients ----------------------------------------------------------
 
-    def choose_gradients(
-        self, cost_nodes: set[int], trainable: set[int], input_gradients: bool
-    ) -> None:
+    def choose_gradients(self, trainable: set[int], input_gradients: bool) -> None:
         """Gradients flow where a cost can be reached and something can be learnt."""
         nodes = self.graph.nodes
         learns = [False] * self.count
@@ -171,9 +176,9 @@ class _Planner:
         reached = [False] * self.count
         for i in reversed(range(self.count)):
             later = any(reached[c] for c in self.consumers[i])
-            reached[i] = learns[i] and (i in cost_nodes or later)
-        self.cost_nodes, self.carries = cost_nodes, reached
-        written = [i in cost_nodes for i in range(self.count)]
+            reached[i] = learns[i] and (i in self.cost_nodes or later)
+        self.carries = reached
+        written = [i in self.cost_nodes for i in range(self.count)]
         for i in reversed(range(self.count)):
             step, node = self.steps[i], nodes[i]
             step.wanted = [reached[i] and reached[feed] for feed in node.inputs]
