@@ -136,10 +136,11 @@ def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
     """The tables with the source and target of the command line, if given."""
     given = {"source": request.source, "target": request.target}
     named = {key: value for key, value in given.items() if value is not None}
+    apart = {"calibration": CALIBRATION} if request.calibrate else {}
     data = tables.get("data", {})
-    if request.calibrate:
-        data = {"calibration": CALIBRATION, **data}
-    return {**tables, "data": {**data, **named}} if isinstance(data, dict) else tables
+    if not isinstance(data, dict):
+        return tables
+    return {**tables, "data": {**apart, **data, **named}}
 
 
 def _chosen(request: Request) -> tuple[Spec, Dataset]:
