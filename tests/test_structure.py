@@ -33,11 +33,11 @@ STAGES = (
     "training.prepare",
     "network transfer trace summary ensemble",
     "zoo",
-    "spec defaults tabular",
+    "spec defaults tabular tuning.space",
     "uncertainty.conformal",
     "modelfile saving",
     "training",
-    "uncertainty",
+    "uncertainty tuning",
     "sklearn",
     "cli __main__",
 )

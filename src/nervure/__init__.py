@@ -45,6 +45,7 @@ _MODULES = {
     ),
     "nervure.training.specs": "resume",
     "nervure.training.learning_rate": "LearningRateSearch find_learning_rate",
+    "nervure.tuning": "Tuning tune",
     "nervure.training": "Callback DivergenceError EarlyStopping History Run fit",
 }
 """Where each public name lives; a module is imported when a name of it is used."""

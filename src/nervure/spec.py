@@ -29,6 +29,7 @@ from nervure.metrics import METRICS
 from nervure.optimizers import Adam, Optimizer
 from nervure.regularizers import Regularizer
 from nervure.training.callbacks import EarlyStopping
+from nervure.tuning.space import TuneSpec
 from nervure.zoo import ZooNetwork
 
 LARGEST_IMAGE = 4096  # pixels of a side
@@ -183,7 +184,8 @@ class Spec:
     None is a spec of a network alone, ``ensemble`` None one of a single network.
     ``outputs`` names the layers whose values the network gives; empty are those that
     no other layer reads. ``augmentation`` is how training changes images
-    (``[[augmentation]]``).
+    (``[[augmentation]]``). ``tune`` is the space that `nervure.tune` searches; training
+    takes no notice of it.
     """
 
     layers: tuple[LayerEntry, ...] = ()
@@ -194,6 +196,7 @@ class Spec:
     augmentation: tuple[Augmentation, ...] = ()
     ensemble: EnsembleSpec | None = None
     network: ZooNetwork | None = None
+    tune: TuneSpec | None = None
 
 
 def load_spec(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Spec:
@@ -268,7 +271,10 @@ def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
     return cast(Spec, spec)
 
 
-_READ = ("dtype", "outputs", "data", "network", "augmentation", "training", "ensemble")
+_READ = (
+    "dtype", "outputs", "data", "network", "augmentation", "training", "ensemble",
+    "tune",
+)  # fmt: skip
 _KEYS = (*_READ, "layer")
 
 
@@ -333,8 +339,8 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
     tables = _plain.write_fields(spec)
     for key in ("layers", "augmentation"):
         tables.pop(key, None)
-    parts = {key: tables.pop(key, None) for key in ("data", "training")}
-    ensemble = tables.pop("ensemble", None)
+    keys = ("data", "training", "ensemble", "tune")
+    parts = {key: tables.pop(key, None) for key in keys}
     if parts["data"]:
         tables["data"] = parts["data"]
     if spec.layers:
@@ -343,8 +349,10 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
         tables["augmentation"] = [_plain.write_fields(a) for a in spec.augmentation]
     if parts["training"]:
         tables["training"] = parts["training"]
-    if ensemble is not None:  # a table without keys says that there is one
-        tables["ensemble"] = ensemble
+    if parts["ensemble"] is not None:  # a table without keys says that there is one
+        tables["ensemble"] = parts["ensemble"]
+    if parts["tune"]:
+        tables["tune"] = parts["tune"]
     return tables
 
 
@@ -381,16 +389,39 @@ def apply_sets(tables: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
     >>> apply_sets(tables, ["layer.0.units=50", "training.epochs=3"])
     {'layer': [{'type': 'dense', 'units': 50}], 'training': {'epochs': 3}}
     """
-    changed = copy.deepcopy(dict(tables))
     at = Faults("--set").at()
+    pairs: list[tuple[str, Any]] = []
     for text in sets:
         key, equals, value = text.partition("=")
-        parts = [part.strip() for part in key.split(".")]
-        if equals and all(parts):
-            _set(changed, parts, _toml.parse_value(value.strip()), at)
+        if equals and all(part.strip() for part in key.split(".")):
+            pairs.append((key, _toml.parse_value(value.strip())))
         else:
             at.bad(f"found {short(text)}; expected key=value, as training.epochs=3")
+    changed = _with_values(tables, pairs, at)
     at.faults.raise_as(SpecError)
+    return changed
+
+
+def apply_values(
+    tables: Mapping[str, Any], values: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """A copy of a spec's tables with keys at these values, named as by `apply_sets`.
+
+    Raises:
+        SpecError: a path that leads nowhere.
+    """
+    at = Faults(where).at()
+    changed = _with_values(tables, values.items(), at)
+    at.faults.raise_as(SpecError)
+    return changed
+
+
+def _with_values(
+    tables: Mapping[str, Any], pairs: Iterable[tuple[str, Any]], at: Place
+) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(tables))
+    for key, value in pairs:
+        _set(changed, [part.strip() for part in key.split(".")], value, at)
     return changed
 
 

@@ -128,6 +128,59 @@ def train(
 
 
 @app.command()
+def tune(
+    source: Annotated[str | None, typer.Argument(help=SOURCE)] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Spec to vary, perhaps with [tune]; by default chosen."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column to predict; by default the last.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of the spec: training.epochs=3, tune.jobs=2.",
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=RANGE",
+            help="Vary a key: 'training.batch_size={choices=[16, 64]}', "
+            "'layer.1.rate={low=0.0, high=0.5}' (log=true for orders of magnitude). "
+            "By default learning rate, batch size, hidden units and dropout.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Networks to train in all; by default 50.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="No training goes on beyond it.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the search; by default tunes/<source>-<number>."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the search in the folder.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Tell nothing of single trials.")
+    ] = False,
+) -> None:
+    """Search for the best values of a spec's keys (needs nervure[tune])."""
+    from nervure.cli.training import Request
+    from nervure.cli.tuning import tune
+
+    request = Request(source, spec, target, tuple(sets or ()), out, resume, quiet=quiet)
+    limits = {"trials": trials, "seconds": seconds}
+    raise typer.Exit(tune(request, tuple(vary or ()), limits))
+
+
+@app.command()
 def predict(
     model: Model,
     source: Source,

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import nervure as nv
 from nervure.cli.judging import calibrated, judge, reports
 from nervure.data import Dataset
-from nervure.defaults import TEST, VALIDATION, default_spec
+from nervure.defaults import VALIDATION
 from nervure.spec import (
     DataSpec,
     Spec,
@@ -24,9 +24,9 @@ from nervure.spec import (
 )
 from nervure.training.ensemble import EnsembleRun
 from nervure.training.progress import duration
-from nervure.training.specs import fit_spec, load_data, read_data, resume
-from nervure.zoo import ARCHITECTURES
+from nervure.training.specs import default_for, fit_spec, load_data, resume
 from nervure.uncertainty.calibration import calibrate
+from nervure.zoo import ARCHITECTURES
 
 RUNS = Path("runs")
 INTERRUPTED = 130
@@ -63,15 +63,15 @@ def train(request: Request) -> int:
     """Train as asked, tell how good the network is and where it lies; the exit code."""
     if request.resume:
         return _go_on(request)
-    spec, dataset = _described(request) if request.spec else _chosen(request)
-    folder = request.out or _new_folder(spec.data)
+    spec, dataset = asked_for(request)
+    folder = request.out or new_folder(spec.data, RUNS)
     print(dataset.summary(), flush=True)
     run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
     return _finish(run, dataset, folder)
 
 
 def _go_on(request: Request) -> int:
-    folder = request.out or _latest_folder(request)
+    folder = request.out or latest_folder(request.source, RUNS)
     if request.calibrate:
         raise SpecError(
             "[--calibrate] a run that has begun keeps the rows apart that it began "
@@ -118,6 +118,11 @@ def _differing(one: Any, other: Any) -> list[str]:
 # -- spec and data --------------------------------------------------------------------
 
 
+def asked_for(request: Request) -> tuple[Spec, Dataset]:
+    """The spec that the user gave or that suits the data, and the data."""
+    return _described(request) if request.spec else _chosen(request)
+
+
 def _described(request: Request) -> tuple[Spec, Dataset]:
     """The spec that the user gave, and its data."""
     assert request.spec is not None
@@ -152,13 +157,10 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
         )
     asked = _asked(request)
     seed = asked.training.seed if asked.training else 0
-    data, raw = asked.data, read_data(asked.data)
-    if raw.test is None and not _sets(request, r"data\.test"):
-        data = replace(data, test=TEST)
-    data = replace(data, image_size=raw.image_size)
-    dataset = load_data(data, seed, asked.dtype, raw)
-    tables = spec_to_dict(default_spec(dataset, data, seed))
-    return parse_spec(apply_sets(tables, request.sets), "--set"), dataset
+    test = not _sets(request, r"data\.test")
+    spec, dataset = default_for(asked.data, seed, asked.dtype, test=test)
+    tables = apply_sets(spec_to_dict(spec), request.sets)
+    return parse_spec(tables, "--set"), dataset
 
 
 def _asked(request: Request) -> Spec:
@@ -180,23 +182,30 @@ def _name(source: str | None) -> str:
     return re.sub(r"[^\w-]+", "_", stem)[:60] or "run"
 
 
-def _numbers(name: str) -> list[int]:
-    found = (re.fullmatch(rf"{re.escape(name)}-(\d+)", p.name) for p in RUNS.glob("*"))
+def _numbers(name: str, within: Path) -> list[int]:
+    pattern = rf"{re.escape(name)}-(\d+)"
+    found = (re.fullmatch(pattern, p.name) for p in within.glob("*"))
     return sorted(int(match[1]) for match in found if match)
 
 
-def _new_folder(data: DataSpec) -> Path:
+def new_folder(data: DataSpec, within: Path) -> Path:
+    """The next folder for a source: ``within/<source>-<number>``."""
     name = _name(data.source)
-    return RUNS / f"{name}-{max(_numbers(name), default=0) + 1}"
+    return within / f"{name}-{max(_numbers(name, within), default=0) + 1}"
 
 
-def _latest_folder(request: Request) -> Path:
-    numbers = _numbers(_name(request.source)) if request.source else []
+def latest_folder(source: str | None, within: Path) -> Path:
+    """The folder that `new_folder` gave last.
+
+    Raises:
+        SpecError: there is none.
+    """
+    numbers = _numbers(_name(source), within) if source else []
     if numbers:
-        return RUNS / f"{_name(request.source)}-{numbers[-1]}"
+        return within / f"{_name(source)}-{numbers[-1]}"
     raise SpecError(
-        f"[--resume] found no run of {request.source or 'no source'} in {RUNS}/; "
-        "expected the folder of a run; name it with --out"
+        f"[--resume] found no run of {source or 'no source'} in {within}/; expected "
+        "the folder of a run; name it with --out"
     )
 
 

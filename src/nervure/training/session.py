@@ -273,8 +273,8 @@ class Session:
         state.seconds = now - self._begun
         share = len(state.costs) / self._steps_per_epoch
         self.progress.step(state.epoch, settings.epochs, share, state.costs[-1])
-        state.stopped = "interrupted" if self.interruption.requested else None
-        state.stopped = state.stopped or self._limit_reached()
+        interrupted = "interrupted" if self.interruption.requested else None
+        state.stopped = interrupted or self.run.stop_requested or self._limit_reached()
         by_steps = settings.checkpoint_steps
         by_time = settings.checkpoint_seconds
         due = by_steps is not None and state.step % by_steps == 0

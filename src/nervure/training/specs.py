@@ -12,6 +12,7 @@ import numpy as np
 
 from nervure.data import Dataset, Raw, make_dataset, read, split
 from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.defaults import TEST, default_spec
 from nervure.ensemble import Ensemble
 from nervure.losses import CustomLoss, Loss
 from nervure.metrics import METRICS, Metric
@@ -176,6 +177,24 @@ def network_for(spec: Spec, dataset: Dataset) -> Network:
     """The network of a spec for these rows, beginning as they ask for."""
     record = dataset.preprocessing
     return network_of(spec, record.shape, None, record.categories, record)
+
+
+def default_for(
+    data: DataSpec, seed: int = 0, dtype: str = "float32", *, test: bool = True
+) -> tuple[Spec, Dataset]:
+    """The spec that is chosen for a source, and its rows.
+
+    With ``test`` a part is held out where the source has no test part of its own.
+
+    Raises:
+        SpecError, DataError: see `read_data`.
+    """
+    raw = read_data(data)
+    if raw.test is None and test:
+        data = dataclasses.replace(data, test=TEST)
+    data = dataclasses.replace(data, image_size=raw.image_size)
+    dataset = load_data(data, seed, dtype, raw)
+    return default_spec(dataset, data, seed), dataset
 
 
 def read_data(data: DataSpec) -> Raw:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tuning: the best values of a spec's keys, found by Optuna within a declared space.
+
+Names are loaded when they are first used: a spec knows the space, not the search.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nervure.tuning.report import Trial, Tuning
+    from nervure.tuning.search import TuneError, tune
+    from nervure.tuning.space import Range, TuneSpec
+
+__all__ = ["Range", "Trial", "TuneError", "TuneSpec", "Tuning", "tune"]
+
+_HOMES = {
+    "Range": "space",
+    "Trial": "report",
+    "TuneError": "search",
+    "TuneSpec": "space",
+    "Tuning": "report",
+    "tune": "search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nervure.tuning' has no attribute {name!r}")
+    home = importlib.import_module(f"nervure.tuning.{_HOMES[name]}")
+    globals()[name] = value = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

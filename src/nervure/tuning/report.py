@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a search has found: in tables, in files, and as a spec to train."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nervure._atomic import write_atomically
+from nervure.spec import Spec, save_spec
+from nervure.summary import table
+from nervure.tuning.space import word_of
+
+MOST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: the values it took and what came out.
+
+    ``state`` is "complete", "pruned" (worse than others at its epoch), "diverged",
+    "failed" (``note`` says why), or "stopped" (by Ctrl-C, a limit of time or a kill;
+    the next call repeats it). ``value`` is that of the best epoch; of pruned trials
+    the latest known one.
+    """
+
+    number: int
+    state: str
+    values: Mapping[str, Any]
+    value: float | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The result of `nervure.tune`.
+
+    Attributes:
+        trials: all of them, in the order they began.
+        best: the complete trial with the best value; None without one.
+        spec: the spec of the best trial, ready for `nervure train --spec`.
+        monitor: what was judged.
+        stopped: why the search ended before its trials were done, or None.
+        directory: where `best.toml`, `report.md`, `report.json` and the study lie.
+    """
+
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    spec: Spec | None
+    monitor: str
+    larger_is_better: bool = False
+    stopped: str | None = None
+    directory: Path | None = None
+
+    def ranking(self) -> list[Trial]:
+        """The complete trials, the best first."""
+        sign = -1 if self.larger_is_better else 1
+        complete = [t for t in self.trials if t.state == "complete"]
+        return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+    def summary(self) -> str:
+        """The best trials in a table, and how the others ended."""
+        counts = Counter(trial.state for trial in self.trials)
+        ended = ", ".join(f"{count} {state}" for state, count in counts.items())
+        lines = [f"{len(self.trials)} trials: {ended}"] if self.trials else []
+        notes = {trial.note for trial in self.trials if trial.note}
+        lines += [f"  {note}" for note in sorted(notes)[:3]]
+        if self.best is None:
+            return "\n".join([*lines, "no trial was completed"])
+        return "\n".join([*lines, "", *table(*self._table(), numbers=0)])
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        shown = self.ranking()[:MOST_SHOWN]
+        keys = list(shown[0].values)
+        head = ["trial", self.monitor, *map(_brief(keys).get, keys), "epochs"]
+        rows = [
+            [
+                str(t.number),
+                f"{t.value:.6g}",
+                *(_word(t.values[key]) for key in keys),
+                str(t.epochs),
+            ]
+            for t in shown
+        ]
+        return [str(word) for word in head], rows
+
+
+def taken(values: Mapping[str, Any]) -> str:
+    """The values of a trial in one line.
+
+    >>> taken({"layer.0.units": 32, "training.optimizer.learning_rate": 0.001234567})
+    'units=32  learning_rate=0.001235'
+    """
+    brief = _brief(list(values))
+    return "  ".join(f"{brief[key]}={_word(value)}" for key, value in values.items())
+
+
+def _brief(keys: list[str]) -> dict[str, str]:
+    """Keys by as many of their last parts as tell them apart.
+
+    >>> list(_brief(["layer.0.units", "layer.2.units", "training.epochs"]).values())
+    ['0.units', '2.units', 'epochs']
+    """
+    short: dict[str, str] = {}
+    for key in keys:
+        parts = key.split(".")
+        for n in range(1, len(parts) + 1):
+            short[key] = ".".join(parts[-n:])
+            if sum(f".{k}".endswith(f".{short[key]}") for k in keys) == 1:
+                break
+    return short
+
+
+def _word(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(word_of(value))
+
+
+# -- files ----------------------------------------------------------------------------
+
+
+def write_report(found: Tuning, folder: Path) -> None:
+    """Write best.toml, report.json and report.md, each atomically."""
+    if found.spec is not None:
+        save_spec(found.spec, folder / "best.toml")
+    document = {
+        "monitor": found.monitor,
+        "larger_is_better": found.larger_is_better,
+        "stopped": found.stopped,
+        "best": None if found.best is None else found.best.number,
+        "trials": [asdict(trial) for trial in found.trials],
+    }
+    write_atomically(folder / "report.json", json.dumps(document, indent=1) + "\n")
+    write_atomically(folder / "report.md", _markdown(found))
+
+
+def _markdown(found: Tuning) -> str:
+    counts = Counter(trial.state for trial in found.trials)
+    ended = ", ".join(f"{count} {state}" for state, count in counts.items())
+    lines = ["# Tuning", "", f"{len(found.trials)} trials: {ended}.", ""]
+    if found.best is None:
+        return "\n".join([*lines, "No trial was completed."]) + "\n"
+    keys = list(found.best.values)
+    heads = ["trial", "state", found.monitor, *keys, "epochs", "seconds"]
+    lines += [
+        f"Best: trial {found.best.number}, {found.monitor} {found.best.value:.6g}. "
+        "Train it with `nervure train --spec best.toml`.",
+        "",
+        _row(heads),
+        "|" + "---|" * len(heads),
+    ]
+    ranked = found.ranking()
+    others = [trial for trial in found.trials if trial not in ranked]
+    for t in [*ranked, *others]:
+        value = "" if t.value is None else f"{t.value:.6g}"
+        values = [_word(t.values[key]) if key in t.values else "" for key in keys]
+        ends = [str(t.epochs), f"{t.seconds:.1f}"]
+        lines.append(_row([str(t.number), t.state, value, *values, *ends]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
