@@ -68,6 +68,12 @@ def test_training_from_the_default_spec() -> None:
     assert run.network.evaluate(iris)["accuracy"] > 0.9
 
 
+def test_a_source_is_kept_in_the_spec() -> None:
+    spec = nv.tabular.default("iris", members=2)
+    assert spec.data.source == "iris"
+    assert fit_spec(spec, epochs=1, progress=False).epoch == 1
+
+
 def test_codes_are_embedded_first() -> None:
     X, y = frame()
     spec = nv.tabular.default(X, y)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nervure._entries import LayerEntry
@@ -61,7 +62,8 @@ def default(
         members: networks of the ensemble, at least 1.
 
     Returns:
-        A `Spec`: ``write_spec(spec)`` is its text, ``fit_spec(spec, dataset)`` trains.
+        A `Spec`: `nervure.spec.write_spec` gives its text, and
+        `nervure.training.specs.fit_spec` trains.
 
     Raises:
         DataError: rows or a target that cannot be used.
@@ -89,7 +91,8 @@ def default(
     if len(record.shape) > 1:
         layers.insert(0, Flatten())
     training = default_training(dataset.rows, activation)
-    data = DataSpec(numbers="robust", task=record.task)
+    source = str(X) if isinstance(X, str | Path) else None
+    data = DataSpec(source=source, task=record.task, numbers="robust")
     return Spec(tuple(map(LayerEntry, layers)), data, training)
 
 
