@@ -347,6 +347,14 @@ def test_estimators_have_dropout_too() -> None:
     assert un.mc_dropout(model, X, samples=10).variance.min() > 0
 
 
+@pytest.mark.parametrize("layer", [nv.SpatialDropout(0.5), nv.StochasticDepth(0.5)])
+def test_every_layer_that_draws_counts(layer) -> None:
+    layers = [nv.Input((2, 2, 3)), layer, nv.Flatten(), nv.Dense(1)]
+    X = np.ones((4, 2, 2, 3), np.float32)
+    found = un.mc_dropout(nv.Network(layers, seed=0), X, samples=20)
+    assert found.variance.min() > 0
+
+
 def test_networks_without_dropout_are_refused(make_net) -> None:
     with pytest.raises(ValueError, match=r"\[mc_dropout\] the network has no dropout"):
         un.mc_dropout(make_net(), [[0.0, 1.0]])
