@@ -369,7 +369,7 @@ def test_all_faults_at_once() -> None:
             layer_spec('type = "dense"', "units = 3", "initializer = {std = 1.0}"),
             "layer[0].initializer.type: missing; expected one of constant, "
             "glorot_normal, glorot_uniform, he_normal, he_uniform, lecun_normal, "
-            "lecun_uniform, normal, orthogonal, truncated_normal, uniform, zeros",
+            "lecun_uniform, normal, orthogonal, signs, truncated_normal, uniform, zeros",
         ),
         (
             layer_spec(
@@ -609,7 +609,9 @@ def test_training_takes_what_fit_takes() -> None:
         name: parameter.default
         for name, parameter in inspect.signature(fit).parameters.items()
     }
-    elsewhere = "network X y validation callbacks sample_weight directory resume"
+    elsewhere = (
+        "network X y validation callbacks sample_weight directory resume augmentation"
+    )
     for name in [*elsewhere.split(), "progress", "threads"]:
         del given[name]
     given["optimizer"] = optimizer(given["optimizer"])
