@@ -31,7 +31,7 @@ STAGES = (
     "executors",
     "predicting",
     "training.prepare",
-    "network transfer trace summary ensemble",
+    "network transfer trace sight summary ensemble",
     "zoo",
     "spec defaults tabular tuning.space",
     "uncertainty.conformal",

@@ -57,6 +57,7 @@ _SUBMODULES = {
     "layers": "nervure.layers",
     "losses": "nervure.losses",
     "metrics": "nervure.metrics",
+    "sight": "nervure.sight",
     "schedules": "nervure.optimizers.schedules",
     "tabular": "nervure.tabular",
     "uncertainty": "nervure.uncertainty",

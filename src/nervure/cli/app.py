@@ -230,20 +230,43 @@ def inspect(
     spec: Annotated[
         Path | None, typer.Option(help="With --augment: the spec that says how.")
     ] = None,
+    filters: Annotated[
+        bool, typer.Option("--filters", help="Write a sheet of the first filters.")
+    ] = False,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Write a sheet of an image's feature maps."),
+    ] = None,
+    saliency: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Write what moves the predicted class."),
+    ] = None,
+    occlusion: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Write what the class needs to be seen."),
+    ] = None,
+    row: Annotated[
+        int, typer.Option(help="Which image, where IMAGE is data with several.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The sheet; by default <name>-augmented.png.")
+        Path | None, typer.Option(help="The sheet; by default <name>-<what>.png.")
     ] = None,
 ) -> None:
     """Show what a model, a spec, a run, a data set or an architecture holds."""
     from nervure.cli.augmenting import preview
     from nervure.cli.inspecting import inspect
+    from nervure.cli.seeing import Wish, see
 
+    wish = Wish(filters, features, saliency, occlusion, row, out)
     if augment:
         return print(preview(path, spec, out))
+    if wish.kind:
+        return print(see(Path(path), wish))
     if spec or out:
         raise ValueError(
-            f"[{'--spec' if spec else '--out'}] without --augment; expected a sheet to "
-            "write; add --augment, or leave it out"
+            f"[{'--spec' if spec else '--out'}] without a sheet to write; expected "
+            "--augment, --filters, --features, --saliency or --occlusion; add one, or "
+            "leave it out"
         )
     print(inspect(path))
 
