@@ -565,6 +565,9 @@ def test_the_command_line(
         nv.load(f"{name}/model.safetensors") for name in ("first", "second")
     )
     assert changed(second, first) == {"dense"}
+    assert cli([*words, "--out", "both", "--ensemble", "2", *sets]) == 0
+    for member in nv.load("both/model.safetensors"):
+        assert changed(member, first) == {"dense"}
     assert second.frozen == {"body"}
     (tmp_path / "first" / "model.safetensors").rename(tmp_path / "gone")
     assert cli(["train", "--resume", "--out", "second", "-q"]) == 0

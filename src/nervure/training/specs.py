@@ -164,13 +164,15 @@ def fit_spec(
 def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
     """Train what the spec describes; rows are a `Dataset`, or arrays with ``y``."""
     network = network_for(spec, rows) if isinstance(rows, Dataset) else network_of(spec)
+    several = spec.ensemble
+    ensemble = None if several is None else Ensemble.of(network, several.members)
     weights = spec.training.weights if spec.training else None
     if weights is not None and not arguments.get("resume"):
-        take_weights(network, weights)
-    if spec.ensemble is None:
+        for one in [network] if ensemble is None else ensemble:
+            take_weights(one, weights)
+    if ensemble is None or several is None:
         return fit(network, rows, y, **arguments)
-    ensemble = Ensemble.of(network, spec.ensemble.members)
-    return ensemble.fit(rows, y, bagged=spec.ensemble.bagged, **arguments)
+    return ensemble.fit(rows, y, bagged=several.bagged, **arguments)
 
 
 def network_for(spec: Spec, dataset: Dataset) -> Network:
