@@ -27,7 +27,44 @@ def test_depthwise_is_a_convolution_with_a_group_for_each_channel() -> None:
     nets = [nv.Network([nv.Input((6, 5, 4)), c], seed=2) for c in (depthwise, grouped)]
     x = np.random.default_rng(0).normal(size=(3, 6, 5, 4)).astype(np.float32)
     assert nets[0].values.tobytes() == nets[1].values.tobytes()
-    np.testing.assert_array_equal(nets[0].forward(x), nets[1].forward(x))
+    np.testing.assert_allclose(nets[0].forward(x), nets[1].forward(x), atol=1e-6)
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize("multiplier", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "dilation", "padding"),
+    [
+        ((9, 40, 70), 3, 1, 1, "same"),
+        ((30, 11, 5), (5, 2), (2, 3), 1, ((3, 0), (1, 4))),
+        ((9, 9, 16), 3, 2, 3, 2),
+        ((2, 3, 130), 3, 1, 1, 1),
+        ((200, 7), 4, 2, 5, "causal"),
+    ],
+)
+def test_gradients_are_those_of_the_grouped_convolution(
+    shape: Any, kernel: Any, stride: Any, dilation: int, padding: Any, multiplier: int
+) -> None:
+    channels, rank = shape[-1], len(shape) - 1
+    one = (nv.DepthwiseConv1D, nv.DepthwiseConv2D)[rank - 1]
+    two = (nv.Conv1D, nv.Conv2D)[rank - 1]
+    same = {"name": "c", "padding": padding, "initializer": "he_normal"}
+    layers = (
+        one(kernel, stride, dilation, multiplier, **same),
+        two(channels * multiplier, kernel, stride, dilation, channels, **same),
+    )
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(13, *shape))
+    found = []
+    for layer in layers:
+        inputs = [nv.Input(shape), nv.Activation("linear")]
+        net = nv.Network([*inputs, layer], seed=3, dtype="float64")
+        size = np.prod(net.graph.output_shapes[0])
+        c = np.random.default_rng(1).normal(size=(13, size))
+        t = net.trace(x, c, loss=lambda y, t: (float((t * y).sum()), t))
+        found.append([t["c"].z, t["activation"].delta, *t["c"].gradient.values()])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 def test_weights_begin_by_what_a_map_sees() -> None:

@@ -6,6 +6,7 @@
 #include "batch_norm.h"
 #include "convolution.h"
 #include "dense.h"
+#include "depthwise.h"
 #include "dropout.h"
 #include "embedding.h"
 #include "ensemble.h"
@@ -49,6 +50,7 @@ using Kernels = KernelList<  //
     L2Pool,                  //
     BatchNorm,               //
     GroupNorm,               //
+    DepthwiseConvolution,    //
     TransposedConvolution,   //
     Frame,                   //
     UpSampling,              //

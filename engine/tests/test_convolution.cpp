@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../kernels/convolution.h"
+#include "../kernels/depthwise.h"
 #include "check.h"
 
 namespace {
@@ -87,7 +88,8 @@ Numbers<double> expected(const Case& k, Numbers<double> n) {
   return n;
 }
 
-Convolution kernel_of(const Case& k) {
+template <class K>
+K kernel_of(const Case& k) {
   const int64_t n = k.windows();
   Attributes attributes;
   attributes.set("kernel", std::vector<int64_t>{k.kernel, k.kernel});
@@ -96,15 +98,13 @@ Convolution kernel_of(const Case& k) {
   attributes.set("before", std::vector<int64_t>{k.padding, k.padding});
   attributes.set("groups", k.groups);
   attributes.set("bias", int64_t{1});
-  return Convolution::read(attributes,
-                           {{{k.extent, k.extent, k.channels}}, {n, n, k.filters}});
+  return K::read(attributes, {{{k.extent, k.extent, k.channels}}, {n, n, k.filters}});
 }
 
-template <class T>
+template <class K, class T>
 void run(const Case& k, Numbers<T> a, const Numbers<double>& found, int64_t planned,
          double tolerance) {
-  const auto kernel = kernel_of(k);
-  CHECK(kernel.winograd.takes(k.rows) == k.fast);
+  const auto kernel = kernel_of<K>(k);
   std::vector<T> scratch(static_cast<size_t>(kernel.buffers(planned).scratch), T(9));
   const auto each = [&](const std::vector<T>& array) {
     return static_cast<int64_t>(array.size()) / k.rows;
@@ -131,6 +131,7 @@ void run(const Case& k, Numbers<T> a, const Numbers<double>& found, int64_t plan
   CHECK(apart(a.dbias, found.dbias) < tolerance);
 }
 
+template <class K>
 void run(const Case& k) {
   const int64_t n = k.windows();
   const int64_t x = k.rows * k.extent * k.extent * k.channels;
@@ -140,8 +141,8 @@ void run(const Case& k) {
                               numbers(k.filters, 4), numbers(x, 5),        numbers(y, 6),
                               numbers(w, 7),         numbers(k.filters, 8)};
   const Numbers<double> found = expected(k, given);
-  for (const int64_t more : {0, 1, 40}) run(k, given, found, k.rows + more, 1e-9);
-  run(k, given.as<float>(), found, k.rows, 3e-4);
+  for (const int64_t more : {0, 1, 40}) run<K>(k, given, found, k.rows + more, 1e-9);
+  run<K>(k, given.as<float>(), found, k.rows, 3e-4);
 }
 
 }  // namespace
@@ -162,6 +163,14 @@ int main() {
       {20, 4, 32, 80, 3, 1, 1, 1, true},
       {9, 8, 16, 16, 3, 1, 2, 1, true},
   };
-  for (const Case& k : cases) run(k);
+  for (const Case& k : cases) {
+    CHECK(kernel_of<Convolution>(k).winograd.takes(k.rows) == k.fast);
+    run<Convolution>(k);
+  }
+  const Case depthwise[] = {
+      {3, 7, 5, 5, 3, 1, 1, 5},  {2, 6, 3, 9, 2, 2, 0, 3},     {40, 2, 64, 64, 3, 1, 1, 64},
+      {1, 40, 2, 2, 5, 3, 2, 2}, {2, 1, 70, 140, 3, 1, 1, 70}, {3, 9, 1, 4, 3, 4, 3, 1},
+  };
+  for (const Case& k : depthwise) run<DepthwiseConvolution>(k);
   return check::report();
 }

@@ -173,8 +173,8 @@ class Grouped(Convolving):
 
     Args:
         filters: number of maps, at least 1; the groups divide it.
-        groups: groups of channels that see nothing of each other; as many as there
-            are channels make it depthwise.
+        groups: groups of channels that see nothing of each other; for as many as there
+            are channels take `DepthwiseConv2D`, which is faster.
 
     Raises:
         LayerError: the input has no channel axis, the window exceeds the padded input,

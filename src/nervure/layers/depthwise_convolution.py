@@ -36,6 +36,8 @@ class DepthwiseConvolution(Convolving):
     6.2; Howard et al., *MobileNets* (2017), eq. 3.
     """
 
+    native: ClassVar[str] = "depthwise_convolution"
+
     kernel: PerAxis
     stride: PerAxis = 1
     dilation: PerAxis = 1
