@@ -16,8 +16,8 @@ import pytest
 import nervure as nv
 from nervure._entries import LayerEntry, layer_from_dict, layer_to_dict, with_name
 from nervure._plain import Faults
-from nervure.executors import Data, Model, native
-from nervure.executors.native import NativeExecutor, engine
+from nervure.executors import Data, Model
+from nervure.executors.native import NativeExecutor
 from nervure.graph import Entry, Graph
 from nervure.layers import (
     LAYERS,
@@ -31,7 +31,6 @@ from nervure.layers import (
 )
 from nervure.network import Network
 from nervure.objective import Objective
-from nervure.plan import engine_plan
 from nervure.spec import Spec, parse_spec, write_spec
 
 ROWS = 5
@@ -384,7 +383,11 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
     ],
 )
 def test_masks_are_those_of_the_formula(
-    layer: Any, shape: Any, training: bool, first: int
+    layer: Any,
+    shape: Any,
+    training: bool,
+    first: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Forward and backward, also where a batch is taken in several passes."""
     net = nv.Network([nv.Input(shape), nv.Activation("linear"), layer], dtype="float64")
@@ -393,12 +396,11 @@ def test_masks_are_those_of_the_formula(
     objective = Objective.of(net.graph, lambda y, t: (float((t * y).sum()), t))
     model = Model(net.graph, net.layout, net.values, net.gradients)
     executor = NativeExecutor(model)
-    plan = executor.plan("trace", first or rows, objective)
-    fields = engine_plan(net.graph, net.layout, plan, frozenset())
-    held = engine().Executor64(fields, net.values, net.gradients)
     c = np.random.default_rng(1).normal(size=(rows, size))
     data = Data((x,), (c,))
-    held.set_losses(native._losses(objective, data))
+    if first:
+        monkeypatch.setattr(NativeExecutor, "plan_that_fits", plan_of_four)
+    held = executor._take(("trace", rows, objective), data)
     out = np.empty((rows, size))
     where = (1, executor.hold(data), None, 0, rows, training, SEED, 7)
     held.gradient(*where, [out.reshape(-1)], None)
