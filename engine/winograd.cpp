@@ -2,6 +2,8 @@
 #include "winograd.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 
 namespace nervure::winograd {
 namespace {
@@ -143,24 +145,28 @@ Place place_of(const Plane& p, int64_t tile) {
   return {tile / each, within / p.across() * outputs, within % p.across() * outputs};
 }
 
-// Rows of T that a thread has for itself.
+// What a thread has for itself: room for V of some tiles or U of a panel, and for their
+// products. Taken from the heap when it is first used: as thread-local arrays it would
+// come out of every thread's stack, and be more than that.
 constexpr int64_t seen_room = 640 * 1024, most_tiles = 48;
 template <class T>
-T* seen_memory() {
-  alignas(64) static thread_local T memory[seen_room];
-  return memory;
-}
-template <class T>
-T* kernel_memory() {
-  alignas(
-      64) static thread_local T memory[places * apart(most_channels * panel_columns<T>)];
-  return memory;
-}
+constexpr int64_t operand_room =
+    std::max(seen_room, places* apart(most_channels* panel_columns<T>));
 constexpr int64_t product_room = places * apart(panel * gradient_channels);
+
 template <class T>
-T* product_memory() {
-  alignas(64) static thread_local T memory[product_room];
-  return memory;
+struct Room {
+  T *operand, *product;
+};
+template <class T>
+Room<T> room() {
+  constexpr std::align_val_t alignment{64};
+  struct Release {
+    void operator()(T* memory) const { ::operator delete(memory, alignment); }
+  };
+  static thread_local const std::unique_ptr<T, Release> memory(static_cast<T*>(
+      ::operator new((operand_room<T> + product_room) * sizeof(T), alignment)));
+  return {memory.get(), memory.get() + operand_room<T>};
 }
 static_assert(most_tiles <= gradient_channels);
 
@@ -311,15 +317,16 @@ void transform_gradient(const Plane& p, const T* dy, int64_t begin, int64_t end,
 
 int64_t forward_tiles(const Plane& p, int64_t tiles) {
   constexpr int64_t least = 16, wanted = 8;  // that all threads find work
-  const int64_t room = std::min(most_tiles, seen_room / (places * apart(p.channels)));
-  return std::clamp((tiles + wanted - 1) / wanted, std::min(least, room), room);
+  const int64_t most = std::min(most_tiles, seen_room / (places * apart(p.channels)));
+  return std::clamp((tiles + wanted - 1) / wanted, std::min(least, most), most);
 }
 
 template <class T>
 void forward(const Plane& p, const Forward<T>& a, const T* u, int64_t begin, int64_t end,
              int64_t first_panel, int64_t end_panel) {
   const int64_t tiles = end - begin;
-  T *v = seen_memory<T>(), *m = product_memory<T>();
+  const Room<T> own = room<T>();
+  T *v = own.operand, *m = own.product;
   transform_seen(p, a.x, begin, end, tiles, v);
   for (int64_t which = first_panel; which < end_panel; ++which)
     each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
@@ -334,7 +341,8 @@ void forward(const Plane& p, const Forward<T>& a, const T* u, int64_t begin, int
 template <class T>
 void forward_panel(const Plane& p, const Forward<T>& a, const T* v, int64_t all,
                    const T* weight, bool turned, int64_t which) {
-  T *u = kernel_memory<T>(), *m = product_memory<T>();
+  const Room<T> own = room<T>();
+  T *u = own.operand, *m = own.product;
   const int64_t blocks = (all + most_tiles - 1) / most_tiles;
   each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
     widen_panel(p, weight, turned, first, wide, 0, p.channels, u);
@@ -355,7 +363,7 @@ void weight_gradient(const Plane& p, const T* v, const T* d, int64_t tiles,
                      bool add) {
   constexpr int64_t together = 256;  // tiles whose panel stays in the nearest cache
   const int64_t channels = end_channel - first_channel, none = 0;
-  T* sums = product_memory<T>();
+  T* sums = room<T>().product;
   each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
     const int64_t step = apart(channels * wide);
     for (int64_t f = 0; f < places; ++f)

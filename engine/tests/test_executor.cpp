@@ -214,10 +214,12 @@ struct Method {
 };
 
 std::vector<Method> methods() {
-  return {
-      {"adam",
-       sweep_with({{"beta1", 0.9}, {"beta2", 0.99}, {"epsilon", 1e-8}, {"amsgrad", 0L}})},
-      {"sgd", sweep_with({{"momentum", 0.9}, {"nesterov", 1L}})}};
+  return {{"adam", sweep_with({{"beta1", 0.9},
+                               {"beta2", 0.99},
+                               {"epsilon", 1e-8},
+                               {"amsgrad", 0L},
+                               {"epsilon_hat", 0L}})},
+          {"sgd", sweep_with({{"momentum", 0.9}, {"nesterov", 1L}})}};
 }
 
 template <class T>
