@@ -101,7 +101,7 @@ def test_images_are_shown_as_they_are_trained_on_by_default(spec: str) -> None:
         ),
         (
             ["digits", "--out", "a.png"],
-            "[--out] without --augment; expected a sheet to write",
+            "[--out] without a sheet to write; expected --augment",
         ),
         (
             ["digits", "--augment", "--spec", "aug.toml", "--out", "none/a.png"],
