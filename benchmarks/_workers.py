@@ -37,6 +37,9 @@ STEERING = (
 )  # fmt: skip
 
 
+STARTED_WITH = dict(os.environ)  # scikit-learn, for one, adds to it when imported
+
+
 class WorkerError(RuntimeError):
     """A peer that is missing or failed; the text is its last error."""
 
@@ -58,13 +61,13 @@ def environment(threads: int, extra: dict[str, str]) -> dict[str, str]:
 
 def steering() -> dict[str, str]:
     """The caller's settings of mathematical libraries, which no worker gets to see."""
-    return {k: v for k, v in os.environ.items() if k.startswith(STEERING)}
+    return {k: v for k, v in STARTED_WITH.items() if k.startswith(STEERING)}
 
 
 def restart_without_steering() -> None:
     """Begin this program anew without what steers libraries; they read it at import."""
     if steering():
-        kept = {k: v for k, v in os.environ.items() if k not in steering()}
+        kept = {k: v for k, v in STARTED_WITH.items() if k not in steering()}
         os.execve(sys.executable, [sys.executable, *sys.argv], kept)
 
 

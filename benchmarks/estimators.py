@@ -38,6 +38,8 @@ from sklearn.model_selection import GridSearchCV
 
 import nervure.sklearn
 
+CALM = 0.3  # seconds in which the threads of the peer before stop spinning
+
 Task = Callable[[type], Callable[[], object]]
 """From the class to what is timed."""
 
@@ -174,6 +176,7 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
             runs[name]()  # loads the engine, or PyTorch
     for _ in range(1 if case.slow else rounds):
         for name, run in runs.items():
+            time.sleep(CALM)
             times[name].append(seconds(run, case.repeats))
     medians = {name: statistics.median(found) for name, found in times.items()}
     ratio = medians[case.peer] / medians["nervure"]
