@@ -256,8 +256,8 @@ class HeldExecutor {
     return executor_.gradient(workers, data.data(), rows, {training, seed, step}, results);
   }
 
-  int64_t train(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
-                int64_t count, int64_t batch_size,
+  int64_t train(int fewest, int most, const HeldData<T>& data, nb::object index,
+                int64_t begin, int64_t count, int64_t batch_size,
                 const std::vector<double>& learning_rates, int64_t first_step,
                 uint64_t seed, Vector<double> costs, Vector<double> weights,
                 const std::vector<Vector<T>>& outputs) {
@@ -275,7 +275,7 @@ class HeldExecutor {
       throw std::invalid_argument("[engine] steps, batch size and rows do not agree");
     const Results<T> results = read_results(outputs, nb::none());
     const nb::gil_scoped_release free;
-    return executor_.train(workers, data.data(), request, results);
+    return executor_.train({fewest, most}, data.data(), request, results);
   }
 
   nb::object value(int node, int64_t rows) const {
@@ -391,8 +391,8 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("gradient", &HeldExecutor<T>::gradient, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),
            nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none())
-      .def("train", &HeldExecutor<T>::train, nb::arg("workers"), nb::arg("data"),
-           nb::arg("index").none(), nb::arg("begin"), nb::arg("count"),
+      .def("train", &HeldExecutor<T>::train, nb::arg("fewest"), nb::arg("most"),
+           nb::arg("data"), nb::arg("index").none(), nb::arg("begin"), nb::arg("count"),
            nb::arg("batch_size"), nb::arg("learning_rates"), nb::arg("first_step"),
            nb::arg("seed"), nb::arg("costs"), nb::arg("weights"), nb::arg("outputs"))
       .def("value", &HeldExecutor<T>::value)

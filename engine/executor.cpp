@@ -2,6 +2,7 @@
 #include "executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -150,11 +151,10 @@ class Executor<T>::Program {
     }
   }
 
-  int64_t train(const TrainRequest& request, Update<T>& update) {
-    const auto steps = static_cast<int64_t>(request.learning_rates.size());
-    int64_t step = 0;
+  // The steps from `step` to `end`; returns the first one not taken.
+  int64_t train(const TrainRequest& request, int64_t step, int64_t end, Update<T>& update) {
     enter(update);
-    for (; step < steps; ++step) {
+    for (; step < end; ++step) {
       const int64_t begin = step * request.batch_size;
       const Rows rows = request.rows.part(
           begin, std::min(request.batch_size, request.rows.count - begin));
@@ -505,15 +505,24 @@ double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKe
 }
 
 template <class T>
-int64_t Executor<T>::train(int workers, const Data<T>& data, const TrainRequest& request,
-                           const Results<T>& results) {
-  int64_t taken = 0;
+int64_t Executor<T>::train(Workers workers, const Data<T>& data,
+                           const TrainRequest& request, const Results<T>& results) {
+  using Clock = std::chrono::steady_clock;
+  const auto steps = static_cast<int64_t>(request.learning_rates.size());
   skip_idle_nodes(results);
-  prepare_augmentation(workers);
-  launch(workers, data, results, [&](Program& program, int worker) {
-    const int64_t steps = program.train(request, *update_);
-    if (worker == 0) taken = steps;
-  });
+  prepare_augmentation(workers.most);
+  int64_t taken = 0;
+  while (taken < steps) {
+    const Pace::Stretch stretch = pace_.next(steps - taken, workers);
+    const int64_t first = taken, end = first + stretch.steps;
+    const auto begin = Clock::now();
+    launch(stretch.workers, data, results, [&](Program& program, int worker) {
+      const int64_t reached = program.train(request, first, end, *update_);
+      if (worker == 0) taken = reached;
+    });
+    if (taken < end) break;  // a cost that is not finite
+    pace_.took(stretch, std::chrono::duration<double>(Clock::now() - begin).count());
+  }
   return taken;
 }
 

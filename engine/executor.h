@@ -15,6 +15,7 @@
 #include "losses/list.h"
 #include "memory.h"
 #include "optimizers/update.h"
+#include "pace.h"
 #include "plan.h"
 #include "rows.h"
 #include "threads.h"
@@ -97,7 +98,7 @@ class Executor {
 
   // Steps taken; fewer than asked for where a cost was not finite: that step's update
   // is not made.
-  int64_t train(int workers, const Data<T>& data, const TrainRequest& request,
+  int64_t train(Workers workers, const Data<T>& data, const TrainRequest& request,
                 const Results<T>& results);
 
   [[nodiscard]] const Plan& plan() const { return plan_; }
@@ -128,6 +129,7 @@ class Executor {
   std::vector<bool> skipped_;  // nodes that the present call has no use for
   std::vector<LossPlan<T>> losses_;
   std::optional<Update<T>> update_;
+  Pace pace_;  // of the training steps
   std::optional<augment::Augmenter<T>> augmenter_;
   std::vector<T> augment_scratch_;             // of each worker
   std::vector<double> shares_;                 // of its own target that a row keeps

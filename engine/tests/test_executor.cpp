@@ -173,7 +173,7 @@ class Trained {
           .seed = 11,
           .costs = epoch_costs.data(),
           .weights = sums.data()};
-      taken += executor->train(workers, data, request, {});
+      taken += executor->train({workers, workers}, data, request, {});
       costs.insert(costs.end(), epoch_costs.begin(), epoch_costs.end());
     }
     return taken;

@@ -287,7 +287,9 @@ class NativeTrainer:
         self._job, self._model = job, executor.model
         self._engine = executor.engine_of(job)
         rows = min(job.batch_size, job.data.rows)
-        self._workers = job.threads or executor.workers(rows, passes=3)
+        # A number that was asked for is kept; else the engine finds the fastest.
+        self._most = job.threads or executor.workers(rows, passes=3)
+        self._fewest = job.threads or 1
         self._data = executor.hold(job.data)
         self._engine.set_augmentation(engine_changes(job.augmentation))
         self.penalize(job.regularizer)
@@ -307,7 +309,8 @@ class NativeTrainer:
         steps = len(stretch.learning_rates)
         costs, weights = np.empty(steps), np.empty(steps)
         taken = self._engine.train(
-            self._workers,
+            self._fewest,
+            self._most,
             self._data,
             stretch.rows,
             0,

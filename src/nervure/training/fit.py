@@ -102,7 +102,8 @@ def fit(
         resume: go on with the run in ``directory`` (see `nervure.resume`).
         progress: whether to show it, or the stream to show it on.
         executor: ``"native"`` or ``"jax"``.
-        threads: workers of the engine; the result does not depend on it.
+        threads: workers of the engine; by default as many as turn out to be the
+            fastest. The result does not depend on it.
 
     Returns:
         The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
