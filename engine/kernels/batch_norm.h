@@ -75,8 +75,7 @@ struct BatchNorm {
     return std::min<int64_t>(64, parts_of(stretches(rows), grain()));
   }
   [[nodiscard]] Range sum_range(int64_t rows, int64_t part) const {
-    const int64_t n = stretches(rows), parts = sum_parts(rows);
-    return {n * part / parts, n * (part + 1) / parts};
+    return share_of(stretches(rows), sum_parts(rows), part);
   }
   static constexpr int64_t feature_grain = 64;
   [[nodiscard]] int64_t feature_parts() const { return parts_of(features, feature_grain); }

@@ -133,10 +133,10 @@ class Gather {
     const int64_t cuts = parts(a.rows) / units_.number(a.rows), cut = part % cuts;
     const Unit unit = units_.unit(part / cuts, a.rows);
     T* scratch = units_.scratch() > 0 ? a.scratch + part * units_.scratch() : nullptr;
-    const int64_t all = panels<T>();
+    const Range some = share_of(panels<T>(), cuts, cut);
     for (int64_t slice = 0; slice < units_.slices(); ++slice) {
       const View<T> view = units_.view(a.from, unit, slice, scratch);
-      for (int64_t i = all * cut / cuts; i < all * (cut + 1) / cuts; ++i)
+      for (int64_t i = some.begin; i < some.end; ++i)
         panel(a, Lines(unit), view, slice, Panel<T>(taps_.outputs, i));
     }
   }
@@ -268,8 +268,8 @@ class Scatter {
   template <class T>
   void run(const Arrays<T>& a, int64_t part) const {
     const int64_t cuts = parts(a.rows) / units_.groups_of_images(a.rows), cut = part % cuts;
-    const int64_t all = panels<T>(), blocks = units_.blocks(), first = part / cuts * blocks;
-    const Range range = {all * cut / cuts, all * (cut + 1) / cuts};
+    const int64_t blocks = units_.blocks(), first = part / cuts * blocks;
+    const Range range = share_of(panels<T>(), cuts, cut);
     if (!a.add)
       for (int64_t i = range.begin; i < range.end; ++i)
         begin(a, units_.unit(first, a.rows).images, Panel<T>(taps_.inputs, i));

@@ -176,8 +176,8 @@ struct DepthwiseConvolution {
       return;
     T *dweight = c.scratch + part * sums(), *dbias = dweight + volume(kernel) * filters();
     std::fill_n(dweight, sums(), T(0));
-    const int64_t count = lines(c.rows, y).count, parts = sum_parts(c.rows);
-    for (int64_t line = count * part / parts; line < count * (part + 1) / parts; ++line) {
+    const Range range = share_of(lines(c.rows, y).count, sum_parts(c.rows), part);
+    for (int64_t line = range.begin; line < range.end; ++line) {
       const T* from = c.output.gradient + line * y[2] * filters();
       for (int64_t j = 0; j < y[2]; ++j)
         fill(dbias, {0, filters()},

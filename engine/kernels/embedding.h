@@ -84,8 +84,7 @@ struct Embedding {
   void weight_gradient(const Context<T>& c, int64_t part) const {
     const Operand<T>& weight = c.parameters[0];
     if (weight.gradient == nullptr) return;
-    const int64_t begin = rows_of_all * part / weight_parts();
-    const int64_t end = rows_of_all * (part + 1) / weight_parts();
+    const auto [begin, end] = share_of(rows_of_all, weight_parts(), part);
     if (!weight.accumulate)
       std::fill(weight.gradient + begin * dim, weight.gradient + end * dim, T(0));
     for (int64_t i = 0; i < c.rows * codes; ++i) {

@@ -111,8 +111,7 @@ struct EnsembleDense {
     return std::min(rows, std::clamp<int64_t>(wanted, 1, most_blocks));
   }
   [[nodiscard]] Range block_of(int64_t rows, int64_t part) const {
-    const int64_t count = blocks(rows);
-    return {rows * part / count, rows * (part + 1) / count};
+    return share_of(rows, blocks(rows), part);
   }
   [[nodiscard]] Cut weight_cut(int64_t rows) const {
     return Cut::of(features, units, rows * members);

@@ -98,8 +98,8 @@ struct GroupNorm {
   // Calls with where a group begins, its first channel and its place for moments.
   template <class T>
   void each_group(const Context<T>& c, int64_t block, auto call) const {
-    const int64_t all = c.rows * samples, number = blocks(c.rows);
-    for (int64_t s = all * block / number; s < all * (block + 1) / number; ++s)
+    const Range range = share_of(c.rows * samples, blocks(c.rows), block);
+    for (int64_t s = range.begin; s < range.end; ++s)
       for (int64_t g = 0; g < groups(); ++g)
         call(s * size() + g * width, g * width, c.saved + 2 * (s * groups() + g));
   }

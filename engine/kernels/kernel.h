@@ -75,6 +75,10 @@ inline Range range_of(int64_t total, int64_t grain, int64_t part) {
   const int64_t begin = part * grain;
   return {begin, begin + grain < total ? begin + grain : total};
 }
+// The same, cut into so many parts of nearly equal size.
+inline Range share_of(int64_t total, int64_t parts, int64_t part) {
+  return {total * part / parts, total * (part + 1) / parts};
+}
 
 template <class K, class T>
 concept Kernel =

@@ -46,16 +46,16 @@ class WeightGradient {
     if (!few()) {
       const int64_t cuts = run_cuts(g), cut = part % cuts, i = part / cuts;
       if (cut > 0) sum.bias = nullptr;
-      const Range runs = {g.runs() * cut / cuts, g.runs() * (cut + 1) / cuts};
-      return each_unit({0, units}, g, rows, x, dy, memory, sum, {i, i + 1}, runs);
+      return each_unit({0, units}, g, rows, x, dy, memory, sum, {i, i + 1},
+                       share_of(g.runs(), cuts, cut));
     }
     if (own > 1) {
       sum.weight = scratch + own * box + part * size(g);
       sum.bias = to.bias == nullptr ? nullptr : sum.weight + weights_;
       sum.add = false;
     }
-    each_unit({units * part / own, units * (part + 1) / own}, g, rows, x, dy, memory, sum,
-              {0, panels(g)}, {0, g.runs()});
+    each_unit(share_of(units, own, part), g, rows, x, dy, memory, sum, {0, panels(g)},
+              {0, g.runs()});
   }
 
   template <class T>

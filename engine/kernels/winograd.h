@@ -11,8 +11,7 @@ namespace nervure::detail {
 // Tiles that are transformed together.
 inline int64_t transform_parts(int64_t tiles) { return std::min<int64_t>(16, tiles); }
 inline Range transform_range(int64_t tiles, int64_t part) {
-  const int64_t parts = transform_parts(tiles);
-  return {tiles * part / parts, tiles * (part + 1) / parts};
+  return share_of(tiles, transform_parts(tiles), part);
 }
 
 // One direction. Phase 0 prepares what there is less of: the kernel, whose parts are then
@@ -70,10 +69,10 @@ struct Filtering : winograd::Plane {
   }
   template <class T>
   void filter(int64_t rows, const winograd::Forward<T>& a, const T* u, int64_t part) const {
-    const int64_t all = tiles(rows), b = blocks(rows), n = cuts(rows);
-    const int64_t block = part / n, cut = part % n;
-    winograd::forward(*this, a, u, all * block / b, all * (block + 1) / b,
-                      panels() * cut / n, panels() * (cut + 1) / n);
+    const int64_t n = cuts(rows);
+    const Range some = share_of(tiles(rows), blocks(rows), part / n);
+    const Range panel = share_of(panels(), n, part % n);
+    winograd::forward(*this, a, u, some.begin, some.end, panel.begin, panel.end);
   }
 };
 
