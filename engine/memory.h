@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory of a plan. Nothing in it is initialized.
+// Memory of a plan, or of a thread: thread-local arrays would come out of every thread's
+// stack, and can be more than that. Nothing in it is initialized.
 #pragma once
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 #include "winograd.h"
 
 #include <algorithm>
-#include <memory>
-#include <new>
+
+#include "memory.h"
 
 namespace nervure::winograd {
 namespace {
@@ -146,8 +146,7 @@ Place place_of(const Plane& p, int64_t tile) {
 }
 
 // What a thread has for itself: room for V of some tiles or U of a panel, and for their
-// products. Taken from the heap when it is first used: as thread-local arrays it would
-// come out of every thread's stack, and be more than that.
+// products.
 constexpr int64_t seen_room = 640 * 1024, most_tiles = 48;
 template <class T>
 constexpr int64_t operand_room =
@@ -160,13 +159,9 @@ struct Room {
 };
 template <class T>
 Room<T> room() {
-  constexpr std::align_val_t alignment{64};
-  struct Release {
-    void operator()(T* memory) const { ::operator delete(memory, alignment); }
-  };
-  static thread_local const std::unique_ptr<T, Release> memory(static_cast<T*>(
-      ::operator new((operand_room<T> + product_room) * sizeof(T), alignment)));
-  return {memory.get(), memory.get() + operand_room<T>};
+  static thread_local const Memory memory((operand_room<T> + product_room) * sizeof(T));
+  T* operand = static_cast<T*>(memory.data());
+  return {operand, operand + operand_room<T>};
 }
 static_assert(most_tiles <= gradient_channels);
 

@@ -13,6 +13,7 @@
 #include <array>
 #include <vector>
 
+#include "../memory.h"
 #include "kernel.h"
 
 namespace nervure {
@@ -172,8 +173,8 @@ class Units {
 
   template <class T>
   static T* room() {
-    alignas(64) static thread_local T memory[box_elements];
-    return memory;
+    static thread_local const Memory memory(box_elements * sizeof(T));
+    return static_cast<T*>(memory.data());
   }
 
   template <class T>
