@@ -25,6 +25,14 @@ NERVURE_INLINE void put(const Operand<T>& x, Range range, auto f) {
     fill(dx, range, f);
 }
 
+// dx = (or +=) the sum of `count` arrays, `apart` elements from one to the next, in their
+// order.
+template <class T>
+void put_sum(Operand<T> x, Range range, const T* first, int64_t count, int64_t apart) {
+  for (int64_t k = 0; k < count; ++k, first += apart, x.accumulate = true)
+    put(x, range, [=](int64_t i) { return first[i]; });
+}
+
 // Of some channels, at most 16: sums of dy over all pixels, the gradient of a bias.
 template <class T>
 void add_pixels(const Operand<T>& bias, const T* dy, int64_t pixels, int64_t channels,

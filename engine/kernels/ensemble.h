@@ -184,13 +184,8 @@ struct EnsembleDense {
   void add_up(const Context<T>& c) const {
     const T* from = arrays(c).sums;
     const int64_t sizes[] = {members * features, members * units, members * units};
-    for (size_t p = 0; p < 3; from += sizes[p], ++p) {
-      Operand<T> to = c.parameters[p + 1];
-      for (int64_t part = 0; part < blocks(c.rows); ++part, to.accumulate = true) {
-        const T* sum = from + part * sums();
-        put(to, {0, sizes[p]}, [=](int64_t j) { return sum[j]; });
-      }
-    }
+    for (size_t p = 0; p < 3; from += sizes[p], ++p)
+      put_sum(c.parameters[p + 1], {0, sizes[p]}, from, blocks(c.rows), sums());
   }
 };
 

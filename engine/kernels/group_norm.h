@@ -154,13 +154,9 @@ struct GroupNorm {
 
   template <class T>
   void add_up(const Context<T>& c, Range some) const {
-    for (size_t which = 0; which < (centred ? 2 : 1); ++which)
-      for (int64_t b = 0; b < blocks(c.rows); ++b) {
-        Operand<T> parameter = c.parameters[which];
-        parameter.accumulate = parameter.accumulate || b > 0;
-        const T* sums = c.scratch + (2 * b + static_cast<int64_t>(which)) * channels;
-        put(parameter, some, [=](int64_t j) { return sums[j]; });
-      }
+    const T* sums = c.scratch;
+    for (size_t which = 0; which < (centred ? 2 : 1); ++which, sums += channels)
+      put_sum(c.parameters[which], some, sums, blocks(c.rows), 2 * channels);
   }
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "correlation.h"
+#include "elementwise.h"
 
 namespace nervure {
 
@@ -67,11 +68,11 @@ class WeightGradient {
                         std::max<int64_t>(range.end - weights_, 0)};
     const int64_t own = sums(g, rows);
     const T* from = scratch + own * g.units().scratch();
-    for (int64_t i = 0; i < own; ++i, from += size(g)) {
-      const bool add = to.add || i > 0;
-      if (to.weight != nullptr) add_range(to.weight, from, weight, add);
-      if (to.bias != nullptr) add_range(to.bias, from + weights_, bias, add);
-    }
+    const auto operand = [&](T* gradient) {
+      return Operand<T>{.gradient = gradient, .accumulate = to.add};
+    };
+    put_sum(operand(to.weight), weight, from, own, size(g));
+    put_sum(operand(to.bias), bias, from + weights_, own, size(g));
   }
 
  private:
@@ -92,12 +93,6 @@ class WeightGradient {
   }
   [[nodiscard]] static int64_t run_cuts(const Gather& g) {
     return std::min(g.runs(), parts_of(8, panels(g)));
-  }
-
-  template <class T>
-  static void add_range(T* to, const T* from, Range range, bool add) {
-    for (int64_t i = range.begin; i < range.end; ++i)
-      to[i] = add ? to[i] + from[i] : from[i];
   }
 
   template <class T>
