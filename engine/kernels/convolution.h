@@ -168,7 +168,8 @@ struct TransposedConvolution {
     if (task.phase == 1 || task.part < weights)
       passes.weight_gradient<T>(c, c.output.gradient, c.inputs[0].value, nullptr, task);
     else if (task.part < sums)
-      bias_gradient(c, range_of(channels, bias_grain, task.part - weights));
+      add_pixels(c.parameters[1], c.output.gradient, c.rows * pixels, channels,
+                 task.part - weights);
     else if (c.inputs[0].gradient != nullptr)
       passes.gather.run<T>(
           {.rows = c.rows,
@@ -182,14 +183,8 @@ struct TransposedConvolution {
   }
 
  private:
-  static constexpr int64_t bias_grain = 16;
   [[nodiscard]] int64_t bias_parts() const {
-    return has_bias ? parts_of(channels, bias_grain) : 0;
-  }
-
-  template <class T>
-  void bias_gradient(const Context<T>& c, Range some) const {
-    add_pixels(c.parameters[1], c.output.gradient, c.rows * pixels, channels, some);
+    return has_bias ? channel_parts(channels) : 0;
   }
 };
 

@@ -33,12 +33,15 @@ void put_sum(Operand<T> x, Range range, const T* first, int64_t count, int64_t a
     put(x, range, [=](int64_t i) { return first[i]; });
 }
 
-// Of some channels, at most 16: sums of dy over all pixels, the gradient of a bias.
+// Sums of dy over all pixels, the gradient of a bias: parts of some channels each.
+constexpr int64_t channel_grain = 16;
+inline int64_t channel_parts(int64_t channels) { return parts_of(channels, channel_grain); }
 template <class T>
 void add_pixels(const Operand<T>& bias, const T* dy, int64_t pixels, int64_t channels,
-                Range some) {
+                int64_t part) {
   if (bias.gradient == nullptr) return;
-  T sum[16] = {};
+  T sum[channel_grain] = {};
+  const Range some = range_of(channels, channel_grain, part);
   const int64_t count = some.end - some.begin;
   dy += some.begin;
   for (int64_t i = 0; i < pixels; ++i, dy += channels)

@@ -124,8 +124,6 @@ class Winograd {
   }
 
  private:
-  static constexpr int64_t bias_grain = 16;
-
   static bool fits(const Taps& taps) {
     const Slide& s = taps.slide;
     const auto whole = [](int64_t channels) {
@@ -182,7 +180,7 @@ class Winograd {
   [[nodiscard]] int64_t gradient_parts() const {
     return ahead_.panels() * parts_of(ahead_.channels, gradient_grain());
   }
-  [[nodiscard]] int64_t bias_parts() const { return parts_of(ahead_.filters, bias_grain); }
+  [[nodiscard]] int64_t bias_parts() const { return channel_parts(ahead_.filters); }
 
   template <class T>
   void gradients(const Context<T>& c, bool has_bias, int64_t part) const {
@@ -191,7 +189,7 @@ class Winograd {
     if (part >= bias_parts()) return input_gradient(c, {1, part - bias_parts()});
     if (has_bias)
       add_pixels(c.parameters[1], c.output.gradient, c.rows * ahead_.rows * ahead_.columns,
-                 ahead_.filters, range_of(ahead_.filters, bias_grain, part));
+                 ahead_.filters, part);
   }
 
   template <class T>
