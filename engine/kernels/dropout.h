@@ -42,26 +42,18 @@ struct Silencing {
 
 }  // namespace detail
 
-struct Dropout {
+struct Dropout : Elementwise {
   static constexpr std::string_view name = "dropout";
 
   detail::Silencing silencing;
-  int64_t size;
 
   static Dropout read(const Attributes& attributes, const Shapes& shapes) {
-    return {detail::Silencing::read(attributes), size_of(shapes.output)};
+    return {{size_of(shapes.output)}, detail::Silencing::read(attributes)};
   }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return true; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
-  [[nodiscard]] Work backward_work(int64_t rows) const {
-    return elementwise_work(rows, size);
-  }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
