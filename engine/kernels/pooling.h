@@ -59,7 +59,13 @@ struct PoolWindows {
 // What the three have in common; Mode says what becomes of a window.
 template <class Mode>
 struct Pool {
+  static constexpr std::string_view name = Mode::name;
+
   PoolWindows windows;
+
+  static Pool read(const Attributes& attributes, const Shapes& shapes) {
+    return {PoolWindows::read(attributes, shapes)};
+  }
 
   [[nodiscard]] bool reads_input() const { return Mode::reads_values; }
   [[nodiscard]] bool reads_output() const { return Mode::reads_values; }
@@ -111,6 +117,7 @@ struct Pool {
 };
 
 struct Largest {
+  static constexpr std::string_view name = "max_pool";
   static constexpr bool reads_values = true;
   static constexpr int64_t tile = 64;
 
@@ -153,6 +160,7 @@ struct Largest {
 };
 
 struct Mean {
+  static constexpr std::string_view name = "average_pool";
   static constexpr bool reads_values = false;
 
   template <class T>
@@ -180,6 +188,7 @@ struct Mean {
 
 // y = sqrt(mean of x^2), dx = dy x / (field y), 0 where y is.
 struct RootMeanSquare {
+  static constexpr std::string_view name = "l2_pool";
   static constexpr bool reads_values = true;
 
   template <class T>
@@ -210,23 +219,8 @@ struct RootMeanSquare {
 
 }  // namespace detail
 
-struct MaxPool : detail::Pool<detail::Largest> {
-  static constexpr std::string_view name = "max_pool";
-  static MaxPool read(const Attributes& attributes, const Shapes& shapes) {
-    return {{detail::PoolWindows::read(attributes, shapes)}};
-  }
-};
-struct AveragePool : detail::Pool<detail::Mean> {
-  static constexpr std::string_view name = "average_pool";
-  static AveragePool read(const Attributes& attributes, const Shapes& shapes) {
-    return {{detail::PoolWindows::read(attributes, shapes)}};
-  }
-};
-struct L2Pool : detail::Pool<detail::RootMeanSquare> {
-  static constexpr std::string_view name = "l2_pool";
-  static L2Pool read(const Attributes& attributes, const Shapes& shapes) {
-    return {{detail::PoolWindows::read(attributes, shapes)}};
-  }
-};
+using MaxPool = detail::Pool<detail::Largest>;
+using AveragePool = detail::Pool<detail::Mean>;
+using L2Pool = detail::Pool<detail::RootMeanSquare>;
 
 }  // namespace nervure
