@@ -192,12 +192,7 @@ class Augmenter {
 
   static double mix(const Entry<Mixing>& entry, const Moment& at, const Draws& u,
                     const Picture<T>& one, const Picture<T>& other) {
-    std::array<uint32_t, Beta::numbers> words;
-    std::array<double, Beta::numbers> numbers;
-    random::words({at.seed, at.step, entry.field_key}, at.row * Beta::numbers,
-                  Beta::numbers, words.data());
-    for (size_t i = 0; i < numbers.size(); ++i)
-      numbers[i] = static_cast<double>(random::uniform(words[i]));
+    const auto numbers = uniform_numbers<Beta::numbers>(at, entry.field_key);
     return std::visit(
         [&](const auto& change) {
           const double share = Beta(numbers.data())(change.alpha);

@@ -15,18 +15,11 @@
 
 namespace nervure::augment {
 
-struct Point {
-  double y, x;
-};
-
 // y' = yy y + yx x + y0,  x' = xy y + xx x + x0
 struct Affine {
   double yy = 1, yx = 0, y0 = 0;
   double xy = 0, xx = 1, x0 = 0;
 
-  [[nodiscard]] Point operator()(double y, double x) const {
-    return {yy * y + yx * x + y0, xy * y + xx * x + x0};
-  }
   [[nodiscard]] bool identity() const {
     return yy == 1 && yx == 0 && y0 == 0 && xy == 0 && xx == 1 && x0 == 0;
   }

@@ -36,20 +36,20 @@ struct Moment {
   int64_t row = 0;
 };
 
-// The numbers of one row and one change, in [0, 1). The first decides whether the change
-// is made, those after it how.
-constexpr int64_t draws_per_row = 8;
-using Draws = std::array<double, draws_per_row>;
-
-inline Draws draw(const Moment& at, uint32_t key) {
-  std::array<uint32_t, draws_per_row> words;
-  random::words({at.seed, at.step, key}, at.row * draws_per_row, draws_per_row,
-                words.data());
-  Draws found;
-  for (size_t i = 0; i < found.size(); ++i)
+// Numbers of one row, in [0, 1).
+template <size_t count>
+std::array<double, count> uniform_numbers(const Moment& at, uint32_t key) {
+  std::array<uint32_t, count> words;
+  random::words({at.seed, at.step, key}, at.row * int64_t{count}, count, words.data());
+  std::array<double, count> found;
+  for (size_t i = 0; i < count; ++i)
     found[i] = static_cast<double>(random::uniform(words[i]));
   return found;
 }
+
+// Those of one change: the first decides whether it is made, those after it how.
+using Draws = std::array<double, 8>;
+inline Draws draw(const Moment& at, uint32_t key) { return uniform_numbers<8>(at, key); }
 
 inline double between(double low, double high, double u) { return low + u * (high - low); }
 
