@@ -166,8 +166,7 @@ Update<T> read_update(const std::string& kind, const nb::dict& fields,
   std::vector<T*> arrays;
   for (const Vector<T>& slot : slots) arrays.push_back(slot.data());
   std::vector<Segment> all;
-  for (nb::handle entry : segments)
-    all.push_back(read_segment(attributes(nb::cast<nb::dict>(entry))));
+  for (const Attributes& one : all_attributes(segments)) all.push_back(read_segment(one));
   auto rule = make_updater<T>(kind, attributes(fields));
   if (static_cast<size_t>(rule->slots()) != slots.size())
     throw std::invalid_argument("[engine] the optimizer has another number of slots");
@@ -178,6 +177,12 @@ Update<T> read_update(const std::string& kind, const nb::dict& fields,
 // ---- the executor -------------------------------------------------------------------
 
 using Index = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void check_index(const int64_t* index, Range range, int64_t rows) {
+  for (int64_t i = range.begin; i < range.end; ++i)
+    if (index[i] < 0 || index[i] >= rows)
+      throw std::out_of_range("[engine] row index outside of the data");
+}
 
 template <class T>
 Callback<T> callback(nb::callable function, int64_t columns) {
@@ -294,9 +299,7 @@ class HeldExecutor {
       index_ = nb::cast<Index>(index);
       rows.index = index_.data();
       known = static_cast<int64_t>(index_.size());
-      for (int64_t i = begin; i < begin + count && i < known; ++i)
-        if (rows.index[i] < 0 || rows.index[i] >= data.rows())
-          throw std::out_of_range("[engine] row index outside of the data");
+      check_index(rows.index, {begin, std::min(begin + count, known)}, data.rows());
     }
     if (begin < 0 || count < 1 || begin + count > known)
       throw std::out_of_range("[engine] rows outside of the data");
@@ -338,9 +341,7 @@ void augmented(const HeldData<T>& data, const Index& index, const Shape& shape,
   const augment::Augmenter<T> augmenter(all_attributes(entries), shape);
   const Source& source = data.data().inputs.at(0);
   const auto rows = static_cast<int64_t>(index.size());
-  for (int64_t i = 0; i < rows; ++i)
-    if (index.data()[i] < 0 || index.data()[i] >= data.rows())
-      throw std::out_of_range("[engine] row index outside of the data");
+  check_index(index.data(), {0, rows}, data.rows());
   if (source.columns != size_of(shape) ||
       static_cast<int64_t>(out.size()) != rows * source.columns ||
       static_cast<int64_t>(shares.size()) != rows)
