@@ -110,8 +110,7 @@ NERVURE_INLINE void narrow(const V (&u)[6], V (&g)[3]) {
   g[2] = P::near2 * sum_near + P::far2 * sum_far + u[5];
 }
 
-// ---- along both
-// ---------------------------------------------------------------------------
+// ---- along both axes ------------------------------------------------------------------
 
 // M (count x count) -> (made x made): rows first, then columns. `from(i, j)` loads,
 // `to(i, j, v)` stores.
@@ -195,14 +194,12 @@ void put_tile(const Plane& p, const Forward<T>& a, const Place& at, int64_t firs
 // V of one tile; `inside`: all 36 pixels lie in the image.
 template <class T, bool inside>
 void see_tile(const Plane& p, const T* x, int64_t row, int64_t column, T* v, int64_t step) {
-  const auto within = [&](int i, int j) {
-    return inside ||
-           (row + i >= 0 && row + i < p.height && column + j >= 0 && column + j < p.width);
-  };
   bool has[6][6];
   if (!inside)
     for (int i = 0; i < 6; ++i)
-      for (int j = 0; j < 6; ++j) has[i][j] = within(i, j);
+      for (int j = 0; j < 6; ++j)
+        has[i][j] =
+            row + i >= 0 && row + i < p.height && column + j >= 0 && column + j < p.width;
   const T* pixel = x + (row * p.width + column) * p.channels;
   for (int64_t c = 0; c < p.channels; c += lanes<T>) {
     const auto from = [&](int i, int j) {
@@ -239,11 +236,13 @@ void widen_panel(const Plane& p, const T* weight, bool turned, int64_t first, in
   }
 }
 
-// M [f][tile][wide] = V U, rows of V [f][tile] being `step` apart from place to place.
+// y for some tiles and `wide` filters from M [f][tile][wide] = V U, rows of V [f][tile]
+// being `step` apart from place to place.
 template <class T>
-void multiply(const Plane& p, const T* v, int64_t step, const T* u, int64_t tiles,
-              int64_t wide, T* m) {
-  const int64_t none = 0;
+void filter_tiles(const Plane& p, const Forward<T>& a, const T* v, int64_t step, const T* u,
+                  int64_t begin, int64_t end, int64_t first, int64_t wide) {
+  const int64_t none = 0, tiles = end - begin;
+  T* m = room<T>().product;
   for (int64_t f = 0; f < places; ++f)
     sliding_gemm(Sliding<T>{.rows = tiles,
                             .columns = wide,
@@ -259,6 +258,9 @@ void multiply(const Plane& p, const T* v, int64_t step, const T* u, int64_t tile
                             .ldc = wide,
                             .start = nullptr,
                             .add = false});
+  for (int64_t tile = 0; tile < tiles; ++tile)
+    put_tile(p, a, place_of(p, begin + tile), first, wide, m + tile * wide,
+             apart(tiles * wide));
 }
 
 }  // namespace
@@ -320,34 +322,26 @@ template <class T>
 void forward(const Plane& p, const Forward<T>& a, const T* u, int64_t begin, int64_t end,
              int64_t first_panel, int64_t end_panel) {
   const int64_t tiles = end - begin;
-  const Room<T> own = room<T>();
-  T *v = own.operand, *m = own.product;
+  T* v = room<T>().operand;
   transform_seen(p, a.x, begin, end, tiles, v);
   for (int64_t which = first_panel; which < end_panel; ++which)
     each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
-      multiply(p, v, apart(tiles * p.channels), u + panel_offset<T>(p.channels, first),
-               tiles, wide, m);
-      for (int64_t tile = 0; tile < tiles; ++tile)
-        put_tile(p, a, place_of(p, begin + tile), first, wide, m + tile * wide,
-                 apart(tiles * wide));
+      filter_tiles(p, a, v, apart(tiles * p.channels),
+                   u + panel_offset<T>(p.channels, first), begin, end, first, wide);
     });
 }
 
 template <class T>
 void forward_panel(const Plane& p, const Forward<T>& a, const T* v, int64_t all,
                    const T* weight, bool turned, int64_t which) {
-  const Room<T> own = room<T>();
-  T *u = own.operand, *m = own.product;
+  T* u = room<T>().operand;
   const int64_t blocks = (all + most_tiles - 1) / most_tiles;
   each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
     widen_panel(p, weight, turned, first, wide, 0, p.channels, u);
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t begin = all * block / blocks, end = all * (block + 1) / blocks;
-      const int64_t tiles = end - begin;
-      multiply(p, v + begin * p.channels, apart(all * p.channels), u, tiles, wide, m);
-      for (int64_t tile = 0; tile < tiles; ++tile)
-        put_tile(p, a, place_of(p, begin + tile), first, wide, m + tile * wide,
-                 apart(tiles * wide));
+      filter_tiles(p, a, v + begin * p.channels, apart(all * p.channels), u, begin, end,
+                   first, wide);
     }
   });
 }
