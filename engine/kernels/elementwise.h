@@ -82,4 +82,14 @@ struct Stretches {
   [[nodiscard]] Range range(Task task) const { return range_of(count, grain(), task.part); }
 };
 
+// What kernels have in common that take a sample in stretches and keep nothing.
+struct InStretches {
+  int64_t outer, width;  // stretches of a sample, elements of each
+
+  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
+  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
+  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
+  [[nodiscard]] Stretches stretches(int64_t rows) const { return {rows * outer, width}; }
+};
+
 }  // namespace nervure

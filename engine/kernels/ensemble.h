@@ -190,21 +190,18 @@ struct EnsembleDense {
 };
 
 // EnsembleMean: y = mean of the members x_m, dx_m = dy / members.
-struct EnsembleMean {
+struct EnsembleMean : InStretches {
   static constexpr std::string_view name = "ensemble_mean";
 
   int64_t members, size;  // size: elements of one member
 
   static EnsembleMean read(const Attributes&, const Shapes& shapes) {
-    return {shapes.inputs[0][0], size_of(shapes.output)};
+    return {{1, size_of(shapes.inputs[0])}, shapes.inputs[0][0], size_of(shapes.output)};
   }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -233,9 +230,6 @@ struct EnsembleMean {
           [=](int64_t i) { return dy[i - begin] * share; });
     }
   }
-
- private:
-  [[nodiscard]] Stretches stretches(int64_t rows) const { return {rows, members * size}; }
 };
 
 }  // namespace nervure

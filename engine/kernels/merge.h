@@ -14,17 +14,16 @@ namespace nervure {
 
 // Legend: before the axis lie `outer` stretches per sample, of which input k fills
 // widths[k] elements each and the output `width`, the sum of them.
-struct Concatenate {
+struct Concatenate : InStretches {
   static constexpr std::string_view name = "concatenate";
 
-  int64_t outer, width;
   std::vector<int64_t> widths;
 
   static Concatenate read(const Attributes& attributes, const Shapes& shapes) {
     const int64_t axis = attributes.integer("axis");
     const auto tail = [=](const Shape& s) { return size_of({s.begin() + axis, s.end()}); };
     Concatenate kernel = {
-        size_of(shapes.output) / tail(shapes.output), tail(shapes.output), {}};
+        {size_of(shapes.output) / tail(shapes.output), tail(shapes.output)}, {}};
     for (const Shape& shape : shapes.inputs) kernel.widths.push_back(tail(shape));
     return kernel;
   }
@@ -32,9 +31,6 @@ struct Concatenate {
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -56,9 +52,6 @@ struct Concatenate {
             [=](int64_t i) { return dy[i]; });
       }
   }
-
- private:
-  [[nodiscard]] Stretches stretches(int64_t rows) const { return {rows * outer, width}; }
 };
 
 namespace detail {

@@ -10,29 +10,25 @@
 
 namespace nervure {
 
-struct Normalize {
+struct Normalize : InStretches {
   static constexpr std::string_view name = "normalize";
 
-  int64_t size, features;
-
   static Normalize read(const Attributes&, const Shapes& shapes) {
-    return {size_of(shapes.output), shapes.output.back()};
+    const int64_t features = shapes.output.back();
+    return {{size_of(shapes.output) / features, features}};
   }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return true; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
     const Range range = stretches(c.rows).range(task);
     const T *mean = c.parameters[0].value, *scale = c.parameters[1].value;
     for (int64_t s = range.begin; s < range.end; ++s) {
-      const T* x = c.inputs[0].value + s * features;
-      fill(c.output.value + s * features, {0, features},
+      const T* x = c.inputs[0].value + s * width;
+      fill(c.output.value + s * width, {0, width},
            [=](int64_t j) { return (x[j] - mean[j]) / scale[j]; });
     }
   }
@@ -43,23 +39,19 @@ struct Normalize {
     const Range range = stretches(c.rows).range(task);
     const T* scale = c.parameters[1].value;
     for (int64_t s = range.begin; s < range.end; ++s) {
-      const int64_t begin = s * features;
+      const int64_t begin = s * width;
       const T* dy = c.output.gradient;
-      put(c.inputs[0], {begin, begin + features},
+      put(c.inputs[0], {begin, begin + width},
           [=](int64_t i) { return dy[i] / scale[i - begin]; });
     }
   }
 
  private:
-  [[nodiscard]] Stretches stretches(int64_t rows) const {
-    return {rows * (size / features), features};
-  }
-
   template <class T>
   void forget(const Context<T>& c) const {
     for (const Operand<T>& parameter : c.parameters)
       if (parameter.gradient != nullptr && !parameter.accumulate)
-        std::fill_n(parameter.gradient, features, T(0));
+        std::fill_n(parameter.gradient, width, T(0));
   }
 };
 

@@ -51,27 +51,28 @@ struct Reshape : detail::Copy {
 
 // Legend: an axis splits a batch into `outer` stretches of (extent, inner) elements, of
 // which (count, inner) are taken from index `begin` on, `step` apart.
-struct Slice {
+struct Slice : InStretches {
   static constexpr std::string_view name = "slice";
 
-  int64_t outer, extent, inner;  // outer: per sample
+  int64_t extent, inner;
   int64_t begin, step, count;
 
   static Slice read(const Attributes& attributes, const Shapes& shapes) {
     const auto axis = static_cast<size_t>(attributes.integer("axis"));
     const Shape& x = shapes.inputs[0];
     const auto at = x.begin() + static_cast<int64_t>(axis);
-    return {size_of({x.begin(), at}),   x[axis],
-            size_of({at + 1, x.end()}), attributes.integer("begin"),
-            attributes.integer("step"), shapes.output[axis]};
+    const int64_t inner = size_of({at + 1, x.end()});
+    return {{size_of({x.begin(), at}), x[axis] * inner},
+            x[axis],
+            inner,
+            attributes.integer("begin"),
+            attributes.integer("step"),
+            shapes.output[axis]};
   }
 
   [[nodiscard]] bool reads_input() const { return false; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  [[nodiscard]] Buffers buffers(int64_t) const { return {}; }
-  [[nodiscard]] Work forward_work(int64_t rows) const { return stretches(rows).work(); }
-  [[nodiscard]] Work backward_work(int64_t rows) const { return stretches(rows).work(); }
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
@@ -87,7 +88,6 @@ struct Slice {
     const Operand<T>& x = c.inputs[0];
     if (x.gradient == nullptr) return;
     const Range range = stretches(c.rows).range(task);
-    const int64_t width = extent * inner;
     if (!x.accumulate)
       std::fill(x.gradient + range.begin * width, x.gradient + range.end * width, T(0));
     for (int64_t s = range.begin; s < range.end; ++s)
@@ -99,9 +99,6 @@ struct Slice {
   }
 
  private:
-  [[nodiscard]] Stretches stretches(int64_t rows) const {
-    return {rows * outer, extent * inner};
-  }
   [[nodiscard]] int64_t source(int64_t stretch, int64_t k) const {
     return (stretch * extent + begin + k * step) * inner;
   }
