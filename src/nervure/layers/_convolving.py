@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import Initializer, Zeros, default_for, initializer
+from nervure.initializers import Initializer, Zeros
 from nervure.layers._convolve import convolve
 from nervure.layers._family import Ranked
 from nervure.layers._layer import (
@@ -18,9 +18,9 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    Symbol,
     whole,
 )
+from nervure.layers._weights import Activated
 from nervure.layers._window import (
     Padding,
     PerAxis,
@@ -31,10 +31,9 @@ from nervure.layers._window import (
     spread,
     windows,
 )
-from nervure.layers.activation import activation_layer
 
 
-class Convolving(Ranked):
+class Convolving(Ranked, Activated):
     """A window of weights sees some pixels at a time, with zeros where there are none.
 
     Args:
@@ -57,9 +56,7 @@ class Convolving(Ranked):
     stride: PerAxis
     dilation: PerAxis
     padding: Padding
-    activation: str | Layer | None
     bias: bool
-    initializer: Initializer | None
     bias_initializer: Initializer | None
 
     def __post_init__(self) -> None:
@@ -68,13 +65,7 @@ class Convolving(Ranked):
             object.__setattr__(self, name, value)
         padding = checked_padding(self, self.padding, self.rank, self.modes)
         object.__setattr__(self, "padding", padding)
-        if self.activation is not None:
-            activation_layer(self.activation)
-        for name in (f.name for f in fields(self) if f.name.endswith("initializer")):
-            given = getattr(self, name)
-            if given is not None:
-                where = f"{self.kind}.{name}"
-                object.__setattr__(self, name, initializer(given, where))
+        super().__post_init__()
 
     def at_least_one(self, name: str) -> None:
         """Hold a field to whole numbers from 1 on."""
@@ -82,13 +73,6 @@ class Convolving(Ranked):
         if count < 1:
             raise self.fail(f"{name} = {count}", f"use at least 1 as {name}")
         object.__setattr__(self, name, count)
-
-    def expand(self, *inputs: Symbol) -> Symbol | None:
-        if self.activation is None:
-            return None
-        layer = activation_layer(self.activation)
-        begin = self.initializer or self.beginning(layer)
-        return layer(replace(self, activation=None, initializer=begin)(*inputs))
 
     # -- maps -------------------------------------------------------------------
 
@@ -99,10 +83,6 @@ class Convolving(Ranked):
     def groups_of(self, channels: int) -> int:
         """How many groups of them see nothing of each other."""
         raise NotImplementedError(self.kind)
-
-    def beginning(self, activation: Layer | None) -> Initializer:
-        """How weights begin that no initializer is given for."""
-        return default_for(activation)
 
     # -- geometry ---------------------------------------------------------------
 

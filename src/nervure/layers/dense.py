@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import Initializer, Zeros, default_for, initializer
+from nervure.initializers import Initializer, Zeros
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -16,14 +16,13 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    Symbol,
     whole,
 )
-from nervure.layers.activation import activation_layer
+from nervure.layers._weights import Activated
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Activated):
     """Affine map of the features, followed by an optional activation.
 
     ``z = x W + b``, ``a = activation(z)``.
@@ -65,12 +64,7 @@ class Dense(Layer):
         if units < 1:
             raise self.fail(f"units = {units}", "use at least 1 unit")
         object.__setattr__(self, "units", units)
-        if self.activation is not None:
-            activation_layer(self.activation)
-        for name in ("initializer", "bias_initializer"):
-            given = getattr(self, name)
-            if given is not None:
-                object.__setattr__(self, name, initializer(given, f"dense.{name}"))
+        super().__post_init__()
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -79,14 +73,6 @@ class Dense(Layer):
             Example(cls(1, bias=False), ((5,),)),
             Example(cls(70), ((33,),)),
         )
-
-    def expand(self, *inputs: Symbol) -> Symbol | None:
-        if self.activation is None:
-            return None
-        layer = activation_layer(self.activation)
-        initializer = self.initializer or default_for(layer)
-        linear = replace(self, activation=None, initializer=initializer)
-        return layer(linear(*inputs))
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
@@ -99,12 +85,12 @@ class Dense(Layer):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         ((features,),) = inputs
-        initializer = self.initializer or default_for(None)
-        weight = Parameter("weight", (features, self.units), initializer)
+        begin = self.initializer or self.beginning(None)
+        weight = Parameter("weight", (features, self.units), begin)
         if not self.bias:
             return (weight,)
-        begin = self.bias_initializer or Zeros()
-        return (weight, Parameter("bias", (self.units,), begin, decays=False))
+        zeros = self.bias_initializer or Zeros()
+        return (weight, Parameter("bias", (self.units,), zeros, decays=False))
 
     def flops(self, *inputs: Shape) -> int:
         ((features,),) = inputs

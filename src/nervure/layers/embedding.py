@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nervure.initializers import Fans, Floats, Initializer, Uniform, initializer
+from nervure.initializers import Fans, Floats, Initializer, Uniform
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -23,6 +23,7 @@ from nervure.layers._layer import (
     Symbol,
     whole,
 )
+from nervure.layers._weights import read_initializers
 from nervure.layers.merge import Concatenate
 from nervure.layers.reshape import Flatten, Slice
 from nervure.layers.source import Input
@@ -83,9 +84,7 @@ class Embedding(Layer):
         single = not hasattr(self.categories, "__iter__")
         object.__setattr__(self, "categories", sizes[0] if single else sizes)
         object.__setattr__(self, "dim", _dim(self, self.dim))
-        if self.initializer is not None:
-            found = initializer(self.initializer, f"{self.kind}.initializer")
-            object.__setattr__(self, "initializer", found)
+        read_initializers(self)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -181,9 +180,7 @@ class EmbedColumns(Layer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", _sizes(self, self.categories))
         object.__setattr__(self, "dim", _dim(self, self.dim))
-        if self.initializer is not None:
-            found = initializer(self.initializer, f"{self.kind}.initializer")
-            object.__setattr__(self, "initializer", found)
+        read_initializers(self)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -5,17 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import (
-    Constant,
-    Initializer,
-    Signs,
-    Zeros,
-    default_for,
-    initializer,
-)
+from nervure.initializers import Constant, Initializer, Signs, Zeros
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -24,14 +17,13 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    Symbol,
     whole,
 )
-from nervure.layers.activation import activation_layer
+from nervure.layers._weights import Activated
 
 
 @dataclass(frozen=True)
-class EnsembleDense(Layer):
+class EnsembleDense(Activated):
     """A dense layer of several networks that share its weight.
 
     ``z_m = ((x_m * r_m) W) * s_m + b_m``, ``a_m = activation(z_m)`` for each member m:
@@ -79,13 +71,7 @@ class EnsembleDense(Layer):
             if value < 1:
                 raise self.fail(f"{name} = {value}", f"use at least 1 as {name}")
             object.__setattr__(self, name, value)
-        if self.activation is not None:
-            activation_layer(self.activation)
-        for name in ("initializer", "input_initializer"):
-            given = getattr(self, name)
-            if given is not None:
-                where = f"ensemble_dense.{name}"
-                object.__setattr__(self, name, initializer(given, where))
+        super().__post_init__()
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -94,14 +80,6 @@ class EnsembleDense(Layer):
             Example(cls(3, 2), ((2, 5),)),
             Example(cls(20, 8), ((33,),)),
         )
-
-    def expand(self, *inputs: Symbol) -> Symbol | None:
-        if self.activation is None:
-            return None
-        layer = activation_layer(self.activation)
-        initializer = self.initializer or default_for(layer)
-        linear = replace(self, activation=None, initializer=initializer)
-        return layer(linear(*inputs))
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
@@ -115,15 +93,12 @@ class EnsembleDense(Layer):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         (shape,) = inputs
-        begin = Signs() if len(shape) == 1 else Constant(1.0)
         ins, outs = (self.members, shape[-1]), (self.members, self.units)
-        own = self.input_initializer or begin
+        begin = self.initializer or self.beginning(None)
+        differing = Signs() if len(shape) == 1 else Constant(1.0)
+        own = self.input_initializer or differing
         return (
-            Parameter(
-                "weight",
-                (shape[-1], self.units),
-                self.initializer or default_for(None),
-            ),
+            Parameter("weight", (shape[-1], self.units), begin),
             Parameter("input_scale", ins, own, decays=False),
             Parameter("output_scale", outs, Constant(1.0), decays=False),
             Parameter("bias", outs, Zeros(), decays=False),
