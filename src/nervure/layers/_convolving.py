@@ -18,7 +18,7 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    whole,
+    at_least,
 )
 from nervure.layers._weights import Activated
 from nervure.layers._window import (
@@ -66,13 +66,6 @@ class Convolving(Ranked, Activated):
         padding = checked_padding(self, self.padding, self.rank, self.modes)
         object.__setattr__(self, "padding", padding)
         super().__post_init__()
-
-    def at_least_one(self, name: str) -> None:
-        """Hold a field to whole numbers from 1 on."""
-        count = whole(self, name, getattr(self, name))
-        if count < 1:
-            raise self.fail(f"{name} = {count}", f"use at least 1 as {name}")
-        object.__setattr__(self, name, count)
 
     # -- maps -------------------------------------------------------------------
 
@@ -173,8 +166,8 @@ class Grouped(Convolving):
     bias_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        self.at_least_one("filters")
-        self.at_least_one("groups")
+        at_least(self, "filters")
+        at_least(self, "groups")
         super().__post_init__()
         if self.filters % self.groups:
             raise self.fail(

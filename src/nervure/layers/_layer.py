@@ -167,10 +167,19 @@ def whole(layer: Layer, name: str, value: Any) -> int:
     return operator.index(value)
 
 
-def extents_of(layer: Layer, shape: Any) -> Shape:
-    """The extents of a shape, given as a whole number or several."""
-    several: list[Any] = list(shape) if hasattr(shape, "__iter__") else [shape]
-    return tuple(whole(layer, "shape", extent) for extent in several)
+def wholes(layer: Layer, name: str, value: Any) -> tuple[int, ...]:
+    """``value``, given as a whole number or several."""
+    several: list[Any] = list(value) if hasattr(value, "__iter__") else [value]
+    return tuple(whole(layer, name, each) for each in several)
+
+
+def at_least(layer: Layer, name: str, least: int = 1, remedy: str = "") -> None:
+    """Hold a field to whole numbers from ``least`` on."""
+    value = whole(layer, name, getattr(layer, name))
+    if value < least:
+        use = remedy or f"use at least {least} as {name}"
+        raise layer.fail(f"{name} = {value}", use)
+    object.__setattr__(layer, name, value)
 
 
 @dataclass(frozen=True, eq=False)

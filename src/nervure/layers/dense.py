@@ -16,7 +16,7 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    whole,
+    at_least,
 )
 from nervure.layers._weights import Activated
 
@@ -60,10 +60,7 @@ class Dense(Activated):
     bias_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        units = whole(self, "units", self.units)
-        if units < 1:
-            raise self.fail(f"units = {units}", "use at least 1 unit")
-        object.__setattr__(self, "units", units)
+        at_least(self, "units", remedy="use at least 1 unit")
         super().__post_init__()
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nervure.initializers import Initializer, LeCunNormal, default_for
 from nervure.layers._convolving import Convolving
-from nervure.layers._layer import Example, Layer, Symbol
+from nervure.layers._layer import Example, Layer, Symbol, at_least
 from nervure.layers._window import Padding, PerAxis
 from nervure.layers.convolution import Conv1D, Conv2D, Convolution
 
@@ -49,7 +49,7 @@ class DepthwiseConvolution(Convolving):
     bias_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        self.at_least_one("depth_multiplier")
+        at_least(self, "depth_multiplier")
         super().__post_init__()
 
     @classmethod
@@ -139,8 +139,8 @@ class SeparableConvolution(Convolving):
     bias_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        self.at_least_one("filters")
-        self.at_least_one("depth_multiplier")
+        at_least(self, "filters")
+        at_least(self, "depth_multiplier")
         super().__post_init__()
 
     @classmethod

@@ -21,7 +21,8 @@ from nervure.layers._layer import (
     Pass,
     Shape,
     Symbol,
-    whole,
+    at_least,
+    wholes,
 )
 from nervure.layers._weights import read_initializers
 from nervure.layers.merge import Concatenate
@@ -30,6 +31,8 @@ from nervure.layers.source import Input
 
 MOST_CODES = 2**24
 """Whole numbers up to here are exact in float32, in which rows are held."""
+
+LEAST_DIM = "use vectors of at least 1 number"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Embedding(Layer):
         sizes = _sizes(self, self.categories)
         single = not hasattr(self.categories, "__iter__")
         object.__setattr__(self, "categories", sizes[0] if single else sizes)
-        object.__setattr__(self, "dim", _dim(self, self.dim))
+        at_least(self, "dim", remedy=LEAST_DIM)
         read_initializers(self)
 
     @classmethod
@@ -179,7 +182,7 @@ class EmbedColumns(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", _sizes(self, self.categories))
-        object.__setattr__(self, "dim", _dim(self, self.dim))
+        at_least(self, "dim", remedy=LEAST_DIM)
         read_initializers(self)
 
     @classmethod
@@ -244,20 +247,10 @@ class _UnknownAtZero(Initializer):
 
 
 def _sizes(layer: Layer, categories: Any) -> tuple[int, ...]:
-    several: list[Any] = (
-        list(categories) if hasattr(categories, "__iter__") else [categories]
-    )
-    sizes = tuple(whole(layer, "categories", size) for size in several)
+    sizes = wholes(layer, "categories", categories)
     if not sizes or min(sizes) < 1 or max(sizes) > MOST_CODES:
         raise layer.fail(
             f"categories = {categories!r}",
             f"use one number or several, each 1 to {MOST_CODES:,} (2^24)",
         )
     return sizes
-
-
-def _dim(layer: Layer, dim: Any) -> int:
-    found = whole(layer, "dim", dim)
-    if found < 1:
-        raise layer.fail(f"dim = {found}", "use vectors of at least 1 number")
-    return found

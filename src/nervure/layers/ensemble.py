@@ -17,7 +17,7 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    whole,
+    at_least,
 )
 from nervure.layers._weights import Activated
 
@@ -66,11 +66,8 @@ class EnsembleDense(Activated):
     input_initializer: Initializer | None = None
 
     def __post_init__(self) -> None:
-        for name in ("units", "members"):
-            value = whole(self, name, getattr(self, name))
-            if value < 1:
-                raise self.fail(f"{name} = {value}", f"use at least 1 as {name}")
-            object.__setattr__(self, name, value)
+        at_least(self, "units")
+        at_least(self, "members")
         super().__post_init__()
 
     @classmethod

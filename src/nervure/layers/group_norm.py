@@ -17,7 +17,7 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    whole,
+    at_least,
 )
 
 
@@ -185,10 +185,7 @@ class GroupNorm(_Norm):
 
     def __post_init__(self) -> None:
         self.check_epsilon(self.epsilon)
-        groups = whole(self, "groups", self.groups)
-        if groups < 1:
-            raise self.fail(f"groups = {groups}", "use at least 1 group")
-        object.__setattr__(self, "groups", groups)
+        at_least(self, "groups", remedy="use at least 1 group")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

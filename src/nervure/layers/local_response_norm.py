@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape, whole
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    Pass,
+    Shape,
+    at_least,
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,7 @@ class LocalResponseNorm(Layer):
     k: float = 1.0
 
     def __post_init__(self) -> None:
-        size = whole(self, "size", self.size)
-        if size < 1:
-            raise self.fail(f"size = {size}", "use at least 1")
-        object.__setattr__(self, "size", size)
+        at_least(self, "size", remedy="use at least 1")
         if not 0 <= self.alpha < math.inf:
             raise self.fail(f"alpha = {self.alpha!r}", "use a number of at least 0")
         if not math.isfinite(self.beta):

@@ -18,7 +18,7 @@ from nervure.layers._layer import (
     Parameter,
     Pass,
     Shape,
-    whole,
+    at_least,
 )
 
 
@@ -61,11 +61,8 @@ class PeriodicEmbedding(Layer):
     scale: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, least in (("width", 2), ("frequencies", 1)):
-            value = whole(self, name, getattr(self, name))
-            if value < least:
-                raise self.fail(f"{name} = {value}", f"use at least {least} as {name}")
-            object.__setattr__(self, name, value)
+        at_least(self, "width", 2)
+        at_least(self, "frequencies")
         number(self.kind, "scale", self.scale, above=0)
 
     @classmethod

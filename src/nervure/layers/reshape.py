@@ -16,8 +16,8 @@ from nervure.layers._layer import (
     Layer,
     Pass,
     Shape,
-    extents_of,
     whole,
+    wholes,
 )
 
 
@@ -76,7 +76,7 @@ class Reshape(Layer):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", extents_of(self, self.shape))
+        object.__setattr__(self, "shape", wholes(self, "shape", self.shape))
         wrong = any(extent < 1 and extent != -1 for extent in self.shape)
         if wrong or self.shape.count(-1) > 1:
             raise self.fail(

@@ -15,13 +15,13 @@ from nervure.layers._layer import (
     Layer,
     Pass,
     Shape,
-    extents_of,
+    wholes,
 )
 
 
 def _checked(layer: Layer, shape: Any) -> Shape:
     """A shape from an integer, a tuple or a list."""
-    extents = extents_of(layer, shape)
+    extents = wholes(layer, "shape", shape)
     if any(extent < 1 for extent in extents):
         raise layer.fail(f"shape {extents}", "use extents of at least 1")
     return extents
