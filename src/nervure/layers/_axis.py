@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Axes as users count them (0 is the batch) and as shapes of one sample do."""
+"""Axes: as users count them (0 is the batch), and what the last one has to hold."""
 
 from __future__ import annotations
 
@@ -25,3 +25,22 @@ def sample_axis(layer: Layer, axis: int, shape: Shape) -> int:
         if rank
         else "give every sample at least one axis",
     )
+
+
+def with_last_axis(layer: Layer, shape: Shape, holds: str = "feature") -> Shape:
+    """``shape``; raises `LayerError` where a sample has no axis at all."""
+    if not shape:
+        raise layer.fail(
+            f"input of shape (), expected (..., {holds}s)",
+            f"give every sample at least one {holds}",
+        )
+    return shape
+
+
+def check_groups(layer: Layer, groups: int, channels: int) -> None:
+    """Raises `LayerError` where the groups do not divide the channels."""
+    if channels % groups:
+        raise layer.fail(
+            f"{groups} groups do not divide {channels} channels",
+            "use a number of groups that divides the channels",
+        )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.initializers import Initializer, Zeros
+from nervure.layers._axis import check_groups
 from nervure.layers._convolve import convolve
 from nervure.layers._family import Ranked
 from nervure.layers._layer import (
@@ -183,10 +184,5 @@ class Grouped(Convolving):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = super().output_shape(*inputs)
-        channels = inputs[0][-1]
-        if channels % self.groups:
-            raise self.fail(
-                f"{self.groups} groups do not divide {channels} channels",
-                "use a number of groups that divides the channels",
-            )
+        check_groups(self, self.groups, inputs[0][-1])
         return shape

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.initializers import Constant, Zeros
+from nervure.layers._axis import with_last_axis
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -73,12 +74,7 @@ class BatchNorm(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        if not shape:
-            raise self.fail(
-                "input of shape (), expected (..., features)",
-                "give every sample at least one feature",
-            )
-        return shape
+        return with_last_axis(self, shape)
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         shape = (inputs[0][-1],)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.initializers import Constant, Zeros
+from nervure.layers._axis import check_groups, with_last_axis
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -33,12 +34,7 @@ class _Norm(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        if not shape:
-            raise self.fail(
-                "input of shape (), expected (..., features)",
-                "give every sample at least one feature",
-            )
-        return shape
+        return with_last_axis(self, shape)
 
     def flops(self, *inputs: Shape) -> int:
         return 8 * math.prod(inputs[0])
@@ -197,11 +193,7 @@ class GroupNorm(_Norm):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         shape = super().output_shape(*inputs)
-        if shape[-1] % self.groups:
-            raise self.fail(
-                f"{self.groups} groups do not divide {shape[-1]} channels",
-                "use a number of groups that divides the channels",
-            )
+        check_groups(self, self.groups, shape[-1])
         return shape
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nervure.layers._axis import with_last_axis
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -76,12 +77,7 @@ class LocalResponseNorm(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        if not shape:
-            raise self.fail(
-                "input of shape (), expected (..., channels)",
-                "give every sample at least one channel",
-            )
-        return shape
+        return with_last_axis(self, shape, "channel")
 
     def flops(self, *inputs: Shape) -> int:
         return (2 * self.size + 4) * math.prod(inputs[0])

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nervure.initializers import Fans, Floats, Initializer
+from nervure.layers._axis import with_last_axis
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -104,11 +105,7 @@ class Normalize(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        if not shape:
-            raise self.fail(
-                "input of shape (), expected (..., features)",
-                "give every sample at least one feature",
-            )
+        with_last_axis(self, shape)
         for name in ("mean", "scale"):
             count = len(_numbers(getattr(self, name)))
             if count not in (1, shape[-1]):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nervure.layers._axis import check_groups
 from nervure.layers._convolve import convolve, stretched, turned
 from nervure.layers._convolving import Grouped
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
@@ -42,11 +43,7 @@ class TransposedConvolution(Grouped):
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
         extents = self.wide(spatial(self, shape, self.rank))
-        if shape[-1] % self.groups:
-            raise self.fail(
-                f"{self.groups} groups do not divide {shape[-1]} channels",
-                "use a number of groups that divides the channels",
-            )
+        check_groups(self, self.groups, shape[-1])
         if min(extents) < 1:
             raise self.fail(
                 f"padding = {self.padding!r} leaves nothing of input {shape[:-1]}",
