@@ -11,6 +11,7 @@ are folded anew in each call, where that costs less than it saves.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,10 +74,7 @@ def _on_weight(layer: Any, scale: Floats, shape: tuple[int, ...]) -> Floats:
 
 def foldable(graph: Graph) -> dict[int, int]:
     """Each BatchNorm that a layer can take up, and that layer: positions of nodes."""
-    fed = [0] * len(graph.nodes)
-    for node in graph.nodes:
-        for feed in node.inputs:
-            fed[feed] += 1
+    fed = Counter(feed for node in graph.nodes for feed in node.inputs)
     found: dict[int, int] = {}
     for i, node in enumerate(graph.nodes):
         if not isinstance(node.layer, BatchNorm):

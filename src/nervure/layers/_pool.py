@@ -79,10 +79,9 @@ class _AnyPool(Ranked):
         return (2 if self.native == "l2_pool" else 1) * fields * inputs[0][-1]
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
-        spans = [span for axis in self._spans(inputs[0][:-1]) for span in axis]
-        begins, ends = zip(*spans, strict=True)
-        counts = tuple(map(len, self._spans(inputs[0][:-1])))
-        return {"counts": counts, "begins": begins, "ends": ends}
+        axes = self._spans(inputs[0][:-1])
+        begins, ends = zip(*(span for axis in axes for span in axis), strict=True)
+        return {"counts": tuple(map(len, axes)), "begins": begins, "ends": ends}
 
     def formula(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass

@@ -83,7 +83,6 @@ class Dropout(_Silencing):
     """
 
     kind: ClassVar[str] = "dropout"
-    random: ClassVar[bool] = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
