@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure._described import count, flag, number, read
+from nervure._registry import hints_of
 from nervure.data._errors import fail
 from nervure.data.arrays import as_inputs
 
@@ -60,8 +61,10 @@ class Augmentation:
         number(self.kind, "probability", self.probability, least=0, most=1)
 
     def attributes(self) -> dict[str, Attribute]:
-        """What the engine's change reads."""
-        raise NotImplementedError(self.kind)
+        """What the engine's change reads: by default every field, as what it is."""
+        hints = hints_of(type(self))
+        own = [f.name for f in fields(self) if f.name != "probability"]
+        return {name: hints[name](getattr(self, name)) for name in own}
 
     def check(self, shape: Shape) -> None:
         """Raises `DataError` for images ``(H, W, C)`` that it cannot change."""
@@ -145,13 +148,6 @@ class Flip(_Moving):
         flag(self.kind, "horizontal", self.horizontal)
         flag(self.kind, "vertical", self.vertical)
 
-    def attributes(self) -> dict[str, Attribute]:
-        return {
-            "horizontal": self.horizontal,
-            "vertical": self.vertical,
-            "fill": self.fill,
-        }
-
 
 @dataclass(frozen=True)
 class Rotate(_Moving):
@@ -164,9 +160,6 @@ class Rotate(_Moving):
     def __post_init__(self) -> None:
         super().__post_init__()
         number(self.kind, "degrees", self.degrees, least=0, most=180)
-
-    def attributes(self) -> dict[str, Attribute]:
-        return {"degrees": float(self.degrees), "fill": self.fill}
 
 
 @dataclass(frozen=True)
@@ -186,13 +179,6 @@ class Scale(_Moving):
         number(self.kind, "smallest", self.smallest, least=0.01, most=100)
         number(self.kind, "largest", self.largest, least=self.smallest, most=100)
 
-    def attributes(self) -> dict[str, Attribute]:
-        return {
-            "smallest": float(self.smallest),
-            "largest": float(self.largest),
-            "fill": self.fill,
-        }
-
 
 @dataclass(frozen=True)
 class Shear(_Moving):
@@ -205,9 +191,6 @@ class Shear(_Moving):
     def __post_init__(self) -> None:
         super().__post_init__()
         number(self.kind, "degrees", self.degrees, least=0, most=80)
-
-    def attributes(self) -> dict[str, Attribute]:
-        return {"degrees": float(self.degrees), "fill": self.fill}
 
 
 @dataclass(frozen=True)
@@ -237,13 +220,6 @@ class Elastic(_Moving):
         super().__post_init__()
         number(self.kind, "alpha", self.alpha, least=0, most=_MOST_ALPHA)
         number(self.kind, "sigma", self.sigma, above=0, most=_MOST_SIGMA)
-
-    def attributes(self) -> dict[str, Attribute]:
-        return {
-            "alpha": float(self.alpha),
-            "sigma": float(self.sigma),
-            "fill": self.fill,
-        }
 
 
 @dataclass(frozen=True)
@@ -276,9 +252,6 @@ class ColorJitter(Augmentation):
             number(self.kind, name, getattr(self, name), least=0, most=1)
         number(self.kind, "hue", self.hue, least=0, most=180)
 
-    def attributes(self) -> dict[str, Attribute]:
-        return _jitter(self.brightness, self.contrast, self.saturation, self.hue)
-
     def check(self, shape: Shape) -> None:
         if (self.saturation or self.hue) and shape[2] != 3:
             raise fail(
@@ -303,7 +276,7 @@ class Brightness(Augmentation):
         number(self.kind, "strength", self.strength, least=0, most=1)
 
     def attributes(self) -> dict[str, Attribute]:
-        return _jitter(brightness=self.strength)
+        return ColorJitter(self.strength, 0, 0).attributes()
 
 
 @dataclass(frozen=True)
@@ -323,7 +296,7 @@ class Contrast(Augmentation):
         number(self.kind, "strength", self.strength, least=0, most=1)
 
     def attributes(self) -> dict[str, Attribute]:
-        return _jitter(contrast=self.strength)
+        return ColorJitter(0, self.strength, 0).attributes()
 
 
 @dataclass(frozen=True)
@@ -344,9 +317,6 @@ class Cutout(Augmentation):
         count(self.kind, "size", self.size, least=1, most=_MOST_PIXELS)
         number(self.kind, "fill", self.fill)
 
-    def attributes(self) -> dict[str, Attribute]:
-        return {"size": self.size, "fill": self.fill}
-
 
 @dataclass(frozen=True)
 class _Mixing(Augmentation):
@@ -357,9 +327,6 @@ class _Mixing(Augmentation):
     def __post_init__(self) -> None:
         super().__post_init__()
         number(self.kind, "alpha", self.alpha, above=0, most=_MOST_ALPHA)
-
-    def attributes(self) -> dict[str, Attribute]:
-        return {"alpha": float(self.alpha)}
 
 
 @dataclass(frozen=True)
@@ -421,20 +388,6 @@ def _pair(found: int | tuple[int, int]) -> tuple[int, int]:
             "change pixels",
         )
     return found[0], found[1]
-
-
-def _jitter(
-    brightness: float = 0.0,
-    contrast: float = 0.0,
-    saturation: float = 0.0,
-    hue: float = 0.0,
-) -> dict[str, Attribute]:
-    return {
-        "brightness": float(brightness),
-        "contrast": float(contrast),
-        "saturation": float(saturation),
-        "hue": float(hue),
-    }
 
 
 # -- lists of changes -----------------------------------------------------------------
