@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -44,7 +44,7 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
-class Raw:
+class Raw(Parts):
     """Rows as they were read. Nothing in it depends on which rows train.
 
     ``inputs`` is a table or an array, rows first; ``targets`` one column (several for
@@ -53,15 +53,8 @@ class Raw:
     height and width that image files were brought to.
     """
 
-    where: str
-    inputs: Table | Array
-    targets: tuple[Column, ...]
-    task: Task
-    weights: NDArray[np.float64] | None = None
-    scale: float | None = None
-    test: tuple[Array, tuple[Column, ...]] | None = None
-    notes: tuple[str, ...] = ()
-    image_size: tuple[int, int] | None = None
+    task: Task = field(kw_only=True)
+    weights: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     @property
     def rows(self) -> int:
@@ -101,8 +94,8 @@ def raw_from_table(
         table.where,
         kept,
         tuple(table[name] for name in names),
-        find_task(table.where, [table[name] for name in names], task),
-        None if weights is None else _weights(table, table[weights]),
+        task=find_task(table.where, [table[name] for name in names], task),
+        weights=None if weights is None else _weights(table, table[weights]),
         notes=tuple(notes),
     )
 
@@ -110,16 +103,7 @@ def raw_from_table(
 def raw_from_parts(parts: Parts, task: str | None = None) -> Raw:
     """Rows whose task is found by their targets, unless it is given."""
     found = find_task(parts.where, parts.targets, task)
-    return Raw(
-        parts.where,
-        parts.inputs,
-        parts.targets,
-        found,
-        scale=parts.scale,
-        test=parts.test,
-        notes=parts.notes,
-        image_size=parts.image_size,
-    )
+    return Raw(**vars(parts), task=found)
 
 
 def parts_of(
