@@ -27,7 +27,7 @@ MOST_BYTES = 256 << 20
 
 _GREY = ("1", "L", "LA")
 _EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX")
-_PNG, _PNG_DEPTH = b"\x89PNG\r\n\x1a\n", 24  # the byte that tells bits per channel
+_PNG_DEPTH = 24  # the byte of a PNG that tells bits per channel
 _ORIENTATION = 0x0112  # of EXIF
 
 Size = tuple[int, int]
@@ -131,7 +131,8 @@ def _check(path: Path, image: Any) -> None:
         raise ImageError("animated; keep one of its pictures")
     if image.mode == "CMYK":
         raise ImageError("CMYK; convert it to RGB")
-    if image.mode not in _EIGHT_BITS or _depth(path) > 8:
+    deep = image.format == "PNG" and _depth(path) > 8
+    if image.mode not in _EIGHT_BITS or deep:
         raise ImageError("more than 8 bits per channel; convert it to 8 bits")
 
 
@@ -140,10 +141,9 @@ def _too_large(found: str) -> ImageError:
 
 
 def _depth(path: Path) -> int:
-    """Bits per channel of a PNG, which Pillow cuts to 8 on its own; 8 for others."""
+    """Bits per channel of a PNG, which Pillow cuts to 8 on its own."""
     with open(path, "rb") as file:
-        begin = file.read(_PNG_DEPTH + 1)
-    return begin[_PNG_DEPTH] if begin.startswith(_PNG) else 8
+        return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH]
 
 
 def _is_grey(image: Any) -> bool:

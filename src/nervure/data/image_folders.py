@@ -131,7 +131,7 @@ def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
         (train.labels(),),
         BYTE,
         None if test is None else (pixels[count:], (test.labels(),)),
-        (note, *_skipped(found)),
+        (note, *_skipped(found, train, test)),
         size,
     )
 
@@ -167,7 +167,7 @@ def _check_classes(found: Folder) -> None:
         )
 
 
-def _skipped(found: Folder) -> list[str]:
+def _skipped(found: Folder, train: Folder, test: Folder | None) -> list[str]:
     """Notes about files that are not read."""
     notes: list[str] = []
     if found.others:
@@ -176,7 +176,6 @@ def _skipped(found: Folder) -> list[str]:
     if found.classes and found.loose:
         names = [p.name for p in found.loose]
         notes.append(f"images that lie in no class, not read: {listing(names, 3)}")
-    train, test = _train_and_test(found)
     read = {part.path.name for part in (train, test) if part}
     unread = [name for name in found.classes if train is not found and name not in read]
     if unread:
