@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "TableTagsMixin",
     "TagsMixin",
     "check_columns",
     "check_sample_weight",
@@ -40,7 +41,7 @@ fit_context: Any = sklearn.base._fit_context  # pyright: ignore
 check_sample_weight: Any = _check_sample_weight
 
 _validate: Any = getattr(sklearn.utils.validation, "validate_data", None)
-OLD_TAGS = not hasattr(BaseEstimator, "__sklearn_tags__")  # before 1.6
+_OLD_TAGS = not hasattr(BaseEstimator, "__sklearn_tags__")  # before 1.6
 
 
 def validate_data(estimator: Any, *args: Any, **options: Any) -> Any:
@@ -68,7 +69,7 @@ class TagsMixin:
 
     _own_tags: frozenset[str] = frozenset({"sparse"})
 
-    if OLD_TAGS:
+    if _OLD_TAGS:
 
         def _more_tags(self) -> dict[str, Any]:
             names = {"multi_label": "multilabel", "multi_output": "multioutput"}
@@ -82,6 +83,28 @@ class TagsMixin:
             tags.target_tags.multi_output = "multi_output" in self._own_tags
             if tags.classifier_tags is not None:
                 tags.classifier_tags.multi_label = "multi_label" in self._own_tags
+            return tags
+
+
+class TableTagsMixin:
+    """Columns of any kind are taken, with missing values; rows come out as floats."""
+
+    if _OLD_TAGS:
+
+        def _more_tags(self) -> dict[str, Any]:
+            types = ["2darray", "string", "categorical"]
+            rows = {"preserves_dtype": []} if hasattr(self, "transform") else {}
+            return {"allow_nan": True, "X_types": types, **rows}
+
+    else:
+
+        def __sklearn_tags__(self) -> Any:
+            tags = super().__sklearn_tags__()  # pyright: ignore
+            tags.input_tags.allow_nan = True
+            tags.input_tags.string = True
+            tags.input_tags.categorical = True
+            if tags.transformer_tags is not None:
+                tags.transformer_tags.preserves_dtype = []
             return tags
 
 

@@ -24,9 +24,9 @@ from nervure.data.records import TableInput
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance
 from nervure.sklearn._compat import (
-    OLD_TAGS,
     Interval,
     StrOptions,
+    TableTagsMixin,
     check_columns,
     fit_context,
     validate_data,
@@ -35,7 +35,7 @@ from nervure.sklearn._compat import (
 Array = npt.NDArray[Any]
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):
+class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
     """Numbers, categories, booleans, dates and missing values to rows of floats.
 
     Numbers and dates are scaled; categories become one input each, or a code for an
@@ -158,22 +158,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             names = [f"x{i}" for i in range(rows.shape[1])]
         pairs = zip(names, rows.T, strict=True)
         return table_of((column_of(name, column, "X") for name, column in pairs), "X")
-
-    if OLD_TAGS:
-
-        def _more_tags(self) -> dict[str, Any]:
-            types = ["2darray", "string", "categorical"]
-            return {"allow_nan": True, "X_types": types, "preserves_dtype": []}
-
-    else:
-
-        def __sklearn_tags__(self) -> Any:
-            tags = super().__sklearn_tags__()
-            tags.input_tags.allow_nan = True
-            tags.input_tags.string = True
-            tags.input_tags.categorical = True
-            tags.transformer_tags.preserves_dtype = []
-            return tags
 
 
 # -- for the estimators ---------------------------------------------------------------

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from nervure.data.preprocessing import Amounts, Classes, Preprocessing
-from nervure.sklearn._compat import OLD_TAGS, Interval, TagsMixin, fit_context
+from nervure.sklearn._compat import Interval, TableTagsMixin, TagsMixin, fit_context
 from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._table_encoder import TableEncoder
 from nervure.tabular import MEMBERS, default_layers, default_training
@@ -25,7 +25,7 @@ from nervure.tabular import MEMBERS, default_layers, default_training
 Array = npt.NDArray[Any]
 
 
-class _Tabular(BaseEstimator):
+class _Tabular(TableTagsMixin, BaseEstimator):
     """An encoder of columns and the estimator behind it, both made by `fit`."""
 
     members: int
@@ -90,22 +90,6 @@ class _Tabular(BaseEstimator):
     def _rows(self, X: Any) -> Array:
         check_is_fitted(self, "estimator_")
         return self.encoder_.transform(X)
-
-    if OLD_TAGS:
-
-        def _more_tags(self) -> dict[str, Any]:
-            types = ["2darray", "string", "categorical"]
-            tags: Any = super()
-            return {**tags._more_tags(), "allow_nan": True, "X_types": types}
-
-    else:
-
-        def __sklearn_tags__(self) -> Any:
-            tags = super().__sklearn_tags__()
-            tags.input_tags.allow_nan = True
-            tags.input_tags.string = True
-            tags.input_tags.categorical = True
-            return tags
 
 
 class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
