@@ -20,7 +20,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "nervure"
 
 STAGES = (
     # What everything stands on: wording, plain values, files, the engine.
-    "_names _wording _registry _plain _described _toml _atomic _memory _engine"
+    "_names _wording _registry _plain _described _toml _atomic _memory _lazy _engine"
     " _stop_gradient random pictures",
     # What a network, a spec or a model file may name, and what data come in.
     "initializers regularizers optimizers losses metrics layers training.callbacks"

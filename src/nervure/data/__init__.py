@@ -6,8 +6,9 @@ Names are loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nervure._lazy import loader
 
 if TYPE_CHECKING:
     from nervure.data._dataset import Dataset, make_dataset
@@ -66,13 +67,7 @@ _HOMES = {
     "split": "splitting",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nervure.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"nervure.data.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

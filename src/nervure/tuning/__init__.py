@@ -6,8 +6,9 @@ Names are loaded when they are first used: a spec knows the space, not the searc
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nervure._lazy import loader
 
 if TYPE_CHECKING:
     from nervure.tuning.report import Trial, Tuning
@@ -25,13 +26,7 @@ _HOMES = {
     "tune": "search",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nervure.tuning' has no attribute {name!r}")
-    home = importlib.import_module(f"nervure.tuning.{_HOMES[name]}")
-    globals()[name] = value = getattr(home, name)
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -14,8 +14,9 @@ that predicts: networks, ensembles, estimators of nervure, scikit-learn and othe
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nervure._lazy import loader
 
 if TYPE_CHECKING:
     from nervure.uncertainty.calibration import (
@@ -78,13 +79,7 @@ _HOMES = {
     "scale_temperature": "temperature",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nervure.uncertainty' has no attribute {name!r}")
-    home = importlib.import_module(f"nervure.uncertainty.{_HOMES[name]}")
-    globals()[name] = value = getattr(home, name)
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
