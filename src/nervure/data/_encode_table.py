@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -164,7 +163,7 @@ def categories(column: Column, spec: Category, where: str) -> Column:
 
 def _encode_category(
     spec: Category, column: Column, out: Array, where: str
-) -> Iterable[Unknown]:
+) -> list[Unknown]:
     column = categories(column, spec, where)
     places = {level: i for i, level in enumerate(spec.levels)}
     lookup = np.array([places.get(level, -1) for level in column.levels] + [-1])
@@ -178,7 +177,8 @@ def _encode_category(
     else:
         known = np.flatnonzero(codes >= 0)
         out[known, codes[known]] = 1
-    if unknown.any():
-        found: list[int] = np.unique(column.values[unknown]).tolist()
-        levels = tuple(column.levels[code] for code in found)
-        yield Unknown(spec, int(unknown.sum()), levels)
+    if not unknown.any():
+        return []
+    found: list[int] = np.unique(column.values[unknown]).tolist()
+    levels = tuple(column.levels[code] for code in found)
+    return [Unknown(spec, int(unknown.sum()), levels)]
