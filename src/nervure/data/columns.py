@@ -248,7 +248,8 @@ def as_integers(column: Column) -> Column | None:
     missing); None if some are not whole or too large."""
     if column.kind == "integer":
         return column
-    values = np.where(np.isnan(column.floats()), 0, column.floats())
+    values = column.floats()
+    values[np.isnan(values)] = 0
     if not (np.abs(values) < 2**53).all() or (values != np.floor(values)).any():
         return None
     return integers(column.name, values.astype(np.int64), column.missing)

@@ -7,6 +7,7 @@ Nothing outside the given rows has a say, but for the list of classes.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def fit_preprocessing(
 
 def _check_record(record: Preprocessing, where: str) -> None:
     """Refuse before training what could not be saved after it."""
-    size = len(json.dumps(record.to_json()))
+    size = len(json.dumps(asdict(record)))
     if size <= MOST_RECORD:
         return
     largest = max(_parts(record), key=lambda part: part[1])
