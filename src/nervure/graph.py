@@ -166,6 +166,20 @@ class Graph:
         """Nodes fed by ``node``."""
         return tuple(i for i, n in enumerate(self.nodes) if node in n.inputs)
 
+    def entry(self, node: int) -> Entry:
+        """A node as an entry of another graph."""
+        own = self.nodes[node]
+        return Entry(own.name, own.layer, tuple(self.nodes[i].name for i in own.inputs))
+
+
+def leading_to(entries: Sequence[Entry], ends: Iterable[str]) -> list[Entry]:
+    """Those of the entries, each behind its inputs, that these ends depend on."""
+    found = {*ends}
+    for entry in reversed(entries):
+        if entry.name in found:
+            found.update(entry.inputs)
+    return [entry for entry in entries if entry.name in found]
+
 
 # -- from layers and symbols to entries ------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nervure._described import count, number
 from nervure.executors import Data
-from nervure.graph import Entry, Graph
+from nervure.graph import Graph
 from nervure.layers import Layer, Shape
 from nervure.losses.custom import CustomLoss
 from nervure.network import Network
@@ -312,19 +312,15 @@ def _targets(net: Network, data: Data, target: Any) -> Array:
 def _scores(net: Network) -> Network:
     """The network without the softmax or logistic it ends in."""
     graph = net.graph
-    last = graph.nodes[graph.outputs[0]]
+    (end,) = graph.outputs
+    last = graph.nodes[end]
     squashes = last.layer.kind in _SQUASHING or (
         getattr(last.layer, "function", None) == "logistic"
     )
     if not squashes:
         return net
-    names = [node.name for node in graph.nodes]
-    entries = [
-        Entry(node.name, node.layer, tuple(names[i] for i in node.inputs))
-        for node in graph.nodes
-        if node is not last
-    ]
-    return rebuilt(net, Graph.of(entries, (names[last.inputs[0]],)))
+    entries = [graph.entry(i) for i in range(len(graph.nodes)) if i != end]
+    return rebuilt(net, Graph.of(entries, (graph.nodes[last.inputs[0]].name,)))
 
 
 def _sum_of_scores(output: Array, target: Array) -> tuple[float, Array]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nervure.executors import Data, Executor, Model, make_executor
-from nervure.graph import Entry, Graph
+from nervure.graph import Entry, Graph, leading_to
 from nervure.layers import Input
 from nervure.objective import Objective
 from nervure.parameters import Layout
@@ -119,19 +119,11 @@ def _worth_it(
 
 def _below(model: Model, trunk: set[int], ends: Sequence[int]) -> Model:
     """The trunk, ending in what others read of it."""
-    names = [model.graph.nodes[i].name for i in ends]
-    entries = [_entry(model.graph, i) for i in sorted(trunk)]
-    needed = _feeding(entries, names)
-    return _part(model, Graph.of([e for e in entries if e.name in needed], names))
-
-
-def _feeding(entries: Sequence[Entry], ends: Iterable[str]) -> set[str]:
-    """Names of the entries that these ends depend on; every input, used or not."""
-    found = {*ends}
-    for entry in reversed(entries):
-        if entry.name in found:
-            found.update(entry.inputs)
-    return found | {e.name for e in entries if isinstance(e.layer, Input)}
+    graph = model.graph
+    names = [graph.nodes[i].name for i in ends]
+    inputs = [graph.nodes[i].name for i in graph.inputs]  # every one, used or not
+    entries = [graph.entry(i) for i in sorted(trunk)]
+    return _part(model, Graph.of(leading_to(entries, [*names, *inputs]), names))
 
 
 def _above(
@@ -142,13 +134,8 @@ def _above(
     inputs = [Entry(graph.nodes[i].name, Input(graph.nodes[i].shape)) for i in ends]
     rest = [i for i in range(len(graph.nodes)) if i not in trunk]
     outputs = [graph.nodes[i].name for i in graph.outputs]
-    made = Graph.of([*inputs, *(_entry(graph, i) for i in rest)], outputs)
+    made = Graph.of([*inputs, *map(graph.entry, rest)], outputs)
     return _part(model, made), {i: made.index[graph.nodes[i].name] for i in rest}
-
-
-def _entry(graph: Graph, i: int) -> Entry:
-    node = graph.nodes[i]
-    return Entry(node.name, node.layer, tuple(graph.nodes[j].name for j in node.inputs))
 
 
 def _part(model: Model, graph: Graph) -> Model:

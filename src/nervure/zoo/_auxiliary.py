@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nervure.graph import Entry, Graph
+from nervure.graph import Graph, leading_to
 from nervure.network import Network
 
 
@@ -21,16 +21,8 @@ def without_auxiliary(net: Network, output: str = "head") -> Network:
     >>> without_auxiliary(net).graph.output_names
     ('head',)
     """
-    entries = {entry.name: entry for entry in net.graph.entries}
-    kept: dict[str, Entry] = {}
-    stack = [output]
-    while stack:
-        name = stack.pop()
-        if name in entries and name not in kept:
-            kept[name] = entries[name]
-            stack.extend(entries[name].inputs)
-    chosen = [entry for name, entry in entries.items() if name in kept]
-    graph = Graph.of(chosen or net.graph.entries, [output])
+    entries = net.graph.entries
+    graph = Graph.of(leading_to(entries, [output]) or entries, [output])
     alone = Network.from_graph(graph, seed=net.seed, dtype=net.dtype, begin=False)
     for name, view in alone.parameters.items():
         view[...] = net.parameters[name]
