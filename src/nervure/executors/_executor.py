@@ -14,7 +14,7 @@ from nervure.data.augmentation import Augmentation
 from nervure.graph import Graph
 from nervure.objective import Objective
 from nervure.optimizers import UpdateRule
-from nervure.parameters import Layout
+from nervure.parameters import Layout, Segment
 from nervure.regularizers import Regularizer
 
 Array = npt.NDArray[Any]
@@ -39,14 +39,19 @@ class Model:
     def dtype(self) -> np.dtype[Any]:
         return self.values.dtype
 
+    def learns(self, segment: Segment) -> bool:
+        """Whether training moves a parameter by its gradient."""
+        return segment.parameter.trainable and segment.name not in self.frozen
+
+    @property
+    def learning(self) -> tuple[Segment, ...]:
+        """The parameters that learn."""
+        return tuple(filter(self.learns, self.layout.segments))
+
     @property
     def trainable_nodes(self) -> tuple[int, ...]:
         """Nodes with a parameter that learns."""
-        return tuple(
-            s.node
-            for s in self.layout.segments
-            if s.parameter.trainable and s.name not in self.frozen
-        )
+        return tuple(s.node for s in self.learning)
 
     def is_still(self, node: int) -> bool:
         """Whether a node has parameters, and all of them are frozen.

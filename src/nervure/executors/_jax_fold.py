@@ -76,11 +76,7 @@ def refuse_custom(objective: Objective) -> None:
 
 def learning(model: Model) -> tuple[str, ...]:
     """Names of the parameters that an optimizer moves."""
-    return tuple(
-        s.name
-        for s in model.layout.segments
-        if s.parameter.trainable and s.name not in model.frozen
-    )
+    return tuple(s.name for s in model.learning)
 
 
 def storing(model: Model) -> tuple[str, ...]:

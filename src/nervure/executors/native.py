@@ -335,7 +335,7 @@ def _segments(
             "offset": s.offset,
             "size": s.size,
             "columns": s.shape[-1] if s.shape else 1,
-            "trainable": s.parameter.trainable and s.name not in model.frozen,
+            "trainable": model.learns(s),
             "decays": s.parameter.decays,
             "learning_rate_multiplier": multipliers.get(s.name, 1.0),
             "l1": l1,

@@ -38,12 +38,7 @@ class LbfgsSession(Session):
         self.net.values[:] = state.slots[0]
         state.restart()
         learner = self._learner
-        kept = learner.executor.model.frozen
-        self._learning = [
-            s
-            for s in self.net.layout.segments
-            if s.parameter.trainable and s.name not in kept
-        ]
+        self._learning = learner.executor.model.learning
         self._batch = take(learner.data, self.prepared.rows)
         self._begun = self._saved = time.monotonic()
         for callback in settings.callbacks:
