@@ -27,7 +27,6 @@ from nervure.training.prepare import Rows
 from nervure.training.run import Run
 
 if TYPE_CHECKING:
-    from nervure.network import Network
     from nervure.training.session import Session, Settings
 
 # -- from a run to its spec -----------------------------------------------------------
