@@ -112,14 +112,15 @@ def match(
         CheckpointError: missing, left over and differing tensors, one line each.
     """
     at = Faults(where).at()
-    keys = {s.name: _key(graph, names, s) for s in Layout.of(graph).segments}
+    segments = Layout.of(graph).segments
+    keys = {s.name: _key(graph, names, s) for s in segments}
     if not any(key in tensors for key in keys.values()):
         raise CheckpointError(
             f"[{where}] holds {_such_as(tensors)}; expected {_such_as(keys.values())}; "
             "use the checkpoint of this architecture"
         )
     found: list[Match] = []
-    for segment in Layout.of(graph).segments:
+    for segment in segments:
         node = graph.nodes[segment.node]
         wanted = _torch_shape(segment.shape)
         tensor = _checked(tensors, keys[segment.name], wanted, node, at)

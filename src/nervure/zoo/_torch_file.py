@@ -14,7 +14,7 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
@@ -147,10 +147,9 @@ def _read_archive(raw: Array, where: str) -> dict[str, Array]:
     if len(described) > MOST_BYTES:
         raise damaged(where, f"data.pkl has {len(described):,} bytes")
     tensors = _named(read_pickle(io.BytesIO(described.tobytes()), _MEANING), where)
-    storages: dict[str, Array] = {}
-    for storage in {tensor.storage.key: tensor.storage for tensor in tensors.values()}:
-        storages[storage] = content(f"data/{storage}")
-    return _views(tensors, storages.__getitem__, where)
+    keys = dict.fromkeys(tensor.storage.key for tensor in tensors.values())
+    storages = {key: content(f"data/{key}") for key in keys}
+    return _views(tensors, storages, where)
 
 
 def _stored(raw: Array, info: zipfile.ZipInfo, where: str) -> Array:
@@ -191,7 +190,7 @@ def _read_row(raw: Array, where: str) -> dict[str, Array]:
             raise damaged(where, f"storage {short(key)} is used by no tensor")
         storages[key] = _in_row(raw, at, types[key], where)
         at += 8 + len(storages[key])
-    return _views(tensors, storages.__getitem__, where)
+    return _views(tensors, storages, where)
 
 
 def _in_row(raw: Array, at: int, storage: Storage, where: str) -> Array:
@@ -206,13 +205,13 @@ def _in_row(raw: Array, at: int, storage: Storage, where: str) -> Array:
 
 
 def _views(
-    tensors: Mapping[str, Tensor], content: Callable[[str], Array], where: str
+    tensors: Mapping[str, Tensor], storages: Mapping[str, Array], where: str
 ) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, tensor in tensors.items():
         storage = tensor.storage
         try:
-            numbers = content(storage.key).view(storage.dtype)
+            numbers = storages[storage.key].view(storage.dtype)
         except (KeyError, ValueError):
             raise damaged(where, f"{short(name)} has no whole storage") from None
         last = sum(
