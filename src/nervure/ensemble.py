@@ -14,9 +14,9 @@ from nervure._described import count
 from nervure._wording import short
 from nervure.executors import Data
 from nervure.graph import Graph
-from nervure.losses import CustomLoss, activation_name
+from nervure.losses import CustomLoss
 from nervure.network import Network
-from nervure.objective import Objective
+from nervure.objective import Objective, activation_of
 from nervure.parameters import LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -324,13 +324,12 @@ def _compare(first: Network, other: Network, index: int) -> None:
 
 def _ends(net: Network) -> dict[str, object]:
     graph = net.graph
-    layers = [graph.nodes[i].layer for i in graph.outputs]
     return {
         "dtype": net.dtype,
         "input shapes": graph.input_shapes,
         "outputs": graph.output_names,
         "output shapes": graph.output_shapes,
         "output activations": [
-            activation_name(one.kind, getattr(one, "function", None)) for one in layers
+            activation_of(graph.nodes[i].layer) for i in graph.outputs
         ],
     }

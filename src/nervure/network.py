@@ -19,7 +19,7 @@ from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph import Graph, from_symbols, sequence
 from nervure.layers import Layer, Symbol
 from nervure.losses import Pinball
-from nervure.objective import Objective, answering
+from nervure.objective import Objective, activation_of, answering
 from nervure.parameters import (
     LARGEST_SEED,
     Floats,
@@ -447,9 +447,9 @@ def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:
 
 
 def _fitting_loss(graph: Graph, output: int) -> str:
-    layer = graph.nodes[answering(graph, output)].layer
-    if layer.kind in ("softmax", "log_softmax"):
+    activation = activation_of(graph.nodes[answering(graph, output)].layer)
+    if activation in ("softmax", "log_softmax"):
         return "cross_entropy"
-    if getattr(layer, "function", None) == "logistic":
+    if activation == "logistic":
         return "binary_cross_entropy"
     return "mse"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nervure._described import number
 from nervure._names import unknown
 from nervure.graph import Graph, Node
-from nervure.layers import EnsembleMean, Shape
+from nervure.layers import EnsembleMean, Layer, Shape
 from nervure.losses import CustomLoss, Loss, activation_name
 from nervure.losses import loss as find_loss
 
@@ -131,6 +131,25 @@ def answering(graph: Graph, output: int) -> int:
     node = graph.nodes[graph.outputs[output]]
     ends = isinstance(node.layer, EnsembleMean)
     return node.inputs[0] if ends else graph.outputs[output]
+
+
+PROBABILITIES = ("softmax", "log_softmax", "logistic")
+"""Activations whose outputs are probabilities, or logarithms of them."""
+
+
+def activation_of(layer: Layer) -> str:
+    """What a layer is as an output: its activation, else its kind.
+
+    >>> import nervure as nv
+    >>> activation_of(nv.Activation("sigmoid")), activation_of(nv.Softmax())
+    ('logistic', 'softmax')
+    """
+    return activation_name(layer.kind, getattr(layer, "function", None))
+
+
+def gives_probabilities(layer: Layer) -> bool:
+    """Whether what a layer gives are probabilities, or logarithms of them."""
+    return activation_of(layer) in PROBABILITIES
 
 
 def _check_rows(node: Node, shape: Shape, loss: Loss, activation: str) -> None:

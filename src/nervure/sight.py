@@ -20,7 +20,7 @@ from nervure.graph import Graph
 from nervure.layers import Layer, Shape
 from nervure.losses.custom import CustomLoss
 from nervure.network import Network
-from nervure.objective import Objective
+from nervure.objective import Objective, gives_probabilities
 from nervure.predicting import encoded
 from nervure.transfer import rebuilt
 
@@ -31,8 +31,6 @@ ROWS = 16
 
 BATCH = 256
 """Changed images that are predicted together."""
-
-_SQUASHING = ("softmax", "log_softmax")
 
 
 def filters(net: Network) -> Array:
@@ -314,10 +312,7 @@ def _scores(net: Network) -> Network:
     graph = net.graph
     (end,) = graph.outputs
     last = graph.nodes[end]
-    squashes = last.layer.kind in _SQUASHING or (
-        getattr(last.layer, "function", None) == "logistic"
-    )
-    if not squashes:
+    if not gives_probabilities(last.layer):
         return net
     entries = [graph.entry(i) for i in range(len(graph.nodes)) if i != end]
     return rebuilt(net, Graph.of(entries, (graph.nodes[last.inputs[0]].name,)))

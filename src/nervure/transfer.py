@@ -12,6 +12,8 @@ from nervure._names import unknown
 from nervure._wording import short
 from nervure.graph import Entry, Graph
 from nervure.layers import Dense, Layer, Softmax
+from nervure.losses import activation_name
+from nervure.objective import activation_of
 from nervure.parameters import initialize
 
 if TYPE_CHECKING:
@@ -179,10 +181,8 @@ def _head(graph: Graph) -> tuple[Entry, list[Entry]]:
 
 def _kind(layer: Layer) -> str:
     """The activation that a layer ends in, as far as it has one."""
-    own: Any = layer.activation if isinstance(layer, Dense) else layer
-    name = own if isinstance(own, str) else getattr(own, "function", None)
-    found = name or (own.kind if isinstance(own, Layer) else "")
-    return "logistic" if found == "sigmoid" else found
+    own = layer.activation if isinstance(layer, Dense) else layer
+    return activation_of(own) if isinstance(own, Layer) else activation_name(own or "")
 
 
 def _with_units(layer: Layer, classes: int) -> Layer:

@@ -16,7 +16,7 @@ from nervure.data.preprocessing import Classes, Preprocessing
 from nervure.executors import Data
 from nervure.metrics import Metric, confusion_matrix, target_classes
 from nervure.network import Network
-from nervure.objective import Cost, Objective
+from nervure.objective import PROBABILITIES, Cost, Objective
 from nervure.predicting import Predictor
 from nervure.summary import table
 from nervure.training.evaluation import metrics_of
@@ -87,7 +87,7 @@ def _judge(
     if isinstance(record.target, Classes):
         labels = tuple(map(str, record.target.labels))
         found = confusion_matrix(target, y)
-        if cost.activation in ("softmax", "log_softmax", "logistic"):
+        if cost.activation in PROBABILITIES:
             values["calibration error"] = expected_calibration_error(target, y)
         return Judgement(data.rows, values, labels, found, name)
     return Judgement(data.rows, values | _in_units(record, y, target), output=name)

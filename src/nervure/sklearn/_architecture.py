@@ -15,7 +15,7 @@ from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
 from nervure.network import Network
-from nervure.objective import answering
+from nervure.objective import activation_of, answering
 from nervure.zoo import architecture, image_shape
 
 HIDDEN = (100,)
@@ -51,12 +51,12 @@ class Head:
         """Whether a network ends as this head wants."""
         if len(graph.outputs) != 1:
             return False
-        node = graph.nodes[answering(graph, 0)]
         size = math.prod(graph.output_shapes[0])
         if self.task == "regression" or self.activation is None:
             return size == self.outputs
-        rows = node.layer.kind in ("softmax", "log_softmax")
-        logistic = getattr(node.layer, "function", None) == "logistic"
+        activation = activation_of(graph.nodes[answering(graph, 0)].layer)
+        rows = activation in ("softmax", "log_softmax")
+        logistic = activation == "logistic"
         if self.task == "binary":
             return (size == 1 and logistic) or (size == 2 and rows)
         return size == self.outputs and (

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nervure.data.preprocessing import Classes
 from nervure.metrics import probabilities, target_classes
-from nervure.objective import answering
+from nervure.objective import answering, gives_probabilities
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -68,9 +68,7 @@ def is_classifier(model: Any) -> bool:
     graph = getattr(model, "graph", None)
     if graph is None:
         return hasattr(model, "predict_proba")
-    layer = graph.nodes[answering(graph, 0)].layer
-    rows = layer.kind in ("softmax", "log_softmax")
-    return rows or getattr(layer, "function", None) == "logistic"
+    return gives_probabilities(graph.nodes[answering(graph, 0)].layer)
 
 
 def classes_of(model: Any, y: Any, count: int) -> npt.NDArray[np.int64]:

@@ -13,10 +13,11 @@ import numpy as np
 
 from nervure.executors import Data
 from nervure.graph import Entry, Graph
-from nervure.layers import Layer, LogSoftmax, Normalize, Softmax
+from nervure.layers import Layer, Normalize
 from nervure.layers.activation import activation_layer
 from nervure.metrics import target_classes
 from nervure.network import Network
+from nervure.objective import gives_probabilities
 from nervure.predicting import encoded
 from nervure.transfer import rebuilt
 from nervure.uncertainty.outputs import (
@@ -153,7 +154,7 @@ def temperature_of(network: Network) -> float | None:
 
 def has_probabilities(network: Network) -> bool:
     """Whether the (only) output is a softmax, log-softmax or logistic."""
-    return _gives_probabilities(network.graph.nodes[network.graph.outputs[0]].layer)
+    return gives_probabilities(network.graph.nodes[network.graph.outputs[0]].layer)
 
 
 def with_temperature(network: Network, temperature: float) -> Network:
@@ -188,21 +189,16 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
 
 def _cut(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
     """A layer without its activation (None: it is one), and the activation."""
-    if _gives_probabilities(layer):
+    if gives_probabilities(layer):
         return None, layer
     word = getattr(layer, "activation", None)
-    if word is not None and _gives_probabilities(last := activation_layer(word)):
+    if word is not None and gives_probabilities(last := activation_layer(word)):
         return dataclasses.replace(cast(Any, layer), activation=None), last
     raise ValueError(
         f"[temperature] the network ends in {layer.kind} {name!r}"
         f"{f' with activation {word!r}' if word else ''}; expected a softmax, "
         "log-softmax or logistic; use a network that gives probabilities"
     )
-
-
-def _gives_probabilities(layer: Layer) -> bool:
-    rows = isinstance(layer, Softmax | LogSoftmax)
-    return rows or getattr(layer, "function", None) in ("logistic", "sigmoid")
 
 
 def logits_of(network: Network) -> Network:
