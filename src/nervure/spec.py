@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -336,24 +336,19 @@ def write_spec(spec: Spec) -> str:
 
 def spec_to_dict(spec: Spec) -> dict[str, Any]:
     """The tables of a spec, as `parse_spec` reads them."""
-    tables = _plain.write_fields(spec)
-    for key in ("layers", "augmentation"):
-        tables.pop(key, None)
-    keys = ("data", "training", "ensemble", "tune")
-    parts = {key: tables.pop(key, None) for key in keys}
-    if parts["data"]:
-        tables["data"] = parts["data"]
-    if spec.layers:
-        tables["layer"] = [_layer_table(entry) for entry in spec.layers]
-    if spec.augmentation:
-        tables["augmentation"] = [_plain.write_fields(a) for a in spec.augmentation]
-    if parts["training"]:
-        tables["training"] = parts["training"]
-    if parts["ensemble"] is not None:  # a table without keys says that there is one
-        tables["ensemble"] = parts["ensemble"]
-    if parts["tune"]:
-        tables["tune"] = parts["tune"]
-    return tables
+    tables = _plain.write_fields(replace(spec, layers=(), augmentation=()))
+    tables["layer"] = [_layer_table(entry) for entry in spec.layers]
+    tables["augmentation"] = [_plain.write_fields(a) for a in spec.augmentation]
+    found = {key: tables[key] for key in _WRITTEN if key in tables}
+    # A table [ensemble] without keys says that there is one.
+    return {key: table for key, table in found.items() if table or key == "ensemble"}
+
+
+_WRITTEN = (
+    "outputs", "dtype", "network", "data", "layer", "augmentation", "training",
+    "ensemble", "tune",
+)  # fmt: skip
+"""The keys of a spec in the order in which it is written."""
 
 
 def _layer_table(entry: LayerEntry) -> dict[str, Any]:
