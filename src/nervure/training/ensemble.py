@@ -180,7 +180,7 @@ class _Plan:
         if self.bagged:
             rows = bootstrap(prepared.rows, seed)
             prepared = dataclasses.replace(prepared, rows=rows)
-        again = arrays_again(dict(self.given))
+        again = arrays_again(self.given)
         return begin(member, prepared, settings, display, folder, again, resume)
 
     def _spec(self, first: Session) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
@@ -209,7 +209,7 @@ def begin(
     return session
 
 
-def arrays_again(given: dict[str, Any]) -> list[str]:
+def arrays_again(given: Mapping[str, Any]) -> list[str]:
     """Arguments of `fit` that are arrays, which no spec can hold."""
     arrays = {
         "validation": not isinstance(given["validation"], float | int | None),
