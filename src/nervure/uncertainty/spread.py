@@ -22,11 +22,7 @@ from nervure.uncertainty.outputs import (
     probabilities_of,
 )
 
-DRAWING = ("dropout", "spatial_dropout", "stochastic_depth")
-"""Layers that draw at random."""
-
 _TINY = 1e-30
-_TINY_GAMMA = 1e-12  # so small a factor is as good as none
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +185,7 @@ def mc_dropout(model: Any, X: Any, *, samples: int = 50, seed: int = 0) -> Sprea
     count("mc_dropout", "samples", samples, least=1)
     count("mc_dropout", "seed", seed, least=0, most=LARGEST_SEED)
     network: Network = getattr(model, "network_", model)
-    if not any(node.layer.kind in DRAWING for node in network.graph.nodes):
+    if not any(node.layer.random for node in network.graph.nodes):
         raise ValueError(
             "[mc_dropout] the network has no dropout; expected a layer that draws at "
             "random; add nv.Dropout(0.2) between the hidden layers and train again"
