@@ -274,8 +274,7 @@ def network_of(
     One of the zoo has as many outputs as the targets of ``record`` ask for.
     """
     training = spec.training
-    given = training.seed if training else 0
-    seed = given if seed is None else seed
+    seed = spec.seed if seed is None else seed
     if spec.network is not None:
         net = _of_zoo(spec.network, input_shape, record, seed, spec.dtype)
     else:

@@ -198,6 +198,11 @@ class Spec:
     network: ZooNetwork | None = None
     tune: TuneSpec | None = None
 
+    @property
+    def seed(self) -> int:
+        """Of the network, the split of the rows and the training."""
+        return (self.training or TrainingSpec()).seed
+
 
 def load_spec(path: str | os.PathLike[str], sets: Sequence[str] = ()) -> Spec:
     """Read a spec file; ``sets`` change single keys (see `apply_sets`).

@@ -49,7 +49,7 @@ def preview(path: str, spec: Path | None, out: Path | None) -> str:
         data = DataSpec(path, image_size=given.data.image_size)
     dataset = load_data(data, dtype="float32")
     changes = _changes(given, dataset, str(spec or place))
-    pictures, titles = _sheet(dataset, changes, _seed(given))
+    pictures, titles = _sheet(dataset, changes, given.seed if given else 0)
     write_sheet(file, pictures, titles, columns=1 + STEPS)
     kinds = ", ".join(change.kind for change in changes)
     return (
@@ -59,10 +59,6 @@ def preview(path: str, spec: Path | None, out: Path | None) -> str:
 
 def _name(path: str) -> str:
     return re.sub(r"[^\w-]+", "_", Path(path).resolve().name.split(".")[0]) or "data"
-
-
-def _seed(spec: Spec | None) -> int:
-    return spec.training.seed if spec and spec.training else 0
 
 
 def _changes(

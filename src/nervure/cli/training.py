@@ -87,7 +87,7 @@ def _go_on(request: Request) -> int:
             "leave it out, or begin a new run"
         )
     training = changed.training or TrainingSpec()
-    dataset = load_data(spec.data, training.seed, spec.dtype)
+    dataset = load_data(spec.data, spec.seed, spec.dtype)
     arguments = training.arguments() if request.sets else {}
     overrides = {
         key: value
@@ -127,8 +127,7 @@ def _described(request: Request) -> tuple[Spec, Dataset]:
     """The spec that the user gave, and its data."""
     assert request.spec is not None
     spec = _spec(request.spec, request, request.sets)
-    seed = spec.training.seed if spec.training else 0
-    return spec, load_data(spec.data, seed, spec.dtype)
+    return spec, load_data(spec.data, spec.seed, spec.dtype)
 
 
 def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
@@ -156,9 +155,8 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
             "nervure train digits"
         )
     asked = _asked(request)
-    seed = asked.training.seed if asked.training else 0
     test = not _sets(request, r"data\.test")
-    spec, dataset = default_for(asked.data, seed, asked.dtype, test=test)
+    spec, dataset = default_for(asked.data, asked.seed, asked.dtype, test=test)
     tables = apply_sets(spec_to_dict(spec), request.sets)
     return parse_spec(tables, "--set"), dataset
 

@@ -152,9 +152,8 @@ def fit_spec(
     >>> fit_spec(spec, progress=False).epoch
     2
     """
-    training = spec.training or TrainingSpec()
     if dataset is None:
-        dataset = load_data(spec.data, training.seed, spec.dtype)
+        dataset = load_data(spec.data, spec.seed, spec.dtype)
     folder = None if directory is None else RunFolder(directory, spec.data)
     arguments = _arguments(spec, dataset, overrides)
     return _fit(spec, dataset, None, directory=folder, **arguments)
@@ -342,5 +341,4 @@ def _data_again(folder: RunFolder, spec: Spec) -> Dataset:
             f"[{folder.path}] was begun on arrays, which are not in the folder; "
             "expected the same arrays; pass them: nv.resume(directory, X, y)"
         )
-    seed = spec.training.seed if spec.training else 0
-    return load_data(spec.data, seed, spec.dtype)
+    return load_data(spec.data, spec.seed, spec.dtype)

@@ -133,8 +133,7 @@ def _begun(
             return default_for(DataSpec(path, validation=VALIDATION))
         spec = load_spec(path)
     if dataset is None:
-        seed = spec.training.seed if spec.training else 0
-        dataset = load_data(spec.data, seed, spec.dtype)
+        dataset = load_data(spec.data, spec.seed, spec.dtype)
     return spec, dataset
 
 
