@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,7 @@ class Tuning:
 
     def summary(self) -> str:
         """The best trials in a table, and how the others ended."""
-        counts = Counter(trial.state for trial in self.trials)
-        ended = ", ".join(f"{count} {state}" for state, count in counts.items())
-        lines = [f"{len(self.trials)} trials: {ended}"] if self.trials else []
+        lines = [_ends(self.trials)] if self.trials else []
         notes = {trial.note for trial in self.trials if trial.note}
         lines += [f"  {note}" for note in sorted(notes)[:3]]
         if self.best is None:
@@ -99,6 +97,13 @@ def taken(values: Mapping[str, Any]) -> str:
     """
     brief = _brief(list(values))
     return "  ".join(f"{brief[key]}={_word(value)}" for key, value in values.items())
+
+
+def _ends(trials: Sequence[Trial]) -> str:
+    """How many trials there are, and how they ended."""
+    counts = Counter(trial.state for trial in trials)
+    ended = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{len(trials)} trials: {ended}"
 
 
 def _brief(keys: list[str]) -> dict[str, str]:
@@ -140,9 +145,7 @@ def write_report(found: Tuning, folder: Path) -> None:
 
 
 def _markdown(found: Tuning) -> str:
-    counts = Counter(trial.state for trial in found.trials)
-    ended = ", ".join(f"{count} {state}" for state, count in counts.items())
-    lines = ["# Tuning", "", f"{len(found.trials)} trials: {ended}.", ""]
+    lines = ["# Tuning", "", f"{_ends(found.trials)}.", ""]
     if found.best is None:
         return "\n".join([*lines, "No trial was completed."]) + "\n"
     keys = list(found.best.values)

@@ -24,8 +24,8 @@ class Range:
     Raises:
         ValueError: neither choices nor two ends, or ends out of order.
 
-    >>> Range(low=16, high=64).whole, Range(choices=("relu", "tanh")).size
-    (True, 2)
+    >>> Range(low=16, high=64).whole, Range(choices=("relu", "tanh")).ends
+    (True, ('relu', 'tanh'))
     """
 
     choices: tuple[Any, ...] | None = None
@@ -67,11 +67,6 @@ class Range:
         """Whether the numbers are whole."""
         known = [n for n in (self.low, self.high, self.step) if n is not None]
         return all(isinstance(n, int) for n in known)
-
-    @property
-    def size(self) -> int | None:
-        """How many choices there are; None for numbers."""
-        return None if self.choices is None else len(self.choices)
 
     @property
     def ends(self) -> tuple[Any, ...]:

@@ -62,6 +62,7 @@ class Study:
         self, tuning: TuneSpec, larger_is_better: bool, file: Path | None
     ) -> None:
         self._tuning, self._optuna = tuning, optuna()
+        self._states = self._optuna.trial.TrialState
         self.inner = self._optuna.create_study(
             storage=None if file is None else self._storage(file),
             study_name=NAME,
@@ -85,24 +86,27 @@ class Study:
 
     def repeat_cut_off(self) -> None:
         """Queue what an earlier process did not finish, with the same values."""
-        states = self._optuna.trial.TrialState
         trials = self.inner.get_trials(deepcopy=False)
         repeated = {trial.user_attrs.get(_REPEATS) for trial in trials}
         for trial in trials:
-            if trial.state == states.RUNNING:
-                self.inner.tell(trial.number, state=states.FAIL)
-            cut = trial.state == states.RUNNING or _is_stopped(trial, states)
+            if trial.state == self._states.RUNNING:
+                self.inner.tell(trial.number, state=self._states.FAIL)
+            cut = trial.state == self._states.RUNNING or self._is_stopped(trial)
             if cut and trial.number not in repeated and trial.params:
                 attributes = {_REPEATS: trial.number}
                 self.inner.enqueue_trial(trial.params, user_attrs=attributes)
 
+    def _is_stopped(self, trial: Any) -> bool:
+        """Whether a trial was cut off, by Ctrl-C, a limit or a kill."""
+        state = trial.user_attrs.get(STATE, "stopped")
+        return trial.state == self._states.FAIL and state == "stopped"
+
     @property
     def counted(self) -> int:
         """Trials that came to an end of their own, and those under way."""
-        states = self._optuna.trial.TrialState
         trials = self.inner.get_trials(deepcopy=False)
         return sum(
-            t.state != states.WAITING and not _is_stopped(t, states) for t in trials
+            t.state != self._states.WAITING and not self._is_stopped(t) for t in trials
         )
 
     def ask(self, space: Mapping[str, Range]) -> tuple[Any, dict[str, Any]]:
@@ -120,7 +124,6 @@ class Study:
 
     def tell(self, trial: Any, ended: Trial) -> None:
         """Keep how a trial ended."""
-        states = self._optuna.trial.TrialState
         for key, value in (
             (STATE, ended.state),
             (NOTE, ended.note),
@@ -131,17 +134,16 @@ class Study:
         if ended.state == "complete":
             self.inner.tell(trial, ended.value)
         elif ended.state in ("pruned", "diverged"):
-            self.inner.tell(trial, state=states.PRUNED)
+            self.inner.tell(trial, state=self._states.PRUNED)
         else:
-            self.inner.tell(trial, state=states.FAIL)
+            self.inner.tell(trial, state=self._states.FAIL)
 
     def trials(self, space: Mapping[str, Range]) -> tuple[Trial, ...]:
         """All trials that have ended, as plain records."""
-        states = self._optuna.trial.TrialState
         ended = [
             t for t in self.inner.get_trials(deepcopy=False) if t.state.is_finished()
         ]
-        return tuple(_record(t, space, states) for t in ended)
+        return tuple(_record(t, space) for t in ended)
 
 
 def _mend(file: Path) -> None:
@@ -153,13 +155,7 @@ def _mend(file: Path) -> None:
         os.truncate(file, whole)
 
 
-def _is_stopped(trial: Any, states: Any) -> bool:
-    """Whether a trial was cut off, by Ctrl-C, a limit or a kill."""
-    state = trial.user_attrs.get(STATE, "stopped")
-    return trial.state == states.FAIL and state == "stopped"
-
-
-def _record(trial: Any, space: Mapping[str, Range], states: Any) -> Trial:
+def _record(trial: Any, space: Mapping[str, Range]) -> Trial:
     known = trial.user_attrs
     value = trial.value
     if value is None and trial.intermediate_values:
