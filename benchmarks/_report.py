@@ -90,6 +90,14 @@ def plain(result: dict[str, Any]) -> str:
     }[result["benchmark"]](result)
 
 
+def conclude(result: dict[str, Any], file: Path | None) -> None:
+    """Show the report of a benchmark, and write every number to a JSON file."""
+    print("\n" + plain(result))
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(result, indent=2) + "\n")
+
+
 def _plain_training(result: dict[str, Any]) -> str:
     heads = ["peer", "s/epoch", "quartiles", "ratio", "loss", "variant"]
     blocks = []

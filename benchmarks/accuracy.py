@@ -10,7 +10,6 @@ a few by their accuracy on these images, so that the third digit flatters.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -180,10 +179,7 @@ def main() -> None:
         "results": results,
         "tables": {"Accuracy on MNIST's 10,000 test images": table(results)},
     }
-    print("\n" + _report.plain(report))
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(report, indent=2) + "\n")
+    _report.conclude(report, settings.json)
     missed = any(result["accuracy"] < result["goal"] for result in results)
     sys.exit(1 if missed else 0)
 

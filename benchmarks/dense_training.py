@@ -10,7 +10,6 @@ this folder says what is measured and why that is fair.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
@@ -135,12 +134,7 @@ def main() -> None:
     bind(settings.threads)
     # Ends through atexit, which ends the stopped workers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    result = measure(settings)
-    print()
-    print(_report.plain(result))
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(result, indent=2) + "\n")
+    _report.conclude(measure(settings), settings.json)
 
 
 if __name__ == "__main__":

@@ -274,10 +274,7 @@ def main() -> None:
     parts = {part: measures[part]() for part in settings.parts.split(",")}
     result = {"benchmark": "whole_process", "machine": machine, **parts}
     result["tables"] = tables(result)
-    print("\n" + _report.plain(result))
-    if settings.json:
-        settings.json.parent.mkdir(parents=True, exist_ok=True)
-        settings.json.write_text(json.dumps(result, indent=2) + "\n")
+    _report.conclude(result, settings.json)
 
 
 if __name__ == "__main__":
