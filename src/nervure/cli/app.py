@@ -19,7 +19,11 @@ SOURCE = (
 MODEL = "A model file, or the folder of a run."
 
 Source = Annotated[str, typer.Argument(help=SOURCE)]
+AnySource = Annotated[str | None, typer.Argument(help=SOURCE)]
 Model = Annotated[Path, typer.Argument(help=MODEL)]
+Target = Annotated[
+    str | None, typer.Option(help="Column to predict; by default the last.")
+]
 Query = Annotated[
     str | None, typer.Option(help="SQL over a table file, which is called data in it.")
 ]
@@ -75,7 +79,7 @@ def main(
 
 @app.command()
 def train(
-    source: Annotated[str | None, typer.Argument(help=SOURCE)] = None,
+    source: AnySource = None,
     spec: Annotated[
         Path | None,
         typer.Option(
@@ -83,9 +87,7 @@ def train(
             "default chosen."
         ),
     ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict; by default the last.")
-    ] = None,
+    target: Target = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,14 +131,12 @@ def train(
 
 @app.command()
 def tune(
-    source: Annotated[str | None, typer.Argument(help=SOURCE)] = None,
+    source: AnySource = None,
     spec: Annotated[
         Path | None,
         typer.Option(help="Spec to vary, perhaps with [tune]; by default chosen."),
     ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict; by default the last.")
-    ] = None,
+    target: Target = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
