@@ -366,8 +366,9 @@ void update(const std::string& kind, const nb::dict& fields, const Vector<T>& we
             const Vector<T>& gradients, const std::vector<Vector<T>>& slots,
             double learning_rate, int64_t step, const nb::list& segments) {
   Update<T> update = read_update<T>(kind, fields, weights, gradients, slots, segments);
-  const auto each = [](const std::vector<Part>& parts, auto&& call) {
-    for (size_t i = 0; i < parts.size(); ++i) call(parts[i], i);
+  const auto each = [](const std::vector<Bundle>& bundles, auto&& call) {
+    for (const Bundle& bundle : bundles)
+      for (const Part& part : bundle) call(part);
   };
   apply(update, learning_rate, step, each, [](auto&& call) { call(); });
 }

@@ -373,10 +373,10 @@ class Executor<T>::Program {
   }
 
   template <class Call>
-  void each_update_part(const std::vector<Part>& parts, Call&& call) {
-    if (parts.empty()) return;
-    each_of(static_cast<int64_t>(parts.size()), [&](int64_t i) {
-      call(parts[static_cast<size_t>(i)], static_cast<size_t>(i));
+  void each_update_part(const std::vector<Bundle>& bundles, Call&& call) {
+    if (bundles.empty()) return;
+    each_of(static_cast<int64_t>(bundles.size()), [&](int64_t i) {
+      for (const Part& part : bundles[static_cast<size_t>(i)]) call(part);
     });
   }
 
@@ -384,21 +384,21 @@ class Executor<T>::Program {
   // gradient (Nesterov looks ahead); for most rules there is nothing to do.
   void enter(const Update<T>& update) {
     if (!update.updater->looks_ahead()) return;
-    each_update_part(update.parts, [&](const Part& part, size_t) {
-      update.updater->enter(update.all(), part);
-    });
+    each_update_part(update.sweeps,
+                     [&](const Part& part) { update.updater->enter(update.all(), part); });
   }
   void leave(const Update<T>& update) {
     if (!update.updater->looks_ahead()) return;
-    each_update_part(update.parts, [&](const Part& part, size_t) {
-      update.updater->leave(update.all(), part);
-    });
+    each_update_part(update.sweeps,
+                     [&](const Part& part) { update.updater->leave(update.all(), part); });
   }
 
   void update_pass(Update<T>& update, double learning_rate, int64_t number) {
     apply(
         update, learning_rate, number,
-        [&](const std::vector<Part>& parts, auto&& call) { each_update_part(parts, call); },
+        [&](const std::vector<Bundle>& bundles, auto&& call) {
+          each_update_part(bundles, call);
+        },
         [&](auto&& call) { each_of(1, [&](int64_t) { call(); }); });
   }
 

@@ -18,11 +18,16 @@ struct Update {
         segments(std::move(all_segments)),
         parts(cut(segments)),
         columns(cut_columns(segments)),
+        sweeps(bundled(parts, sweep_grain)),
+        limits(bundled(columns, column_grain)),
         squares(parts.size()),
         arena{weights, gradients, nullptr} {}
 
   [[nodiscard]] Arena<T> all() const {
     return {arena.weight, arena.gradient, slots.data()};
+  }
+  double& squares_of(const Part& part) {
+    return squares[static_cast<size_t>(&part - parts.data())];
   }
   [[nodiscard]] const Segment& segment(const Part& part) const {
     return segments[static_cast<size_t>(part.segment)];
@@ -33,6 +38,8 @@ struct Update {
   std::vector<Segment> segments;
   std::vector<Part> parts;      // of the sweep
   std::vector<Part> columns;    // of the max-norm pass
+  std::vector<Bundle> sweeps;   // of the parts
+  std::vector<Bundle> limits;   // of the columns
   std::vector<double> squares;  // of the gradient, one sum per part
   double gradient_scale = 1;    // that brings its norm down to the limit
 
@@ -40,7 +47,7 @@ struct Update {
   Arena<T> arena;
 };
 
-// One update: each(parts, call) calls call(part, index) for all of some parts, in any
+// One update: each(bundles, call) calls call(part) for all parts of some bundles, in any
 // order and by any worker; once(call) calls once. Each ends before the next begins.
 template <class T, class Each, class Once>
 void apply(Update<T>& update, double learning_rate, int64_t step, Each&& each,
@@ -49,16 +56,16 @@ void apply(Update<T>& update, double learning_rate, int64_t step, Each&& each,
   const Arena<T> all = update.all();
   const double limit = rule.settings().clip_norm;
   if (limit > 0) {
-    each(update.parts,
-         [&](const Part& part, size_t i) { update.squares[i] = rule.squares(all, part); });
+    each(update.sweeps,
+         [&](const Part& part) { update.squares_of(part) = rule.squares(all, part); });
     once([&] { update.gradient_scale = norm_scale(update.squares, limit); });
   }
-  each(update.parts, [&](const Part& part, size_t) {
+  each(update.sweeps, [&](const Part& part) {
     rule.sweep(all, update.segment(part), part,
                {learning_rate, step, update.gradient_scale});
   });
-  each(update.columns,
-       [&](const Part& part, size_t) { rule.limit(all, update.segment(part), part); });
+  each(update.limits,
+       [&](const Part& part) { rule.limit(all, update.segment(part), part); });
 }
 
 }  // namespace nervure

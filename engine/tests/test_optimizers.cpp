@@ -326,8 +326,14 @@ void max_norm(bool nesterov) {
 void cuts_depend_on_the_segments_alone() {
   const std::vector<Part> parts = cut(several(), 16384);
   CHECK(parts.size() == 5);
-  CHECK(parts[2].begin == 32768 && parts[2].end == 40000 && parts[2].segment == 0);
+  CHECK(parts[1].begin == 13328 && parts[1].end == 26656);  // 833 of 2500 units each
+  CHECK(parts[2].begin == 26656 && parts[2].end == 40000 && parts[2].segment == 0);
   CHECK(parts[3].begin == 40000 && parts[3].end == 40003 && parts[3].segment == 1);
+  const std::vector<Bundle> bundles = bundled(parts, 16384);
+  CHECK(bundles.size() == 3);
+  CHECK(bundles[0].data() == parts.data() && bundles[1].data() == &parts[1]);
+  CHECK(bundles[2].data() == &parts[2] && bundles[2].size() == 3);
+  CHECK(bundled({}, 16384).empty());
   CHECK(cut_columns(several()).empty());
   const std::vector<Segment> one = {
       {.offset = 0, .size = 700, .columns = 70, .max_norm = 1}};
