@@ -192,6 +192,12 @@ def test_the_auxiliary_classifiers_help_to_train() -> None:
     np.testing.assert_array_equal(alone.forward(x), net.forward(x)[0])
 
 
+def test_what_is_frozen_stays_so_without_auxiliary_classifiers() -> None:
+    net = nv.zoo.googlenet(2, (32, 32, 1), aux=True, seed=1)
+    net.freeze("stem.conv1")
+    assert nv.zoo.without_auxiliary(net).frozen == net.frozen != frozenset()
+
+
 def test_identity_shortcuts_of_cifar_s_resnet() -> None:
     """With blocks that give zeros, the network passes every second pixel on."""
     net = dataclasses.replace(nv.zoo.resnet20, depths=(1, 1), width=2)(2, (4, 4, 1))

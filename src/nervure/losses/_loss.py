@@ -29,8 +29,13 @@ Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 TINY = 1e-30
 """Probabilities are kept above it before their logarithm: at most a cost of 69.1."""
 
-_CONVOLUTIONS = {f"conv{n}d{way}" for n in (1, 2, 3) for way in ("", "_transpose")}
-AFFINE = frozenset({"linear", "dense", "batch_norm", "normalize"} | _CONVOLUTIONS)
+_CONVOLUTIONS = {
+    f"{way[0]}conv{n}d{way[1]}"
+    for n in (1, 2, 3)
+    for way in (("", ""), ("", "_transpose"), ("depthwise_", ""))
+}
+_NORMS = {"batch_norm", "layer_norm", "group_norm", "rms_norm", "normalize"}
+AFFINE = frozenset({"linear", "dense", "ensemble_dense"} | _NORMS | _CONVOLUTIONS)
 """Outputs that may be any number: z, without an activation."""
 
 ARRANGING = frozenset({"concatenate", "slice", "reshape", "flatten", "multiply", "add"})
@@ -61,17 +66,18 @@ class Loss:
 
     Class attributes: ``kind`` is the name in specs and in the engine, ``task`` what the
     targets are ("regression", "classification" or "distribution"), ``fuses`` the
-    activations whose input z the loss can take directly, ``accepts`` the activations
-    of the output layer it can follow (None: any; ``strict``: not through a reshaping
-    layer either), ``one_hot`` whether classes become one-hot rows, ``takes_shares``
-    whether a target may be a mixture of others, ``threshold`` the output above which a
-    single output says yes.
+    activations whose input z the loss can take directly, ``accepts`` the activations of
+    the output layer it can follow (None: any but those it ``refuses``; ``strict``: not
+    through a reshaping layer either), ``one_hot`` whether classes become one-hot rows,
+    ``takes_shares`` whether a target may be a mixture of others, ``threshold`` the
+    output above which a single output says yes.
     """
 
     kind: ClassVar[str] = ""
     task: ClassVar[str] = "regression"
     fuses: ClassVar[tuple[str, ...]] = ()
     accepts: ClassVar[frozenset[str] | None] = None
+    refuses: ClassVar[frozenset[str]] = frozenset()
     strict: ClassVar[bool] = False
     expects: ClassVar[str] = "values"
     remedy: ClassVar[str] = ""
@@ -135,7 +141,8 @@ class Loss:
         """
         found = activation_name(kind, function)
         vague = found in ARRANGING and not self.strict
-        if self.accepts is None or found in self.accepts or vague:
+        accepted = self.accepts is None or found in self.accepts or vague
+        if accepted and found not in self.refuses:
             return
         gives = "z" if found in AFFINE else found
         raise self.fail(

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from nervure._described import number
 from nervure.losses import _targets
 from nervure.losses._loss import (
-    AFFINE,
     PROBABILITIES,
     TINY,
     Array,
@@ -26,6 +25,7 @@ from nervure.losses._loss import (
 
 _SHARES = ((0.2, 0.5, 0.3), (0.7, 0.1, 0.2))
 _SOFTMAX = frozenset({"softmax", "log_softmax"})
+_ONE_SIGN = frozenset({"log_softmax", "relu", "relu6", "softplus"})
 _ADD_SOFTMAX = 'add activation="softmax" to the last layer'
 
 
@@ -202,7 +202,7 @@ class Hinge(Loss):
     kind: ClassVar[str] = "hinge"
     takes_shares: ClassVar[bool] = False
     task: ClassVar[str] = "classification"
-    accepts: ClassVar[frozenset[str] | None] = AFFINE | {"tanh", "scaled_tanh"}
+    refuses: ClassVar[frozenset[str]] = PROBABILITIES | _ONE_SIGN
     expects: ClassVar[str] = "a score that may be negative"
     remedy: ClassVar[str] = "leave the activation of the last layer out"
     threshold: ClassVar[float] = 0.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from nervure.graph import Graph, leading_to
 from nervure.network import Network
+from nervure.transfer import rebuilt
 
 
 def without_auxiliary(net: Network, output: str = "head") -> Network:
-    """A copy of what leads to one output, with its weights.
+    """A copy of what leads to one output, with its weights and what is frozen.
 
     Args:
         output: name of the output layer that stays.
@@ -23,8 +24,4 @@ def without_auxiliary(net: Network, output: str = "head") -> Network:
     """
     entries = net.graph.entries
     graph = Graph.of(leading_to(entries, [output]) or entries, [output])
-    alone = Network.from_graph(graph, seed=net.seed, dtype=net.dtype, begin=False)
-    for name, view in alone.parameters.items():
-        view[...] = net.parameters[name]
-    alone.preprocessing = net.preprocessing
-    return alone
+    return rebuilt(net, graph)
