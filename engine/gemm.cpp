@@ -155,12 +155,16 @@ T* panel() {
   return memory;
 }
 
-// Rows begin..begin+k of `count` columns of B, padded with zeros to `wide` columns.
+// Rows begin..begin+k of `count` columns of B, padded with zeros to `wide` columns, which
+// are whole halves of vectors. Without the type, the copies are made one by one.
 template <class T>
 void pack(T* target, const T* b, int64_t ldb, int64_t k, int64_t count, int64_t wide) {
+  constexpr int lanes = widest<T> / 2;
+  using V = typename Vector<T, lanes>::type;
   for (int64_t i = 0; i < k; ++i, b += ldb, target += wide) {
     if (count == wide) {
-      for (int64_t j = 0; j < wide; ++j) target[j] = b[j];
+      for (int64_t j = 0; j < wide; j += lanes)
+        *reinterpret_cast<V*>(target + j) = *reinterpret_cast<const V*>(b + j);
       continue;
     }
     for (int64_t j = 0; j < count; ++j) target[j] = b[j];

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "../gemm.h"
-#include "kernel.h"
+#include "elementwise.h"
 
 namespace nervure {
 
@@ -142,15 +142,13 @@ struct Dense {
          weight.gradient + b.row * units + b.column, units);
   }
 
-  // db = sum of dz over the rows.
+  // db = sum of dz over the rows; columns are cut by multiples of the grain.
   template <class T>
   void bias_gradient(const Context<T>& c, int64_t column, int64_t columns) const {
-    if (!has_bias || c.parameters[1].gradient == nullptr) return;
-    const T* dz = c.output.gradient + column;
-    T* db = c.parameters[1].gradient + column;
-    if (!c.parameters[1].accumulate) std::fill_n(db, columns, T(0));
-    for (int64_t i = 0; i < c.rows; ++i)
-      for (int64_t j = 0; j < columns; ++j) db[j] += dz[i * units + j];
+    if (!has_bias) return;
+    const int64_t end = channel_parts(column + columns);
+    for (int64_t part = column / channel_grain; part < end; ++part)
+      add_pixels(c.parameters[1], c.output.gradient, c.rows, units, part);
   }
 
   template <class T>

@@ -44,8 +44,12 @@ void add_pixels(const Operand<T>& bias, const T* dy, int64_t pixels, int64_t cha
   const Range some = range_of(channels, channel_grain, part);
   const int64_t count = some.end - some.begin;
   dy += some.begin;
-  for (int64_t i = 0; i < pixels; ++i, dy += channels)
-    for (int64_t j = 0; j < count; ++j) sum[j] += dy[j];
+  if (count == channel_grain)  // known to the compiler: the sums stay in registers
+    for (int64_t i = 0; i < pixels; ++i, dy += channels)
+      for (int64_t j = 0; j < channel_grain; ++j) sum[j] += dy[j];
+  else
+    for (int64_t i = 0; i < pixels; ++i, dy += channels)
+      for (int64_t j = 0; j < count; ++j) sum[j] += dy[j];
   const T* found = sum;
   put(bias, some, [=](int64_t j) { return found[j - some.begin]; });
 }
