@@ -5,7 +5,9 @@
 // Each of the three products z = x W, dW = x^T dz, dx = dz W^T is cut along the columns
 // or rows of what it gives. Where features are many and units few, z = x W is also cut
 // along the features, and two halves are added: a worker then meets the same rows of W in
-// the forward pass, in dW and in the update, and they stay in its cache.
+// the forward pass, in dW and in the update, and they stay in its cache. Where the batch
+// is long and W small, dW is the sum over two halves of the batch: a worker then reads
+// the x and dz that it has made itself.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +31,8 @@ struct Dense {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.scratch = halved(rows) ? rows * units : 0};
+    return {.scratch = std::max(halved(rows) ? rows * units : 0,
+                                ever_split(rows) ? (features + 1) * units : 0)};
   }
 
   [[nodiscard]] Work forward_work(int64_t rows) const {
@@ -37,6 +40,7 @@ struct Dense {
     return {2 * half_cut(rows).parts, parts_of(rows * units, elementwise_grain)};
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
+    if (split(rows)) return {2, parts_of(features * units, elementwise_grain)};
     return {together(rows) ? 1 : weight_cut(rows).parts + input_cut(rows).parts};
   }
 
@@ -49,6 +53,8 @@ struct Dense {
 
   template <class T>
   void backward(const Context<T>& c, Task task) const {
+    if (split(c.rows))
+      return task.phase == 0 ? batch_half(c, task.part) : add_half(c, task.part);
     const int64_t weights = weight_cut(c.rows).parts;
     if (task.part < weights) weights_backward(c, task.part);
     if (together(c.rows)) return input_backward(c, 0);
@@ -117,11 +123,55 @@ struct Dense {
     return weight_cut(rows).parts == 1 && input_cut(rows).parts == 1;
   }
 
+  // Two workers that cut dW by its rows read half of x and all of dz from each other; by
+  // the batch, half of a dW.
+  [[nodiscard]] bool split(int64_t rows) const {
+    const int64_t operations = 2 * rows * features * units;
+    return 200'000 <= operations && operations < most_split && !halved(rows) &&
+           rows * (features + 2 * units) > 4 * features * units;
+  }
+  // This batch or a smaller one of the same plan.
+  [[nodiscard]] bool ever_split(int64_t rows) const {
+    return split(std::min(rows, (most_split - 1) / (2 * features * units)));
+  }
+  static constexpr int64_t most_split = 16'000'000;  // more is worth more than two parts
+
+  // The gradients of some rows of the batch; the second half's lie beside, dW before db.
+  template <class T>
+  void batch_half(const Context<T>& c, int64_t part) const {
+    const Cut cut{false, c.rows, 2, 2};
+    const Range of{cut.begin(part), cut.begin(part + 1)};
+    Operand<T> weight = c.parameters[0];
+    if (weight.gradient != nullptr) {
+      if (part > 0) weight = {.gradient = c.scratch};
+      weight_gradient(c, {0, features, 0, units}, of, weight);
+    }
+    if (has_bias && c.parameters[1].gradient != nullptr) {
+      Operand<T> bias = c.parameters[1];
+      if (part > 0) bias = {.gradient = c.scratch + features * units};
+      bias_gradient(c, 0, units, of, bias);
+    }
+    if (c.inputs[0].gradient != nullptr)
+      input_gradient(c, {of.begin, of.end - of.begin, 0, features});
+  }
+  template <class T>
+  void add_half(const Context<T>& c, int64_t part) const {
+    const auto add = [](Operand<T> to, Range range, const T* half) {
+      to.accumulate = true;
+      put(to, range, [=](int64_t i) { return half[i]; });
+    };
+    const int64_t size = features * units;
+    add(c.parameters[0], range_of(size, elementwise_grain, part), c.scratch);
+    if (part == 0 && has_bias) add(c.parameters[1], {0, units}, c.scratch + size);
+  }
+
   template <class T>
   void weights_backward(const Context<T>& c, int64_t part) const {
     const Block block = block_of(weight_cut(c.rows), features, units, part);
-    weight_gradient(c, block);
-    if (block.row == 0) bias_gradient(c, block.column, block.columns);
+    const Range all{0, c.rows};
+    weight_gradient(c, block, all, c.parameters[0]);
+    if (block.row == 0 && has_bias)
+      bias_gradient(c, block.column, block.columns, all, c.parameters[1]);
   }
   template <class T>
   void input_backward(const Context<T>& c, int64_t part) const {
@@ -129,26 +179,29 @@ struct Dense {
     input_gradient(c, block_of(input_cut(c.rows), c.rows, features, part));
   }
 
+  // Of some rows of the batch.
   template <class T>
-  void weight_gradient(const Context<T>& c, const Block& b) const {
-    const Operand<T>& weight = c.parameters[0];
+  void weight_gradient(const Context<T>& c, const Block& b, Range of,
+                       const Operand<T>& weight) const {
     if (weight.gradient == nullptr) return;
     gemm({.transpose_a = true,
           .m = b.rows,
           .n = b.columns,
-          .k = c.rows,
+          .k = of.end - of.begin,
           .beta = weight.accumulate ? 1.0 : 0.0},
-         c.inputs[0].value + b.row, features, c.output.gradient + b.column, units,
+         c.inputs[0].value + of.begin * features + b.row, features,
+         c.output.gradient + of.begin * units + b.column, units,
          weight.gradient + b.row * units + b.column, units);
   }
 
-  // db = sum of dz over the rows; columns are cut by multiples of the grain.
+  // db = sum of dz over these rows; columns are cut by multiples of the grain.
   template <class T>
-  void bias_gradient(const Context<T>& c, int64_t column, int64_t columns) const {
-    if (!has_bias) return;
+  void bias_gradient(const Context<T>& c, int64_t column, int64_t columns, Range of,
+                     const Operand<T>& bias) const {
+    const T* dz = c.output.gradient + of.begin * units;
     const int64_t end = channel_parts(column + columns);
     for (int64_t part = column / channel_grain; part < end; ++part)
-      add_pixels(c.parameters[1], c.output.gradient, c.rows, units, part);
+      add_pixels(bias, dz, of.end - of.begin, units, part);
   }
 
   template <class T>

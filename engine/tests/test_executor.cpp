@@ -231,10 +231,11 @@ Trained<T> trained(const Problem& problem, const Method& method, int workers, in
 }
 
 // Wide layers, whose products and sweeps have several parts, and a last batch that is
-// shorter; long rows into few units, which are cut along the features; a small net, whose
-// phases are over before a worker has come.
+// shorter; long rows into few units, which are cut along the features; long batches into
+// few units, whose gradients are cut along the batch; a small net, whose phases are over
+// before a worker has come.
 constexpr Problem wide{150, 300, 260, 40, 64}, narrow{45, 400, 20, 3, 20},
-    small{53, 9, 12, 3, 12};
+    long_batch{330, 40, 50, 5, 200}, small{53, 9, 12, 3, 12};
 
 template <class T>
 void workers_change_no_bit(const Problem& problem, int epochs) {
@@ -395,6 +396,8 @@ int main() {
   workers_change_no_bit<float>(small, 8);
   workers_change_no_bit<double>(small, 8);
   workers_change_no_bit<float>(narrow, 4);
+  workers_change_no_bit<float>(long_batch, 4);
+  workers_change_no_bit<double>(long_batch, 4);
   workers_change_no_bit<float>(wide, 2);
   workers_augment_alike<float>(narrow, {20, 20, 1});
   workers_augment_alike<double>(small, {3, 3, 1});
