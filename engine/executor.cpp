@@ -188,6 +188,16 @@ class Executor<T>::Program {
     shared_.crew.phase(worker_, ++phase_, parts, call);
   }
 
+  // All rows, in parts of nearly equal length, of no more than a grain.
+  template <class Call>
+  void each_row(int64_t rows, int64_t grain, Call&& call) {
+    const int64_t parts = parts_of(rows, grain);
+    each_of(parts, [&](int64_t part) {
+      const Range range = share_of(rows, parts, part);
+      for (int64_t i = range.begin; i < range.end; ++i) call(i);
+    });
+  }
+
   void gather(const Batch& batch) {
     if (batch.key.augmented) return gather_augmented(batch);
     for (size_t i = 0; i < data_.inputs.size(); ++i) {
@@ -198,11 +208,8 @@ class Executor<T>::Program {
         gather_halves(source, batch.rows, x);
         continue;
       }
-      const int64_t grain = rows_per_part(source.columns);
-      each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
-        const Range range = range_of(batch.rows.count, grain, part);
-        for (int64_t row = range.begin; row < range.end; ++row)
-          read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
+      each_row(batch.rows.count, rows_per_part(source.columns), [&](int64_t row) {
+        read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
       });
     }
   }
@@ -280,11 +287,8 @@ class Executor<T>::Program {
           executor_.plan_.nodes[static_cast<size_t>(executor_.plan_.outputs[i])];
       const int64_t size = size_of(node.shapes.output);
       const T* y = executor_.at(node.value);
-      const int64_t grain = rows_per_part(size);
-      each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
-        const Range range = range_of(batch.rows.count, grain, part);
-        for (int64_t row = range.begin; row < range.end; ++row)
-          std::copy_n(y + row * size, size, results_.outputs[i] + batch.rows[row] * size);
+      each_row(batch.rows.count, rows_per_part(size), [&](int64_t row) {
+        std::copy_n(y + row * size, size, results_.outputs[i] + batch.rows[row] * size);
       });
     }
   }
@@ -304,19 +308,16 @@ class Executor<T>::Program {
     const T* y = executor_.at(node.value);
     T* dy = gradients ? executor_.at(node.gradient) : nullptr;
     const int64_t grain = std::max<int64_t>(8, rows_per_part(size) / 16);
-    each_of(parts_of(batch.rows.count, grain), [&](int64_t part) {
-      const Range range = range_of(batch.rows.count, grain, part);
-      for (int64_t i = range.begin; i < range.end; ++i) {
-        const Target<T> target = target_of(batch, which, i, size);
-        T* d = dy == nullptr ? nullptr : dy + i * size;
-        const double cost = plan.weight * members_cost(plan, y + i * size, target, size, d);
-        double& total = executor_.row_costs_[static_cast<size_t>(i)];
-        total = first ? cost : total + cost;
-        if (d == nullptr) continue;
-        const T factor = static_cast<T>(plan.weight * share(batch, i) /
-                                        static_cast<double>(plan.members));
-        for (int64_t j = 0; j < size; ++j) d[j] *= factor;
-      }
+    each_row(batch.rows.count, grain, [&](int64_t i) {
+      const Target<T> target = target_of(batch, which, i, size);
+      T* d = dy == nullptr ? nullptr : dy + i * size;
+      const double cost = plan.weight * members_cost(plan, y + i * size, target, size, d);
+      double& total = executor_.row_costs_[static_cast<size_t>(i)];
+      total = first ? cost : total + cost;
+      if (d == nullptr) return;
+      const T factor =
+          static_cast<T>(plan.weight * share(batch, i) / static_cast<double>(plan.members));
+      for (int64_t j = 0; j < size; ++j) d[j] *= factor;
     });
   }
 
