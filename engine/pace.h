@@ -65,8 +65,8 @@ class Pace {
   }
 
  private:
-  static constexpr int64_t first_steps = 16;    // with cold caches: not counted
-  static constexpr double longest_step = 5e-4;  // seconds; its phases outlast any wait
+  static constexpr int64_t first_steps = 16;              // with cold caches: not counted
+  static constexpr double longest_step = 15e-5;           // seconds: waits are little of it
   static constexpr double stretch = 16e-3, trial = 1e-3;  // seconds
   static constexpr double shortest_wait = 4e-3, longest_wait = 512e-3;
   static constexpr double clearly = 0.95;  // as fast: worth a change
