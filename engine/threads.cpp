@@ -25,6 +25,9 @@ namespace {
 
 // About 20 microseconds, longer than any gap between balanced parts.
 constexpr int spins = 4000;
+// About 100 microseconds, longer than Python takes between two short calls: a worker that
+// went to sleep in between would take 50 to wake.
+constexpr int lingering = 20000;
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -75,6 +78,7 @@ class Pool {
     }
     wake_.notify_all();
     program(0);
+    linger([this] { return running_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return running_ == 0; });
     return true;
@@ -87,7 +91,7 @@ class Pool {
   void grow(int count) {
     const std::lock_guard<std::mutex> lock(mutex_);
     while (started_ < count) {
-      const auto work = [this, worker = started_ + 1, seen = generation_] {
+      const auto work = [this, worker = started_ + 1, seen = generation_.load()] {
         serve(worker, seen);
       };
       try {
@@ -99,9 +103,16 @@ class Pool {
     }
   }
 
+  // Spins for a while, unless what is waited for is there.
+  template <class There>
+  static void linger(There&& there) {
+    for (int i = 0; i < lingering && !there(); ++i) relax();
+  }
+
   void serve(int worker, uint64_t seen) {
-    std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
+      linger([&] { return generation_ != seen; });
+      std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
       if (worker > wanted_) continue;
@@ -114,13 +125,13 @@ class Pool {
   }
 
   std::mutex turn_;   // held by the caller whose program runs
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows; two of it are also read while spinning
   std::condition_variable wake_, done_;
   const std::function<void(int)>* program_ = nullptr;
   int started_ = 0;
   int wanted_ = 0;
-  int running_ = 0;
-  uint64_t generation_ = 0;
+  std::atomic<int> running_ = 0;
+  std::atomic<uint64_t> generation_ = 0;
 };
 
 // Never destroyed: workers may still wait on it while the process exits.
