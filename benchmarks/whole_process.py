@@ -41,6 +41,9 @@ SPEC = f"""\
 [data]
 source = "digits"
 validation = 0.1
+[[layer]]
+type = "flatten"
+
 {HIDDEN}[[layer]]
 type = "dense"
 units = 10
