@@ -37,6 +37,16 @@ inline void relax() {
 #endif
 }
 
+// Whether what is waited for has come within so many turns.
+template <class There>
+bool spin(int turns, There&& there) {
+  for (int i = 0; i < turns; ++i) {
+    if (there()) return true;
+    relax();
+  }
+  return false;
+}
+
 // Numbers below the smallest normal one count as zero while a program runs: dying
 // gradients otherwise slow a sweep of Adam from 123 to 205 us (670,000 parameters).
 class FlushDenormals {
@@ -78,7 +88,7 @@ class Pool {
     }
     wake_.notify_all();
     program(0);
-    linger([this] { return running_ == 0; });
+    spin(lingering, [this] { return running_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return running_ == 0; });
     return true;
@@ -103,15 +113,9 @@ class Pool {
     }
   }
 
-  // Spins for a while, unless what is waited for is there.
-  template <class There>
-  static void linger(There&& there) {
-    for (int i = 0; i < lingering && !there(); ++i) relax();
-  }
-
   void serve(int worker, uint64_t seen) {
     for (;;) {
-      linger([&] { return generation_ != seen; });
+      spin(lingering, [&] { return generation_ != seen; });
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
@@ -167,10 +171,8 @@ int default_threads() {
 }
 
 void Crew::await(uint32_t number) {
-  for (int i = 0; i < spins; ++i) {
-    if (completed_.load(std::memory_order_acquire) >= number) return;
-    relax();
-  }
+  const auto done = [&] { return completed_.load(std::memory_order_acquire) >= number; };
+  if (spin(spins, done)) return;
   for (;;) {
     const uint32_t completed = completed_.load(std::memory_order_acquire);
     if (completed >= number) return;
