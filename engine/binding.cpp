@@ -370,7 +370,7 @@ void update(const std::string& kind, const nb::dict& fields, const Vector<T>& we
     for (const Bundle& bundle : bundles)
       for (const Part& part : bundle) call(part);
   };
-  apply(update, learning_rate, step, each, [](auto&& call) { call(); });
+  apply(update, update.sweeps, learning_rate, step, each, [](auto&& call) { call(); });
 }
 
 template <class T>

@@ -7,30 +7,33 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <optional>
 
 #include "kernels/list.h"
 
 namespace nervure {
 namespace {
 
-// Brings the rows of the next batch into the cache, a few lines at a time between the
-// steps of this one: shuffled rows come from memory, and waiting for them took a third
-// of a small net's time (784-30-10, batch 10).
+// Brings the rows of the next batch into the cache: shuffled rows come from memory, and
+// waiting for them took a third of a small net's time (784-30-10, batch 10). A core that
+// asks for more than some twenty lines at once waits for them, so it asks for a few at a
+// time, as often as in the step before.
 class Ahead {
  public:
-  // `calls` is how often step() will be called until the rows are needed.
-  void begin(const Source& source, Rows rows, Range columns, int64_t calls) {
+  void begin(const Source& source, Rows rows, Range columns) {
     const int64_t size = bytes_of(source.element);
     data_ = static_cast<const char*>(source.data) + columns.begin * size;
     row_bytes_ = source.columns * size;
-    wanted_bytes_ = (columns.end - columns.begin) * size;
+    wanted_bytes_ = columns.size() * size;
     rows_ = rows;
     row_ = offset_ = 0;
     const int64_t lines = rows.count * (wanted_bytes_ / line + 2);
-    quota_ = (lines + calls - 1) / std::max<int64_t>(1, calls);
+    quota_ = parts_of(lines, std::max<int64_t>(1, calls_));
+    calls_ = 0;
   }
 
-  void step() {
+  void fetch() {
+    ++calls_;
     for (int64_t left = quota_; left > 0 && row_ < rows_.count; --left) {
       __builtin_prefetch(data_ + rows_[row_] * row_bytes_ + offset_, 0, 2);
       offset_ += line;
@@ -46,7 +49,21 @@ class Ahead {
   const char* data_ = nullptr;
   Rows rows_;
   int64_t row_bytes_ = 0, wanted_bytes_ = 0, row_ = 0, offset_ = 0, quota_ = 0;
+  int64_t calls_ = 0;  // of fetch() since begin()
 };
+
+// The node that alone reads the only input of a network; else none.
+std::optional<int> only_reader(const Plan& plan) {
+  if (plan.inputs.size() != 1) return {};
+  const int input = plan.inputs[0];
+  std::vector<int> readers;
+  for (size_t i = 0; i < plan.nodes.size(); ++i)
+    for (const EdgePlan& edge : plan.nodes[i].inputs)
+      if (edge.node == input) readers.push_back(static_cast<int>(i));
+  const bool put_out = std::ranges::find(plan.outputs, input) != plan.outputs.end();
+  if (put_out || readers.size() != 1) return {};
+  return readers[0];
+}
 
 int64_t rows_per_part(int64_t columns) {
   return std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, columns));
@@ -60,6 +77,15 @@ struct Executor<T>::Batch {
   double weight_sum = 0;  // of all rows that the cost is a mean over
   PassKey key;
   int64_t first_row = 0;  // of this pass within the batch
+  bool halves = false;    // does the first reader read the rows itself?
+};
+
+// What a training step does with its gradients.
+template <class T>
+struct Executor<T>::Learning {
+  const Update<T>& update;
+  const EarlyUpdates<T>& early;
+  StepNow now;
 };
 
 // What the workers of one call share. All but the crew is written in a phase of one part
@@ -92,13 +118,15 @@ class Executor<T>::Program {
   }
 
   void forward_pass(const Batch& batch) {
-    gather(batch);
+    if (!batch.halves) gather(batch);
     for (size_t node = 0; node < executor_.steps_.size(); ++node) {
       const Step<T>* step = executor_.steps_[node].get();
       if (step == nullptr || executor_.skipped_[node]) continue;
       const Context<T> context = executor_.context(static_cast<int>(node), batch);
-      each_part(step->forward_work(batch.rows.count),
-                [&](Task task) { step->forward(context, task); });
+      each_part(step->forward_work(batch.rows.count), [&](Task task) {
+        if (context.halves && task.phase == 0) gather_half(batch.rows, task.part);
+        step->forward(context, task);
+      });
     }
     keep_outputs(batch);
   }
@@ -120,25 +148,33 @@ class Executor<T>::Program {
     });
   }
 
-  void backward_pass(const Batch& batch) {
+  // With `learning`, the updates that can follow at once.
+  void backward_pass(const Batch& batch, const Learning* learning) {
     for (size_t i = executor_.steps_.size(); i-- > 0;) {
       const NodePlan& node = executor_.plan_.nodes[i];
       if (!node.backward) continue;
       const Step<T>* step = executor_.steps_[i].get();
-      const Context<T> context = executor_.context(static_cast<int>(i), batch);
+      Context<T> context = executor_.context(static_cast<int>(i), batch);
+      std::optional<NodeLearner<T>> learner;
+      if (learning != nullptr)
+        context.learner =
+            &learner.emplace(learning->update, learning->early, learning->now, i);
       each_part(step->backward_work(batch.rows.count),
                 [&](Task task) { step->backward(context, task); });
     }
   }
 
   // All rows of one batch, in stretches that the plan has room for; the mean cost goes
-  // to `cost`, which is not used for another batch.
-  void cost_and_gradient(Rows rows, PassKey key, double& cost) {
+  // to `cost`, which is not used for another batch. With `learning` the early updates are
+  // made, unless the cost is not finite: then this returns false.
+  bool cost_and_gradient(Rows rows, PassKey key, double& cost,
+                         const Learning* learning = nullptr) {
     Batch batch{.rows = rows, .weight_sum = weight_sum(rows), .key = key};
     const int64_t most = executor_.plan_.rows;
     for (int64_t first = 0; first < rows.count; first += most) {
       batch.rows = rows.part(first, std::min(most, rows.count - first));
       batch.first_row = first;
+      batch.halves = learning != nullptr && halves(batch.rows.count, key);
       forward_pass(batch);
       loss_pass(batch, true);
       each_of(1, [&](int64_t) {
@@ -146,9 +182,13 @@ class Executor<T>::Program {
         for (int64_t i = 0; i < batch.rows.count; ++i)
           cost += share(batch, i) * executor_.row_costs_[static_cast<size_t>(i)];
       });
-      cost_phase_ = phase_;
-      backward_pass(batch);
+      if (learning != nullptr) {
+        shared_.crew.settle(worker_, mark_);
+        if (!std::isfinite(cost)) return false;
+      }
+      backward_pass(batch, learning);
     }
+    return true;
   }
 
   // The steps from `step` to `end`; returns the first one not taken.
@@ -161,12 +201,12 @@ class Executor<T>::Program {
       const int64_t number = request.first_step + step;
       const PassKey key{true, request.seed, static_cast<uint64_t>(number),
                         executor_.augmenter_.has_value()};
-      look_ahead(request, begin + request.batch_size);
-      cost_and_gradient(rows, key, request.costs[step]);
+      look_ahead(request, key, begin + request.batch_size);
       if (worker_ == 0) request.weights[step] = weight_sum(rows);
-      shared_.crew.settle(cost_phase_);
-      if (!std::isfinite(request.costs[step])) break;
-      update_pass(update, request.learning_rates[static_cast<size_t>(step)], number + 1);
+      const double rate = request.learning_rates[static_cast<size_t>(step)];
+      const Learning learning{update, executor_.early(rows.count), {rate, number + 1}};
+      if (!cost_and_gradient(rows, key, request.costs[step], &learning)) break;
+      update_pass(update, learning);
     }
     leave(update);
     return step;
@@ -178,14 +218,17 @@ class Executor<T>::Program {
     for (int phase = 0; phase < static_cast<int>(work.size()); ++phase) {
       const int64_t parts = work[static_cast<size_t>(phase)];
       if (parts == 0) break;
-      each_of(parts, [&](int64_t i) { call(Task{phase, i}); });
+      each_of(parts, [&](int64_t i) {
+        call(Task{phase, i});
+        if (parts > 1) ahead_.fetch();
+      });
+      ahead_.fetch();
     }
-    ahead_.step();
   }
 
   template <class Call>
   void each_of(int64_t parts, Call&& call) {
-    shared_.crew.phase(worker_, ++phase_, parts, call);
+    mark_ = shared_.crew.phase(worker_, mark_, parts, call);
   }
 
   // All rows, in parts of nearly equal length, of no more than a grain.
@@ -198,16 +241,27 @@ class Executor<T>::Program {
     });
   }
 
+  // Are rows of the only input read by the kernel's parts that use them?
+  [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
+    const std::optional<int> reader = executor_.first_reader_;
+    return reader && !key.augmented &&
+           executor_.steps_[static_cast<size_t>(*reader)]->by_halves(rows);
+  }
+  void gather_half(Rows rows, int64_t which) {
+    const Source& source = data_.inputs[0];
+    const auto input = static_cast<size_t>(executor_.plan_.inputs[0]);
+    const Range columns = half_of(source.columns, which);
+    T* x = executor_.at(executor_.plan_.nodes[input].value) + rows.count * columns.begin;
+    for (int64_t i = 0; i < rows.count; ++i)
+      read_row(source, rows[i], columns, x + i * columns.size());
+  }
+
   void gather(const Batch& batch) {
     if (batch.key.augmented) return gather_augmented(batch);
     for (size_t i = 0; i < data_.inputs.size(); ++i) {
       const Source& source = data_.inputs[i];
       const int node = executor_.plan_.inputs[i];
       T* x = executor_.at(executor_.plan_.nodes[static_cast<size_t>(node)].value);
-      if (halved(source, batch.rows.count)) {
-        gather_halves(source, batch.rows, x);
-        continue;
-      }
       each_row(batch.rows.count, rows_per_part(source.columns), [&](int64_t row) {
         read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
       });
@@ -261,23 +315,6 @@ class Executor<T>::Program {
     add(own, static_cast<T>(share));
     add(other, 1 - static_cast<T>(share));
     return {.values = mixed};
-  }
-
-  // Long rows are cut across, so that a worker that goes on with some features of every
-  // row (a Dense with few units) has read them itself.
-  static bool halved(const Source& source, int64_t rows) {
-    return rows <= 512 && source.columns >= 256;
-  }
-  void gather_halves(const Source& source, Rows rows, T* x) {
-    const int64_t half = (source.columns + 1) / 2;
-    const int64_t grain = std::max<int64_t>(32, rows_per_part(half));
-    const int64_t parts = parts_of(rows.count, grain);
-    each_of(2 * parts, [&](int64_t part) {
-      const Range columns = range_of(source.columns, half, part / parts);
-      const Range range = range_of(rows.count, grain, part % parts);
-      for (int64_t i = range.begin; i < range.end; ++i)
-        read_row(source, rows[i], columns, x + i * source.columns + columns.begin);
-    });
   }
 
   void keep_outputs(const Batch& batch) {
@@ -357,20 +394,17 @@ class Executor<T>::Program {
   }
 
   // This worker's share of the next batch.
-  void look_ahead(const TrainRequest& request, int64_t begin) {
+  void look_ahead(const TrainRequest& request, const PassKey& key, int64_t begin) {
     const Source& source = data_.inputs[0];
     const int64_t count = std::min(request.batch_size, request.rows.count - begin);
-    if (count <= 0) return ahead_.begin(source, {}, {0, 0}, 1);
+    if (count <= 0) return ahead_.begin(source, {}, {0, 0});
     const int64_t workers = shared_.crew.workers();
-    const auto share = [&](int64_t total) {
-      return Range{total * worker_ / workers, total * (worker_ + 1) / workers};
-    };
-    const bool across = halved(source, count);
+    const auto share = [&](int64_t total) { return share_of(total, workers, worker_); };
+    const bool across = halves(count, key);
     const Range rows = across ? Range{0, count} : share(count);
     const Range columns = across ? share(source.columns) : Range{0, source.columns};
-    const auto calls = static_cast<int64_t>(2 * executor_.steps_.size());
     ahead_.begin(source, request.rows.part(begin + rows.begin, rows.end - rows.begin),
-                 columns, calls);
+                 columns);
   }
 
   template <class Call>
@@ -394,9 +428,9 @@ class Executor<T>::Program {
                      [&](const Part& part) { update.updater->leave(update.all(), part); });
   }
 
-  void update_pass(Update<T>& update, double learning_rate, int64_t number) {
+  void update_pass(Update<T>& update, const Learning& learning) {
     apply(
-        update, learning_rate, number,
+        update, learning.early.late(), learning.now.learning_rate, learning.now.step,
         [&](const std::vector<Bundle>& bundles, auto&& call) {
           each_update_part(bundles, call);
         },
@@ -408,8 +442,7 @@ class Executor<T>::Program {
   const Results<T>& results_;
   const int worker_;
   Shared& shared_;
-  uint32_t phase_ = 0;
-  uint32_t cost_phase_ = 0;  // in which the latest cost was written
+  Mark mark_ = 0;  // of the phases so far
   Ahead ahead_;
 };
 
@@ -440,6 +473,7 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
     weights_again_.push_back(weights);
     for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
   }
+  first_reader_ = only_reader(plan_);
 }
 
 template <class T>
@@ -456,7 +490,9 @@ Context<T> Executor<T>::context(int index, const Batch& batch) const {
           .seed = batch.key.seed,
           .step = batch.key.step,
           .node = node.random_key,
-          .first_row = batch.first_row};
+          .first_row = batch.first_row,
+          .learner = nullptr,
+          .halves = batch.halves && index == first_reader_};
 }
 
 // Runs body(program) on every worker, or on the caller alone while the pool is busy.
@@ -512,6 +548,7 @@ int64_t Executor<T>::train(Workers workers, const Data<T>& data,
   const auto steps = static_cast<int64_t>(request.learning_rates.size());
   skip_idle_nodes(results);
   prepare_augmentation(workers.most);
+  prepare_updates(request);
   int64_t taken = 0;
   while (taken < steps) {
     const Pace::Stretch stretch = pace_.next(steps - taken, workers);
@@ -525,6 +562,20 @@ int64_t Executor<T>::train(Workers workers, const Data<T>& data,
     pace_.took(stretch, std::chrono::duration<double>(Clock::now() - begin).count());
   }
   return taken;
+}
+
+// Batches have two sizes: that which was asked for, and that of the last one.
+template <class T>
+void Executor<T>::prepare_updates(const TrainRequest& request) {
+  const auto of = [&](int64_t rows) {
+    const Batch batch{.rows = {nullptr, 0, rows}, .key = {.training = true}};
+    return EarlyUpdates<T>(*update_, plan_, steps_, rows,
+                           [&](int node) { return context(node, batch); });
+  };
+  early_rows_ = std::min(request.batch_size, request.rows.count);
+  early_.clear();
+  early_.push_back(of(early_rows_));
+  early_.push_back(of(request.rows.count % request.batch_size));
 }
 
 template <class T>

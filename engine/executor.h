@@ -12,6 +12,7 @@
 
 #include "augment/augmenter.h"
 #include "kernels/step.h"
+#include "learning.h"
 #include "losses/list.h"
 #include "memory.h"
 #include "optimizers/update.h"
@@ -108,12 +109,17 @@ class Executor {
 
  private:
   struct Batch;
+  struct Learning;
   struct Shared;
   class Program;
 
   Context<T> context(int node, const Batch& batch) const;
   void skip_idle_nodes(const Results<T>& results);
   void prepare_augmentation(int workers);
+  void prepare_updates(const TrainRequest& request);
+  [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
+    return early_[rows == early_rows_ ? 0 : 1];
+  }
   T* at(int64_t offset) const { return offset < 0 ? nullptr : arena_ + offset; }
   template <class Body>
   void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
@@ -125,10 +131,13 @@ class Executor {
   T* arena_;
   std::vector<std::unique_ptr<Step<T>>> steps_;
   std::vector<std::vector<Operand<T>>> inputs_, weights_, weights_again_;
+  std::optional<int> first_reader_;  // the node that alone reads the only input
   std::vector<double> row_costs_;
   std::vector<bool> skipped_;  // nodes that the present call has no use for
   std::vector<LossPlan<T>> losses_;
   std::optional<Update<T>> update_;
+  std::vector<EarlyUpdates<T>> early_;  // of whole batches, and of the last one
+  int64_t early_rows_ = 0;
   Pace pace_;  // of the training steps
   std::optional<augment::Augmenter<T>> augmenter_;
   std::vector<T> augment_scratch_;             // of each worker

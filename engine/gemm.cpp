@@ -43,24 +43,28 @@ struct Operands {
   int64_t second;  // column of the second vector of a tile
   int64_t valid;   // columns to be stored; fewer than the tile has at an edge
   bool add;
+  T alpha = 1;                       // of what is added
   int64_t runs = 1;                  // k steps each; run r of A begins at offsets[r]
   const int64_t* offsets = nullptr;  // null: at 0
   const int64_t* places = nullptr;   // of the runs in B; null: end to end
   const T* start = nullptr;          // a row that every row of C begins with
+  const Runs* only = nullptr;        // rows of C to compute; null: all
+  int64_t first = 0;                 // the number of the first row in `only`
 };
 
 // The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
 template <class T>
-[[gnu::noinline]] void store_part(const Operands<T>& o, const T* values, int rows,
+[[gnu::noinline]] void store_part(const Operands<T>& o, T* c, const T* values, int rows,
                                   int wide) {
-  T* c = o.c;
   for (int i = 0; i < rows; ++i, c += o.ldc, values += wide)
-    for (int64_t j = 0; j < o.valid; ++j) c[j] = o.add ? c[j] + values[j] : values[j];
+    for (int64_t j = 0; j < o.valid; ++j)
+      c[j] = o.add ? c[j] + o.alpha * values[j] : values[j];
 }
 
-// Sum over k of A[., k] B[k, .]. A is transposed where its rows are the steps of k.
+// Sum over k of A[., k] B[k, .], of rows that begin at `from` and `c`. A is transposed
+// where its rows are the steps of k.
 template <class T, int width, int vectors, bool transposed, int rows>
-void tile(const Operands<T>& o) {
+void tile(const Operands<T>& o, const T* from, T* c) {
   using V = typename Vector<T, width>::type;
   const int64_t row = transposed ? 1 : o.lda, step = transposed ? o.lda : 1;
   V sum[rows][vectors];
@@ -71,7 +75,7 @@ void tile(const Operands<T>& o) {
   }
   const T* b = o.b;
   for (int64_t r = 0; r < o.runs; ++r) {
-    const T* a = o.offsets == nullptr ? o.a : o.a + o.offsets[r];
+    const T* a = o.offsets == nullptr ? from : from + o.offsets[r];
     if (o.places != nullptr) b = o.b + o.places[r];
     for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) {
       V x[vectors];
@@ -87,38 +91,46 @@ void tile(const Operands<T>& o) {
     NERVURE_EACH (i, rows)
       NERVURE_EACH (v, vectors)
         *reinterpret_cast<V*>(values + (i * vectors + v) * width) = sum[i][v];
-    return store_part(o, values, rows, vectors * width);
+    return store_part(o, c, values, rows, vectors * width);
   }
   if (o.add)  // both vectors of a row before either is stored: they may overlap
     NERVURE_EACH (i, rows)
       NERVURE_EACH (v, vectors)
-        sum[i][v] += *reinterpret_cast<const V*>(o.c + i * o.ldc + v * o.second);
+        sum[i][v] =
+            *reinterpret_cast<const V*>(c + i * o.ldc + v * o.second) + o.alpha * sum[i][v];
   NERVURE_EACH (i, rows)
     NERVURE_EACH (v, vectors)
-      *reinterpret_cast<V*>(o.c + i * o.ldc + v * o.second) = sum[i][v];
+      *reinterpret_cast<V*>(c + i * o.ldc + v * o.second) = sum[i][v];
 }
 
 template <class T>
-using Tile = void (*)(const Operands<T>&);
+using Tile = void (*)(const Operands<T>&, const T* a, T* c);
 
 template <class T, int width, int vectors, bool transposed, int... rows>
 constexpr std::array<Tile<T>, sizeof...(rows)> tiles(std::integer_sequence<int, rows...>) {
   return {tile<T, width, vectors, transposed, rows + 1>...};
 }
 
-// All rows of the columns of one tile, in blocks of nearly equal height: 200 rows are 15
+// Some rows of the columns of one tile, in blocks of nearly equal height: 200 rows are 15
 // blocks of 13 or 14, not 14 of 14 and one of 4.
 template <class T, int width, int vectors, bool transposed>
-void columns(int64_t rows, const Operands<T>& o) {
+void column_run(Range rows, const Operands<T>& o) {
   static constexpr auto by_rows =
       tiles<T, width, vectors, transposed>(std::make_integer_sequence<int, most_rows>{});
-  const int64_t blocks = (rows + most_rows - 1) / most_rows;
+  const int64_t blocks = (rows.size() + most_rows - 1) / most_rows;
   for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t begin = rows * block / blocks, end = rows * (block + 1) / blocks;
-    Operands<T> part = o;
-    part.a += begin * (transposed ? 1 : o.lda);
-    part.c += begin * o.ldc;
-    by_rows[static_cast<size_t>(end - begin - 1)](part);
+    const Range some = share_of(rows.size(), blocks, block);
+    const int64_t first = rows.begin + some.begin;
+    by_rows[static_cast<size_t>(some.size() - 1)](o, o.a + first * (transposed ? 1 : o.lda),
+                                                  o.c + first * o.ldc);
+  }
+}
+template <class T, int width, int vectors, bool transposed>
+void columns(int64_t rows, const Operands<T>& o) {
+  if (o.only == nullptr) return column_run<T, width, vectors, transposed>({0, rows}, o);
+  for (const Range& run : *o.only) {
+    const Range some = Range{run.begin - o.first, run.end - o.first}.within({0, rows});
+    if (some.size() > 0) column_run<T, width, vectors, transposed>(some, o);
   }
 }
 
@@ -205,6 +217,17 @@ void pack_transposed(T* target, const T* b, int64_t ldb, int64_t k, int64_t coun
       target[i * wide + j] = j < count ? b[j * ldb + i] : T(0);
 }
 
+// One product with the packed panel: `count` columns from `column` on.
+template <class T, int width, int vectors, bool transposed>
+void panel_product(int64_t rows, Operands<T> o, int64_t column, int64_t count) {
+  o.b = panel<T>();
+  o.ldb = width * vectors;
+  o.c += column;
+  o.second = width * (vectors - 1);
+  o.valid = count;
+  columns<T, width, vectors, transposed>(rows, o);
+}
+
 // `count` columns from `column` on, padded to `vectors` vectors.
 template <class T, int width, int vectors, bool transposed>
 void packed_columns(const blas::Product& p, const Operands<T>& o, int64_t column,
@@ -219,28 +242,32 @@ void packed_columns(const blas::Product& p, const Operands<T>& o, int64_t column
     Operands<T> part = o;
     part.k = k;
     part.a += begin * (transposed ? o.lda : 1);
-    part.b = panel<T>();
-    part.ldb = wide;
-    part.c += column;
-    part.second = wide - width;
-    part.valid = count;
     part.add = o.add || begin > 0;
-    columns<T, width, vectors, transposed>(p.m, part);
+    panel_product<T, width, vectors, transposed>(p.m, part, column, count);
   }
+}
+
+// Calls panel.operator()<width, vectors>(column, count) for all columns, two vectors at a
+// time and at the end as few as there are.
+template <class T>
+void each_panel(int64_t columns, auto&& panel) {
+  constexpr int width = widest<T>;
+  int64_t column = 0;
+  for (; columns - column > width; column += 2 * width)
+    panel.template operator()<width, 2>(column,
+                                        std::min<int64_t>(2 * width, columns - column));
+  const int64_t rest = columns - column;
+  if (rest > width / 2)
+    panel.template operator()<width, 1>(column, rest);
+  else if (rest > 0)
+    panel.template operator()<width / 2, 1>(column, rest);
 }
 
 template <class T, bool transposed>
 void all_packed(const blas::Product& p, const Operands<T>& o) {
-  constexpr int width = widest<T>;
-  int64_t column = 0;
-  for (; p.n - column > width; column += 2 * width)
-    packed_columns<T, width, 2, transposed>(p, o, column,
-                                            std::min<int64_t>(2 * width, p.n - column));
-  const int64_t rest = p.n - column;
-  if (rest > width / 2)
-    packed_columns<T, width, 1, transposed>(p, o, column, rest);
-  else if (rest > 0)
-    packed_columns<T, width / 2, 1, transposed>(p, o, column, rest);
+  each_panel<T>(p.n, [&]<int width, int vectors>(int64_t column, int64_t count) {
+    packed_columns<T, width, vectors, transposed>(p, o, column, count);
+  });
 }
 
 // ---- the choice -------------------------------------------------------------------------
@@ -254,11 +281,13 @@ int64_t thin_columns(const blas::Product& p) {
   if (along < 4 * width || (p.transpose_a && p.transpose_b)) return 0;
   return rest <= (p.n < width ? 3 * thin::most_columns : width / 2) ? rest : 0;
 }
+// A copy of B pays where many rows use it, and B does not lie in the nearest cache.
+bool as_it_lies(const blas::Product& p) {
+  return !p.transpose_b && (p.m <= 2 * most_rows || p.k * p.n <= 4096);
+}
 template <class T, bool transposed>
 void multiply(const blas::Product& p, const Operands<T>& o) {
-  // A copy of B pays where many rows use it, and B does not lie in the nearest cache.
-  const bool near = p.m <= 2 * most_rows || p.k * p.n <= 4096;
-  if (!p.transpose_b && near && p.k <= panel_rows)
+  if (as_it_lies(p) && p.k <= panel_rows)
     all_columns<T, widest<T>, transposed>(p, o, 0);
   else
     all_packed<T, transposed>(p, o);
@@ -276,6 +305,80 @@ void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ld
     thin::multiply<T>({p.m, rest, p.k, a, lda, b + wide.n * (p.transpose_b ? ldb : 1), ldb,
                        c + wide.n, ldc, o.add},
                       p.transpose_a, p.transpose_b, panel<T>(), panel_rows);
+}
+
+// Some steps of k, at most as many as a panel has rows.
+template <class T>
+class Steps {
+ public:
+  Steps(int64_t first, int64_t ldb) : first_(first), ldb_(ldb) {}
+
+  // Adds the steps of the run that there is still room for, and returns their number.
+  int64_t add(Range run) {
+    const int64_t more = std::min(run.size(), panel_rows - count_);
+    for (int64_t i = 0; i < more; ++i) {
+      at_[count_ + i] = run.begin + i - first_;
+      places_[count_ + i] = (run.begin + i) * ldb_;
+    }
+    count_ += more;
+    return more;
+  }
+  [[nodiscard]] bool full() const { return count_ == panel_rows; }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+
+  // C (+)= their part of the product.
+  void multiply(const blas::Product& p, Operands<T> o) {
+    o.k = 1;
+    o.runs = count_;
+    o.offsets = at_;
+    o.places = places_;
+    if (as_it_lies({.m = p.m, .n = p.n, .k = count_}))
+      all_columns<T, widest<T>, false>(p, o, 0);
+    else
+      each_panel<T>(p.n, [&]<int width, int vectors>(int64_t column, int64_t count) {
+        constexpr int64_t wide = width * vectors;
+        for (int64_t i = 0; i < count_; ++i)
+          pack(panel<T>() + i * wide, o.b + places_[i] + column, o.ldb, 1, count, wide);
+        Operands<T> part = o;
+        part.places = nullptr;
+        panel_product<T, width, vectors, false>(p.m, part, column, count);
+      });
+    count_ = 0;
+  }
+
+ private:
+  const int64_t first_, ldb_;
+  int64_t at_[panel_rows], places_[panel_rows];  // in A, in B
+  int64_t count_ = 0;
+};
+
+template <class T>
+void own_of_steps(const blas::Product& p, std::initializer_list<Runs> lists, int64_t first,
+                  const T* a, int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
+  Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
+  Steps<T> steps(first, ldb);
+  const auto multiply = [&] {
+    steps.multiply(p, o);
+    o.add = true;
+  };
+  for (const Runs& runs : lists)
+    for (Range run : runs)
+      while (run.size() > 0) {
+        run.begin += steps.add(run);
+        if (steps.full()) multiply();
+      }
+  if (!steps.empty() || !o.add) multiply();
+}
+
+template <class T>
+void own_of_rows(const blas::Product& p, Runs rows, int64_t first, const T* a, int64_t lda,
+                 const T* b, int64_t ldb, T* c, int64_t ldc) {
+  if (rows.empty()) return;
+  Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
+  o.alpha = static_cast<T>(p.alpha);
+  o.only = &rows;
+  o.first = first;
+  p.transpose_a ? multiply<T, true>(p, o) : multiply<T, false>(p, o);
 }
 
 template <class T, int width, int vectors>
@@ -335,6 +438,25 @@ void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* 
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
               int64_t ldb, double* c, int64_t ldc) {
   own(p, a, lda, b, ldb, c, ldc);
+}
+
+void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
+                       int64_t first, const float* a, int64_t lda, const float* b,
+                       int64_t ldb, float* c, int64_t ldc) {
+  own_of_steps(p, steps, first, a, lda, b, ldb, c, ldc);
+}
+void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
+                       int64_t first, const double* a, int64_t lda, const double* b,
+                       int64_t ldb, double* c, int64_t ldc) {
+  own_of_steps(p, steps, first, a, lda, b, ldb, c, ldc);
+}
+void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const float* a,
+                      int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc) {
+  own_of_rows(p, rows, first, a, lda, b, ldb, c, ldc);
+}
+void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const double* a,
+                      int64_t lda, const double* b, int64_t ldb, double* c, int64_t ldc) {
+  own_of_rows(p, rows, first, a, lda, b, ldb, c, ldc);
 }
 
 }  // namespace nervure

@@ -35,7 +35,7 @@ inline double gemm_gflops(int64_t n, int workers) {
   const double seconds = shortest(6, [&] {
     Crew crew(workers);
     run_workers(workers, [&](int worker) {
-      crew.phase(worker, 1, parts_of(n, grain), [&](int64_t part) {
+      crew.phase(worker, 0, parts_of(n, grain), [&](int64_t part) {
         const Range range = range_of(n, grain, part);
         gemm({.m = n, .n = range.end - range.begin, .k = n}, a.data(), n,
              b.data() + range.begin, n, c.data() + range.begin, n);

@@ -2,13 +2,11 @@
 #include "threads.h"
 
 #include <algorithm>
-#include <condition_variable>
+#include <chrono>
 #include <cstdlib>
-#include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -25,6 +23,9 @@ namespace {
 
 // About 20 microseconds, longer than any gap between balanced parts.
 constexpr int spins = 4000;
+// About five microseconds: a part that another worker takes over finds its weights in the
+// wrong cache, which is worth it only where a worker does not run.
+constexpr int patience = 300;
 // About 100 microseconds, longer than Python takes between two short calls: a worker that
 // went to sleep in between would take 50 to wake.
 constexpr int lingering = 20000;
@@ -170,14 +171,24 @@ int default_threads() {
   return count > 0 ? static_cast<int>(count) : 1;
 }
 
-void Crew::await(uint32_t number) {
-  const auto done = [&] { return completed_.load(std::memory_order_acquire) >= number; };
+bool Crew::soon(Mark mark) const {
+  return spin(patience, [&] { return reached(mark); });
+}
+
+void Crew::await(Mark mark) {
+  const auto done = [&] { return reached(mark); };
   if (spin(spins, done)) return;
-  for (;;) {
-    const uint32_t completed = completed_.load(std::memory_order_acquire);
-    if (completed >= number) return;
-    completed_.wait(completed, std::memory_order_acquire);
-  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  sleepers_.fetch_add(1);
+  // Who finishes does not wait until others see it before it looks for sleepers, and may
+  // look too early: hence the limit.
+  while (!done()) woken_.wait_for(lock, std::chrono::milliseconds(1));
+  sleepers_.fetch_sub(1);
+}
+
+void Crew::wake() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  woken_.notify_all();
 }
 
 bool run_workers(int workers, const std::function<void(int)>& program) {

@@ -305,12 +305,12 @@ def test_shared_memory_changes_no_bit(graph: Graph, seed: int) -> None:
 def test_a_chain_shares_memory() -> None:
     """Twenty layers of one width: in inference two buffers at work, not twenty."""
     layers = [
-        Input(64),
-        *(Dense(64, activation="relu", name=f"h{i}") for i in range(20)),
+        Input(48),
+        *(Dense(48, activation="relu", name=f"h{i}") for i in range(20)),
     ]
     net = nv.Network(layers)
     executor = net.executor()
-    width = 64 * 10
+    width = 48 * 10
     assert executor.plan("infer", 10, None).arena == 2 * width
     objective = net.objective("mse")
     arena = {m: executor.plan(m, 10, objective).arena for m in ("train", "trace")}

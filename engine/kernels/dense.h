@@ -8,11 +8,16 @@
 // the forward pass, in dW and in the update, and they stay in its cache. Where the batch
 // is long and W small, dW is the sum over two halves of the batch: a worker then reads
 // the x and dz that it has made itself.
+//
+// In training, features that are 0 in the whole batch are left out of z and dW (active.h).
+// Each z is the same chain of sums without them. In inference they are not, since a row's
+// z must not depend on the rows beside it.
 #pragma once
 
 #include <algorithm>
 
 #include "../gemm.h"
+#include "active.h"
 #include "elementwise.h"
 
 namespace nervure {
@@ -31,21 +36,37 @@ struct Dense {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.scratch = std::max(halved(rows) ? rows * units : 0,
+    return {.saved = lists_ever() ? Active(features).room<float>() : 0,
+            .scratch = std::max(halved(rows) ? rows * units : 0,
                                 ever_split(rows) ? (features + 1) * units : 0)};
   }
 
   [[nodiscard]] Work forward_work(int64_t rows) const {
-    if (!halved(rows)) return {forward_cut(rows).parts};
-    return {2 * half_cut(rows).parts, parts_of(rows * units, elementwise_grain)};
+    Work work{};
+    size_t phase = 0;
+    if (finds_first(rows)) work[phase++] = 2;
+    work[phase++] = halved(rows) ? 2 * half_cut(rows).parts : forward_cut(rows).parts;
+    if (halved(rows)) work[phase++] = parts_of(rows * units, elementwise_grain);
+    return work;
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
     if (split(rows)) return {2, parts_of(features * units, elementwise_grain)};
     return {together(rows) ? 1 : weight_cut(rows).parts + input_cut(rows).parts};
   }
 
+  [[nodiscard]] bool by_halves(int64_t rows) const {
+    return halved(rows) && half_cut(rows).parts == 1;
+  }
+  template <class T>
+  [[nodiscard]] Early early(const Context<T>& c) const {
+    if (split(c.rows)) return {};
+    const bool read = c.inputs[0].gradient != nullptr && !together(c.rows);
+    return {!read && !weight_cut(c.rows).by_columns, has_bias};
+  }
+
   template <class T>
   void forward(const Context<T>& c, Task task) const {
+    if (finds_first(c.rows) && task.phase-- == 0) return find(c, task.part);
     if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add(c, task.part);
     const Block block = block_of(forward_cut(c.rows), c.rows, units, task.part);
     product(c, block, {0, features}, c.output.value, has_bias);
@@ -55,10 +76,14 @@ struct Dense {
   void backward(const Context<T>& c, Task task) const {
     if (split(c.rows))
       return task.phase == 0 ? batch_half(c, task.part) : add_half(c, task.part);
-    const int64_t weights = weight_cut(c.rows).parts;
-    if (task.part < weights) weights_backward(c, task.part);
-    if (together(c.rows)) return input_backward(c, 0);
-    if (task.part >= weights) input_backward(c, task.part - weights);
+    if (together(c.rows)) {
+      input_backward(c, 0);
+      return weights_backward(c, 0);
+    }
+    const Half half = half_of_backward(c.rows, task.part);
+    const int64_t part = task.part - half.begin;
+    if (part < half.weights.size()) return weights_backward(c, half.weights.begin + part);
+    input_backward(c, half.inputs.begin + part - half.weights.size());
   }
 
  private:
@@ -73,7 +98,8 @@ struct Dense {
 
   // A smaller batch of the same plan is never halved where the largest is not.
   [[nodiscard]] bool halved(int64_t rows) const {
-    return features >= 4 * units && units <= 128 && rows * units * features >= 100'000;
+    return features >= std::max<int64_t>(64, 4 * units) && units <= 128 &&
+           rows * units * features >= 100'000;
   }
   [[nodiscard]] Cut forward_cut(int64_t rows) const {
     return Cut::of(rows, units, features);
@@ -83,7 +109,54 @@ struct Dense {
     return {false, rows, 2, rows * units * features >= 10'000'000 ? 2 : 1};
   }
 
-  // Some rows and columns of z, from some of the features.
+  // Are the features that are not 0 listed, in training? Looking at each element of x is
+  // little beside multiplying it by the row of W.
+  [[nodiscard]] bool lists(int64_t rows) const {
+    return lists_ever() && 2 * rows * features * units >= 100'000 &&
+           !is_large(rows, features) && !is_large(features, rows);
+  }
+  [[nodiscard]] bool lists_ever() const { return features >= 64 && units >= 16; }
+  template <class T>
+  [[nodiscard]] bool looks(const Context<T>& c) const {
+    return c.training && lists(c.rows);
+  }
+  // Are there features among these that the list leaves out?
+  template <class T>
+  [[nodiscard]] bool leaves_out(const Context<T>& c, Range of) const {
+    const Active active(features);
+    bool some = false;
+    for (int64_t which = 0; looks(c) && which < 2; ++which)
+      if (half_of(features, which).within(of).size() > 0)
+        some = some || !active.full(c.saved, which);
+    return some;
+  }
+  // In a phase of its own; else each half of the features is looked at where it is used.
+  [[nodiscard]] bool finds_first(int64_t rows) const {
+    return lists(rows) && !by_halves(rows);
+  }
+  template <class T>
+  void find(const Context<T>& c, int64_t which) const {
+    if (!looks(c)) return;
+    const View<T> v = view(c, half_of(features, which).begin);
+    Active(features).find(v.x, v.stride, c.rows, c.saved, which);
+  }
+
+  // Rows of x from one of the features on.
+  template <class T>
+  struct View {
+    const T* x;
+    int64_t stride;
+  };
+  template <class T>
+  [[nodiscard]] View<T> view(const Context<T>& c, int64_t feature) const {
+    const T* x = c.inputs[0].value;
+    if (!c.halves) return {x + feature, features};
+    const Range second = half_of(features, 1);
+    const Range half = feature < second.begin ? half_of(features, 0) : second;
+    return {x + c.rows * half.begin + feature - half.begin, half.size()};
+  }
+
+  // Some rows and columns of z, from all features or one half of them.
   template <class T>
   void product(const Context<T>& c, const Block& b, Range of, T* target,
                bool with_bias) const {
@@ -91,12 +164,17 @@ struct Dense {
     if (with_bias)
       for (int64_t i = 0; i < b.rows; ++i)
         std::copy_n(c.parameters[1].value + b.column, b.columns, z + i * units);
-    gemm({.m = b.rows,
-          .n = b.columns,
-          .k = of.end - of.begin,
-          .beta = with_bias ? 1.0 : 0.0},
-         c.inputs[0].value + b.row * features + of.begin, features,
-         c.parameters[0].value + of.begin * units + b.column, units, z, units);
+    const blas::Product p{
+        .m = b.rows, .n = b.columns, .k = of.size(), .beta = with_bias ? 1.0 : 0.0};
+    const View<T> v = view(c, of.begin);
+    const T* x = v.x + b.row * v.stride;
+    const T* weight = c.parameters[0].value + b.column;
+    if (!leaves_out(c, of))
+      return gemm<T>(p, x, v.stride, weight + of.begin * units, units, z, units);
+    const Active active(features);
+    const Runs first = of.begin == 0 ? active.runs(c.saved, 0) : Runs{};
+    const Runs second = of.end == features ? active.runs(c.saved, 1) : Runs{};
+    own_gemm_of_steps(p, {first, second}, of.begin, x, v.stride, weight, units, z, units);
   }
 
   // Some rows of one half, into z or beside it.
@@ -104,7 +182,8 @@ struct Dense {
   void half(const Context<T>& c, int64_t part) const {
     const Cut cut = half_cut(c.rows);
     const bool first = part < cut.parts;
-    const Range of = range_of(features, (features + 1) / 2, first ? 0 : 1);
+    const Range of = half_of(features, first ? 0 : 1);
+    if (by_halves(c.rows)) find(c, first ? 0 : 1);
     product(c, block_of(cut, c.rows, units, part % cut.parts), of,
             first ? c.output.value : c.scratch, first && has_bias);
   }
@@ -114,10 +193,30 @@ struct Dense {
     for (int64_t i = r.begin; i < r.end; ++i) c.output.value[i] += c.scratch[i];
   }
 
+  // Of dW: where z is the sum of two halves, at the same feature; and into parts that fit
+  // the nearest cache, where dz need not be packed for each.
   [[nodiscard]] Cut weight_cut(int64_t rows) const {
-    return Cut::of(features, units, rows);
+    constexpr int64_t near = 4096;
+    const Cut cut = Cut::of(features, units, rows);
+    if (!by_halves(rows)) return cut;
+    int64_t parts = std::max<int64_t>(2, cut.parts);
+    if (rows * units <= near) parts = std::max(parts, features * units / near);
+    return {false, features, line_columns,
+            static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(parts)))};
   }
   [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
+  // Half of the parts of dW and of dx, then the other half: so two workers keep to their
+  // halves of W even where no dx is wanted, and its parts do nothing.
+  struct Half {
+    int64_t begin;  // its first part
+    Range weights, inputs;
+  };
+  [[nodiscard]] Half half_of_backward(int64_t rows, int64_t part) const {
+    const int64_t weights = weight_cut(rows).parts, inputs = input_cut(rows).parts;
+    const int64_t middle = weights / 2 + inputs / 2;
+    if (part < middle) return {0, {0, weights / 2}, {0, inputs / 2}};
+    return {middle, {weights / 2, weights}, {inputs / 2, inputs}};
+  }
   // Both products are too small to be worth another worker.
   [[nodiscard]] bool together(int64_t rows) const {
     return weight_cut(rows).parts == 1 && input_cut(rows).parts == 1;
@@ -169,9 +268,47 @@ struct Dense {
   void weights_backward(const Context<T>& c, int64_t part) const {
     const Block block = block_of(weight_cut(c.rows), features, units, part);
     const Range all{0, c.rows};
-    weight_gradient(c, block, all, c.parameters[0]);
-    if (block.row == 0 && has_bias)
-      bias_gradient(c, block.column, block.columns, all, c.parameters[1]);
+    const Early complete = c.learner == nullptr ? Early{} : early(c);
+    const auto rate = complete[0] ? c.learner->descent(0) : std::nullopt;
+    if (rate) {
+      descend(c, block, *rate);
+    } else {
+      weight_gradient(c, block, all, c.parameters[0]);
+      if (complete[0])
+        c.learner->take(0, {block.row * units, (block.row + block.rows) * units});
+    }
+    if (block.row > 0 || !has_bias) return;
+    bias_gradient(c, block.column, block.columns, all, c.parameters[1]);
+    if (complete[1]) c.learner->take(1, {block.column, block.column + block.columns});
+  }
+  // W <- W - rate dW, of which nothing is kept.
+  template <class T>
+  void descend(const Context<T>& c, const Block& b, double rate) const {
+    if (c.parameters[0].gradient == nullptr) return;
+    const blas::Product p{.transpose_a = true,
+                          .m = b.rows,
+                          .n = units,
+                          .k = c.rows,
+                          .beta = 1,
+                          .alpha = -rate};
+    const View<T> v = view(c, b.row);
+    const Range whole{b.row, b.row + b.rows};
+    const auto product = [&](Runs runs) {
+      own_gemm_of_rows(p, runs, b.row, v.x, v.stride, c.output.gradient, units,
+                       c.parameters[0].value + b.row * units, units);
+    };
+    if (!leaves_out(c, whole)) return product({&whole, 1});
+    for (int64_t which = 0; which < 2; ++which)
+      product(Active(features).runs(c.saved, which));
+  }
+  // The runs of features that are not 0, as far as they are rows of the block of W.
+  template <class T>
+  void each_run(const Context<T>& c, const Block& b, auto&& call) const {
+    for (int64_t which = 0; which < 2; ++which)
+      for (const Range& run : Active(features).runs(c.saved, which)) {
+        const Range rows = run.within({b.row, b.row + b.rows});
+        if (rows.size() > 0) call(rows);
+      }
   }
   template <class T>
   void input_backward(const Context<T>& c, int64_t part) const {
@@ -184,14 +321,35 @@ struct Dense {
   void weight_gradient(const Context<T>& c, const Block& b, Range of,
                        const Operand<T>& weight) const {
     if (weight.gradient == nullptr) return;
-    gemm({.transpose_a = true,
-          .m = b.rows,
-          .n = b.columns,
-          .k = of.end - of.begin,
-          .beta = weight.accumulate ? 1.0 : 0.0},
-         c.inputs[0].value + of.begin * features + b.row, features,
-         c.output.gradient + of.begin * units + b.column, units,
-         weight.gradient + b.row * units + b.column, units);
+    const blas::Product p{.transpose_a = true,
+                          .m = b.rows,
+                          .n = b.columns,
+                          .k = of.size(),
+                          .beta = weight.accumulate ? 1.0 : 0.0};
+    const View<T> v = view(c, b.row);
+    const T* x = v.x + of.begin * v.stride;
+    const T* dz = c.output.gradient + of.begin * units + b.column;
+    T* dweight = weight.gradient + b.row * units + b.column;
+    if (!leaves_out(c, {b.row, b.row + b.rows}))
+      return gemm<T>(p, x, v.stride, dz, units, dweight, units);
+    if (!weight.accumulate) zero_gaps(c, b, dweight);
+    for (int64_t which = 0; which < 2; ++which)
+      own_gemm_of_rows(p, Active(features).runs(c.saved, which), b.row, x, v.stride, dz,
+                       units, dweight, units);
+  }
+  // The rows of dW of features that are 0.
+  template <class T>
+  void zero_gaps(const Context<T>& c, const Block& b, T* dweight) const {
+    int64_t end = b.row;
+    const auto zero = [&](Range rows) {
+      for (int64_t i = rows.begin; i < rows.end; ++i)
+        std::fill_n(dweight + (i - b.row) * units, b.columns, T(0));
+    };
+    each_run(c, b, [&](Range run) {
+      zero({end, run.begin});
+      end = run.end;
+    });
+    zero({end, b.row + b.rows});
   }
 
   // db = sum of dz over these rows; columns are cut by multiples of the grain.

@@ -14,10 +14,12 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "../attributes.h"
+#include "../ranges.h"
 
 namespace nervure {
 
@@ -34,6 +36,18 @@ struct Operand {
   bool accumulate = false;
 };
 
+// Takes gradients while they lie in the nearest cache, and updates what they belong to.
+template <class T>
+class Learner {
+ public:
+  virtual ~Learner() = default;
+  // Elements of a parameter whose gradient is complete.
+  virtual void take(size_t parameter, Range elements) const = 0;
+  // Where an update is w <- w - rate g and no more: the rate. A kernel may then add
+  // -rate g to the parameter by itself, instead of writing g and handing it over.
+  [[nodiscard]] virtual std::optional<double> descent(size_t parameter) const = 0;
+};
+
 template <class T>
 struct Context {
   int64_t rows = 0;                        // samples in this batch
@@ -46,13 +60,17 @@ struct Context {
   uint64_t seed = 0;                       // keys of the counter-based random numbers
   uint64_t step = 0;
   uint32_t node = 0;
-  int64_t first_row = 0;  // of these rows within the batch; a multiple of 4
+  int64_t first_row = 0;                // of these rows within the batch; a multiple of 4
+  const Learner<T>* learner = nullptr;  // of the first two parameters (see Early)
+  bool halves = false;  // the input lies in two blocks, (rows, half_of(size, 0 and 1))
 };
 
 struct Task {
   int phase = 0;
   int64_t part = 0;
 };
+
+constexpr int64_t elementwise_grain = 4096;
 
 // Number of parts of each phase; 0 where there is no such phase.
 using Work = std::array<int64_t, 4>;
@@ -63,22 +81,18 @@ struct Buffers {
   int64_t scratch = 0;
 };
 
-// A range of `total` items, cut into parts of `grain`.
-struct Range {
-  int64_t begin, end;
-};
-constexpr int64_t elementwise_grain = 4096;
-inline int64_t parts_of(int64_t total, int64_t grain) {
-  return total > 0 ? (total + grain - 1) / grain : 1;
-}
-inline Range range_of(int64_t total, int64_t grain, int64_t part) {
-  const int64_t begin = part * grain;
-  return {begin, begin + grain < total ? begin + grain : total};
-}
-// The same, cut into so many parts of nearly equal size.
-inline Range share_of(int64_t total, int64_t parts, int64_t part) {
-  return {total * part / parts, total * (part + 1) / parts};
-}
+// For each of the first two parameters: does the backward pass hand over each element to
+// the context's learner, once, when no task of the pass will read it any more? A kernel
+// that does so has
+//   Early early(context)
+using Early = std::array<bool, 2>;
+
+// A kernel may say that its first forward phase has two parts, for the features in
+// half_of(size, 0) and (size, 1) of all rows, and that no other task reads both halves:
+//   bool by_halves(rows)
+// In training a part then has rows of the data set read for itself, in a block of its own:
+// while two cores wrote halves of the same rows, each fetched ahead what was the other's,
+// and reading the rows took four times as long.
 
 template <class K, class T>
 concept Kernel =

@@ -21,6 +21,8 @@ class Step {
   [[nodiscard]] virtual Buffers buffers(int64_t rows) const = 0;
   [[nodiscard]] virtual Work forward_work(int64_t rows) const = 0;
   [[nodiscard]] virtual Work backward_work(int64_t rows) const = 0;
+  [[nodiscard]] virtual bool by_halves(int64_t rows) const = 0;
+  [[nodiscard]] virtual Early early(const Context<T>& context) const = 0;
   virtual void forward(const Context<T>& context, Task task) const = 0;
   virtual void backward(const Context<T>& context, Task task) const = 0;
 };
@@ -35,6 +37,14 @@ class StepOf final : public Step<T> {
   Buffers buffers(int64_t rows) const override { return kernel_.buffers(rows); }
   Work forward_work(int64_t rows) const override { return kernel_.forward_work(rows); }
   Work backward_work(int64_t rows) const override { return kernel_.backward_work(rows); }
+  bool by_halves(int64_t rows) const override {
+    if constexpr (requires { kernel_.by_halves(rows); }) return kernel_.by_halves(rows);
+    return false;
+  }
+  Early early(const Context<T>& c) const override {
+    if constexpr (requires { kernel_.early(c); }) return kernel_.early(c);
+    return {};
+  }
   void forward(const Context<T>& c, Task task) const override { kernel_.forward(c, task); }
   void backward(const Context<T>& c, Task task) const override {
     kernel_.backward(c, task);

@@ -27,6 +27,7 @@ class Updater {
 
   [[nodiscard]] virtual int slots() const = 0;
   [[nodiscard]] virtual bool looks_ahead() const = 0;  // enter and leave do something
+  [[nodiscard]] virtual bool descends() const = 0;
   [[nodiscard]] const StepSettings& settings() const { return settings_; }
 
   virtual void enter(const Arena<T>& arena, const Part& part) const = 0;
@@ -52,6 +53,10 @@ class RuleUpdater final : public Updater<T> {
   [[nodiscard]] int slots() const override { return rule_.slots(); }
   [[nodiscard]] bool looks_ahead() const override {
     if constexpr (LookingAhead<R, T>) return rule_.ahead();
+    return false;
+  }
+  [[nodiscard]] bool descends() const override {
+    if constexpr (requires { rule_.descends(); }) return rule_.descends();
     return false;
   }
   void enter(const Arena<T>& arena, const Part& part) const override {

@@ -8,6 +8,8 @@
 // A rule whose gradient is wanted elsewhere than at the parameters (Nesterov) declares
 // enter() and leave(): between them the weights hold the point of the gradient, outside
 // of them the parameters. Leaving and entering again changes no bit.
+//
+// A rule that may be w <- w - rate g declares whether it is: descends().
 #pragma once
 
 #include <concepts>

@@ -25,6 +25,7 @@ struct Sgd {
   }
 
   [[nodiscard]] int slots() const { return momentum == 0 ? 0 : nesterov ? 2 : 1; }
+  [[nodiscard]] bool descends() const { return momentum == 0; }
   [[nodiscard]] bool ahead() const { return nesterov && momentum != 0; }
 
   template <class T>

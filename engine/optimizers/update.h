@@ -29,6 +29,16 @@ struct Update {
   double& squares_of(const Part& part) {
     return squares[static_cast<size_t>(&part - parts.data())];
   }
+  void sweep(const Part& part, const StepNow& now) const {
+    updater->sweep(all(), segment(part), part, now);
+  }
+  // Is an update of these weights w <- w - rate g?
+  [[nodiscard]] bool descends(const Segment& of) const {
+    const StepSettings& also = updater->settings();
+    const bool penalized = also.weight_decay != 0 || of.l1 != 0 || of.l2 != 0;
+    return updater->descends() && also.clip_value == 0 && also.clip_norm == 0 &&
+           !(of.decays && penalized);
+  }
   [[nodiscard]] const Segment& segment(const Part& part) const {
     return segments[static_cast<size_t>(part.segment)];
   }
@@ -47,11 +57,12 @@ struct Update {
   Arena<T> arena;
 };
 
-// One update: each(bundles, call) calls call(part) for all parts of some bundles, in any
-// order and by any worker; once(call) calls once. Each ends before the next begins.
+// One update, of which `sweeps` are to be made: each(bundles, call) calls call(part) for
+// all parts of some bundles, in any order and by any worker; once(call) calls once. Each
+// ends before the next begins.
 template <class T, class Each, class Once>
-void apply(Update<T>& update, double learning_rate, int64_t step, Each&& each,
-           Once&& once) {
+void apply(Update<T>& update, const std::vector<Bundle>& sweeps, double learning_rate,
+           int64_t step, Each&& each, Once&& once) {
   const Updater<T>& rule = *update.updater;
   const Arena<T> all = update.all();
   const double limit = rule.settings().clip_norm;
@@ -60,9 +71,8 @@ void apply(Update<T>& update, double learning_rate, int64_t step, Each&& each,
          [&](const Part& part) { update.squares_of(part) = rule.squares(all, part); });
     once([&] { update.gradient_scale = norm_scale(update.squares, limit); });
   }
-  each(update.sweeps, [&](const Part& part) {
-    rule.sweep(all, update.segment(part), part,
-               {learning_rate, step, update.gradient_scale});
+  each(sweeps, [&](const Part& part) {  // the scale is known within a part, not before
+    update.sweep(part, {learning_rate, step, update.gradient_scale});
   });
   each(update.limits,
        [&](const Part& part) { rule.limit(all, update.segment(part), part); });

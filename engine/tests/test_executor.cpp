@@ -94,6 +94,12 @@ struct PlanBuilder {
 
 struct Problem {
   int64_t rows, features, hidden, classes, batch;
+  bool sparse = false;  // some features are always 0, others in most rows
+
+  [[nodiscard]] bool zeros(int64_t row, int64_t feature) const {
+    return sparse &&
+           (feature / 7 % 3 == 0 || (feature % 5 != 0 && (row + feature) % 9 > 0));
+  }
 };
 
 // A classifier with one hidden layer and its data; `rate` of dropout. Rows may be seen
@@ -119,8 +125,9 @@ class Trained {
       for (int64_t j = 0; j < p.features; ++j) {
         const bool of_class = j % p.classes == i * 7 % p.classes;
         const int64_t at = i * p.features + j;
+        if (p.zeros(i, j)) continue;
         x_[static_cast<size_t>(at)] =
-            static_cast<uint8_t>(at * 37 % 101 + (of_class ? 150 : 0));
+            static_cast<uint8_t>(1 + at * 37 % 101 + (of_class ? 150 : 0));
       }
       labels_.push_back(static_cast<int32_t>(i * 7 % p.classes));
       order_.push_back((i * 5 + 3) % p.rows);
@@ -141,7 +148,8 @@ class Trained {
   [[nodiscard]] int logits() const { return builder_.plan.outputs[0] - 1; }
   [[nodiscard]] Rows rows() const { return {order_.data(), 0, problem_.rows}; }
 
-  void optimize(const char* rule, const Attributes& attributes, double max_norm) {
+  void optimize(const char* rule, const Attributes& attributes, double max_norm,
+                double l2 = 0.01) {
     std::vector<Segment> segments;
     for (const NodePlan& node : builder_.plan.nodes)
       for (const ParameterPlan& p : node.parameters)
@@ -149,7 +157,7 @@ class Trained {
                             .size = p.size,
                             .columns = size_of(node.shapes.output),
                             .decays = &p == node.parameters.data(),
-                            .l2 = 0.01,
+                            .l2 = l2,
                             .max_norm = max_norm});
     auto updater = make_updater<T>(rule, attributes);
     slots_.assign(static_cast<size_t>(updater->slots()), std::vector<T>(weights.size()));
@@ -236,6 +244,10 @@ Trained<T> trained(const Problem& problem, const Method& method, int workers, in
 // before a worker has come.
 constexpr Problem wide{150, 300, 260, 40, 64}, narrow{45, 400, 20, 3, 20},
     long_batch{330, 40, 50, 5, 200}, small{53, 9, 12, 3, 12};
+// Features that are 0 in a whole batch: in halves, in rows and columns of W, and where dW
+// is summed over two halves of the batch.
+constexpr Problem sparse_narrow{45, 400, 20, 3, 20, true},
+    sparse_wide{150, 300, 260, 40, 64, true}, sparse_long{330, 70, 24, 5, 300, true};
 
 template <class T>
 void workers_change_no_bit(const Problem& problem, int epochs) {
@@ -247,6 +259,47 @@ void workers_change_no_bit(const Problem& problem, int epochs) {
       CHECK(same_bits(net.weights, alone.weights));
       CHECK(same_bits(net.costs, alone.costs));
     }
+  }
+}
+
+// Rules whose updates follow on the gradients at once, plain descent by the layer itself.
+std::vector<Method> early_methods(double clip_norm) {
+  std::vector<Method> methods{{"sgd", with({{"momentum", 0.0}, {"nesterov", 0L}})},
+                              {"sgd", with({{"momentum", 0.9}, {"nesterov", 1L}})},
+                              {"adam", with({{"beta1", 0.9},
+                                             {"beta2", 0.99},
+                                             {"epsilon", 1e-6},
+                                             {"amsgrad", 0L},
+                                             {"epsilon_hat", 0L}})}};
+  for (Method& method : methods) {
+    method.attributes.set("weight_decay", 0.0);
+    method.attributes.set("clip_value", 0.0);
+    method.attributes.set("clip_norm", clip_norm);
+  }
+  return methods;
+}
+
+// The same weights as where all gradients are written and then swept, for which a limit
+// of the norm that is never reached sees; the same bits for any number of workers.
+template <class T>
+void early_updates(const Problem& problem, double tolerance) {
+  const std::vector<Method> early = early_methods(0), late = early_methods(1e30);
+  for (size_t i = 0; i < early.size(); ++i) {
+    const auto run = [&](const Method& method, int workers) {
+      auto net = std::make_unique<Trained<T>>(problem, 0);
+      net->optimize(method.name, method.attributes, 0.9, 0);
+      net->train(workers, 2, i == 0 ? 0.1 : 0.01);
+      return net;
+    };
+    const auto one = run(early[i], 1), reference = run(late[i], 1);
+    CHECK(one->costs.back() < one->costs.front());
+    double worst = 0;
+    for (size_t j = 0; j < one->weights.size(); ++j)
+      worst = std::max(worst, std::abs(static_cast<double>(one->weights[j]) -
+                                       static_cast<double>(reference->weights[j])));
+    CHECK(worst < tolerance);
+    for (const int workers : {2, 3, 4})
+      CHECK(same_bits(run(early[i], workers)->weights, one->weights));
   }
 }
 
@@ -399,6 +452,11 @@ int main() {
   workers_change_no_bit<float>(long_batch, 4);
   workers_change_no_bit<double>(long_batch, 4);
   workers_change_no_bit<float>(wide, 2);
+  for (const Problem& problem :
+       {narrow, wide, long_batch, small, sparse_narrow, sparse_wide, sparse_long}) {
+    early_updates<double>(problem, 1e-11);
+    early_updates<float>(problem, 2e-3);
+  }
   workers_augment_alike<float>(narrow, {20, 20, 1});
   workers_augment_alike<double>(small, {3, 3, 1});
   several_nets_at_once();

@@ -85,6 +85,77 @@ void check_panels(double tolerance) {
     }
 }
 
+// Every `of`-th of some runs of unequal length, with gaps between them.
+std::vector<Range> some_runs(int64_t total, int64_t of) {
+  std::vector<Range> runs;
+  int64_t begin = 1;
+  for (int64_t i = 0; begin < total; ++i) {
+    const int64_t end = std::min(total, begin + 1 + i * 7 % 19);
+    if (i % of == 0) runs.push_back({begin, end});
+    begin = end + 1 + i % 3;
+  }
+  return runs;
+}
+bool among(const std::vector<Range>& runs, int64_t i) {
+  return std::any_of(runs.begin(), runs.end(),
+                     [i](const Range& run) { return run.begin <= i && i < run.end; });
+}
+
+// The steps of k in the runs, in two lists: as if A were 0 at the others.
+template <class T>
+void check_steps(double tolerance) {
+  for (const int64_t k : {5, 40, 784, 2500})
+    for (const int64_t m : {1, 10, 40})
+      for (const int64_t n : {8, 30, 100})
+        for (const double beta : {0.0, 1.0}) {
+          Case<T> one({false, false, m, n, k, beta}, 2);
+          const std::vector<Range> runs = some_runs(k, 2);
+          const auto middle = static_cast<std::ptrdiff_t>(runs.size() / 2);
+          std::vector<T> found = one.c;
+          own_gemm_of_steps(
+              one.p,
+              {{runs.begin(), runs.begin() + middle}, {runs.begin() + middle, runs.end()}},
+              0, one.a.data(), one.lda(), one.b.data(), one.ldb(), found.data(), one.ldc());
+          for (int64_t i = 0; i < m; ++i)
+            for (int64_t s = 0; s < k; ++s)
+              if (!among(runs, s)) one.a[static_cast<size_t>(i * one.lda() + s)] = 0;
+          double worst = 0;
+          for (int64_t i = 0; i < m; ++i)
+            for (int64_t j = 0; j < n; ++j)
+              worst = std::max(worst, std::abs(Case<T>::at(found, i * one.ldc() + j) -
+                                               one.expected(i, j)));
+          CHECK(worst < tolerance);
+        }
+}
+
+// The rows of C in the runs, of which C is a part; the others stay.
+template <class T>
+void check_rows(double tolerance) {
+  constexpr int64_t first = 20;
+  for (const int64_t m : {3, 98, 400})
+    for (const int64_t n : {8, 30, 100})
+      for (const int64_t k : {10, 200})
+        for (const double alpha : {1.0, -0.5}) {
+          const Case<T> one({true, false, m, n, k, alpha == 1 ? 0.0 : 1.0, alpha}, 2);
+          const std::vector<Range> runs = some_runs(500, 3);
+          std::vector<T> found = one.c;
+          own_gemm_of_rows(one.p, runs, first, one.a.data(), one.lda(), one.b.data(),
+                           one.ldb(), found.data(), one.ldc());
+          double worst = 0;
+          for (int64_t i = 0; i < m; ++i)
+            for (int64_t j = 0; j < one.ldc(); ++j) {
+              const double before = Case<T>::at(one.c, i * one.ldc() + j);
+              const double kept = one.p.beta * before;
+              const bool computed = j < n && among(runs, first + i);
+              const double wanted =
+                  computed ? kept + alpha * (one.expected(i, j) - kept) : before;
+              worst =
+                  std::max(worst, std::abs(Case<T>::at(found, i * one.ldc() + j) - wanted));
+            }
+          CHECK(worst < tolerance);
+        }
+}
+
 // The bits of a row do not depend on the rows it is computed with.
 void check_rows_alone() {
   const Case<float> whole({false, false, 50, 100, 300, 0}, 0);
@@ -118,6 +189,10 @@ int main() {
   check_shapes<double>(1e-12);
   check_panels<float>(2e-3);
   check_panels<double>(1e-11);
+  check_steps<float>(2e-3);
+  check_steps<double>(1e-11);
+  check_rows<float>(1e-4);
+  check_rows<double>(1e-12);
   check_rows_alone();
   check_cuts();
   return check::report();

@@ -49,10 +49,11 @@ Outcome run_phases(int workers, uint32_t phases, int slow = -1) {
     std::vector<uint64_t> before(outcome.values), after(outcome.values);
     std::vector<uint64_t> runs(most_parts);  // of each part: its own cell, no atomics
     const bool ran = run_workers(crew_size, [&](int worker) {
+      Mark mark = 0;
       for (uint32_t phase = 1; phase <= phases; ++phase) {
         auto& from = phase % 2 == 1 ? before : after;
         auto& to = phase % 2 == 1 ? after : before;
-        crew.phase(worker, phase, parts_of_phase(phase), [&](int64_t i) {
+        mark = crew.phase(worker, mark, parts_of_phase(phase), [&](int64_t i) {
           if ((phase + static_cast<uint32_t>(i)) % 97 == 0) linger(3);
           to[static_cast<size_t>(i)] = made(from, phase, i);
           ++runs[static_cast<size_t>(i)];
@@ -96,10 +97,12 @@ void sleepers_wake() {
   std::vector<int> seen(3);
   constexpr uint32_t phases = 300;
   run_workers(3, [&](int worker) {
+    Mark mark = 0;
     for (uint32_t phase = 1; phase <= phases; ++phase) {
       const int64_t parts = phase % 2 == 1 ? 1 : 3;
-      crew.phase(worker, phase, parts, [&](int64_t) { linger(parts == 1 ? 2000 : 1); });
-      crew.settle(phase);
+      const auto part = [&](int64_t) { linger(parts == 1 ? 2000 : 1); };
+      mark = crew.phase(worker, mark, parts, part);
+      crew.settle(worker, mark);
       ++seen[static_cast<size_t>(worker)];
     }
   });
