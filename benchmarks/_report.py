@@ -214,7 +214,7 @@ def _caption(result: dict[str, Any]) -> str:
             versions |= shown["versions"]
     versions.pop("keras backend", None)
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    data = "MNIST" if result["data"] == "mnist" else "synthetic data"
+    data = result["data"].replace("mnist", "MNIST")
     return (
         f"How many times faster an epoch of nervure is: {result['rows']:,} rows of "
         f"{data}, {result['threads']} cores, medians of {result['rounds']} alternating "

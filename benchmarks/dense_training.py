@@ -97,6 +97,8 @@ def measure(settings: Any) -> dict[str, Any]:
     data = _data.load(settings.data, "train", settings.rows)
     if data.source != "mnist":
         print("MNIST is missing: synthetic rows of the same shape, losses mean nothing")
+    if settings.no_zeros:
+        data = _data.without_zeros(data)
     machine = _machine.describe(settings.threads)
     print(_machine.busy(machine) or "the machine is calm", flush=True)
     before = products(settings)
@@ -123,6 +125,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=choice(peers.PEERS), default=[*peers.PEERS])
     parser.add_argument("--nets", type=choice(tuple(NETS)), default=[*NETS])
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument(
+        "--no-zeros", action="store_true", help="raise black pixels to 1/512"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder with the four IDX files")
     parser.add_argument("--json", type=Path, help="where to write every number")
