@@ -14,6 +14,7 @@ from nervure.executors.native import NativeExecutor
 
 NETS = {
     "halves of the features": (784, 30, 10),
+    "blocks of halves": (800, 100, 130),
     "rows of W": (300, 90, 60),
     "columns of W": (200, 300, 64),
     "halves of the batch": (70, 24, 300),
@@ -104,10 +105,11 @@ def test_updates_that_follow_at_once_are_those_of_a_sweep(name: str, rule: str) 
     )
 
 
+@pytest.mark.parametrize("name", ["halves of the features", "blocks of halves"])
 @pytest.mark.parametrize("rule", RULES)
-def test_threads_change_no_bit(rule: str) -> None:
-    features, units, batch = NETS["halves of the features"]
-    x = inputs(features, 45, 0.4).astype(np.float32)
+def test_threads_change_no_bit(rule: str, name: str) -> None:
+    features, units, batch = NETS[name]
+    x = inputs(features, 4 * batch + 5, 0.4).astype(np.float32)
     y = np.arange(len(x)) % 4
 
     def trained(threads: int) -> bytes:

@@ -55,7 +55,7 @@ struct Dense {
   }
 
   [[nodiscard]] bool by_halves(int64_t rows) const {
-    return halved(rows) && half_cut(rows).parts == 1;
+    return halved(rows) && (finds_first(rows) || half_cut(rows).parts == 1);
   }
   template <class T>
   [[nodiscard]] Early early(const Context<T>& c) const {
@@ -132,7 +132,7 @@ struct Dense {
   }
   // In a phase of its own; else each half of the features is looked at where it is used.
   [[nodiscard]] bool finds_first(int64_t rows) const {
-    return lists(rows) && !by_halves(rows);
+    return lists(rows) && !(halved(rows) && half_cut(rows).parts == 1);
   }
   template <class T>
   void find(const Context<T>& c, int64_t which) const {
@@ -183,7 +183,7 @@ struct Dense {
     const Cut cut = half_cut(c.rows);
     const bool first = part < cut.parts;
     const Range of = half_of(features, first ? 0 : 1);
-    if (by_halves(c.rows)) find(c, first ? 0 : 1);
+    if (!finds_first(c.rows)) find(c, first ? 0 : 1);
     product(c, block_of(cut, c.rows, units, part % cut.parts), of,
             first ? c.output.value : c.scratch, first && has_bias);
   }

@@ -244,10 +244,11 @@ Trained<T> trained(const Problem& problem, const Method& method, int workers, in
 // before a worker has come.
 constexpr Problem wide{150, 300, 260, 40, 64}, narrow{45, 400, 20, 3, 20},
     long_batch{330, 40, 50, 5, 200}, small{53, 9, 12, 3, 12};
-// Features that are 0 in a whole batch: in halves, in rows and columns of W, and where dW
-// is summed over two halves of the batch.
+// Features that are 0 in a whole batch: in halves, in blocks of halves, in rows and columns
+// of W, and where dW is summed over two halves of the batch.
 constexpr Problem sparse_narrow{45, 400, 20, 3, 20, true},
-    sparse_wide{150, 300, 260, 40, 64, true}, sparse_long{330, 70, 24, 5, 300, true};
+    sparse_blocks{170, 512, 128, 5, 160, true}, sparse_wide{150, 300, 260, 40, 64, true},
+    sparse_long{330, 70, 24, 5, 300, true};
 
 template <class T>
 void workers_change_no_bit(const Problem& problem, int epochs) {
@@ -457,6 +458,7 @@ int main() {
     early_updates<double>(problem, 1e-11);
     early_updates<float>(problem, 2e-3);
   }
+  early_updates<float>(sparse_blocks, 2e-3);
   workers_augment_alike<float>(narrow, {20, 20, 1});
   workers_augment_alike<double>(small, {3, 3, 1});
   several_nets_at_once();
