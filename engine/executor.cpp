@@ -182,7 +182,8 @@ class Executor<T>::Program {
         for (int64_t i = 0; i < batch.rows.count; ++i)
           cost += share(batch, i) * executor_.row_costs_[static_cast<size_t>(i)];
       });
-      if (learning != nullptr) {
+      const bool last = first + most >= rows.count;  // no later phase changes the cost
+      if (learning != nullptr && last) {
         shared_.crew.settle(worker_, mark_);
         if (!std::isfinite(cost)) return false;
       }

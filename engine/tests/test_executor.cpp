@@ -108,7 +108,7 @@ template <class T>
 class Trained {
  public:
   explicit Trained(const Problem& p, double rate = 0.25, Shape image = {})
-      : problem_(p), builder_(p.batch, p.features) {
+      : batch(p.batch), problem_(p), builder_(p.batch, p.features) {
     builder_.dense(p.hidden);
     builder_.tanh();
     if (rate > 0) builder_.dropout(rate);
@@ -169,13 +169,13 @@ class Trained {
 
   // Whole epochs; the number of steps taken.
   int64_t train(int workers, int epochs, double learning_rate = 0.01) {
-    const int64_t steps = (problem_.rows + problem_.batch - 1) / problem_.batch;
+    const int64_t steps = (problem_.rows + batch - 1) / batch;
     int64_t taken = 0;
     for (int epoch = 0; epoch < epochs; ++epoch) {
       std::vector<double> epoch_costs(static_cast<size_t>(steps)), sums(epoch_costs.size());
       const TrainRequest request{
           .rows = rows(),
-          .batch_size = problem_.batch,
+          .batch_size = batch,
           .learning_rates = std::vector<double>(epoch_costs.size(), learning_rate),
           .first_step = epoch * steps,
           .seed = 11,
@@ -187,6 +187,7 @@ class Trained {
     return taken;
   }
 
+  int64_t batch;  // of training; more rows than the plan has room for go in passes
   std::vector<T> weights, gradients;
   std::vector<double> costs;
   std::unique_ptr<Executor<T>> executor;
@@ -261,6 +262,20 @@ void workers_change_no_bit(const Problem& problem, int epochs) {
       CHECK(same_bits(net.costs, alone.costs));
     }
   }
+}
+
+// A batch of several passes through the plan: the cost is whole after the last.
+void batches_in_passes() {
+  const auto run = [](int workers) {
+    auto net = std::make_unique<Trained<float>>(small, 0);
+    net->batch = 30;
+    net->optimize("adam", methods()[0].attributes, 0);
+    CHECK(net->train(workers, 20) == 40);
+    return net;
+  };
+  const auto one = run(1);
+  CHECK(one->costs.back() < one->costs.front());
+  for (const int workers : {2, 3, 4}) CHECK(same_bits(run(workers)->weights, one->weights));
 }
 
 // Rules whose updates follow on the gradients at once, plain descent by the layer itself.
@@ -461,6 +476,7 @@ int main() {
   early_updates<float>(sparse_blocks, 2e-3);
   workers_augment_alike<float>(narrow, {20, 20, 1});
   workers_augment_alike<double>(small, {3, 3, 1});
+  batches_in_passes();
   several_nets_at_once();
   gradient_by_differences();
   forward_by_rows();
