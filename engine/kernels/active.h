@@ -25,7 +25,6 @@ class Active {
   [[nodiscard]] int64_t room() const {
     return 2 * capacity() * static_cast<int64_t>(sizeof(Range) / sizeof(T));
   }
-  [[nodiscard]] Range half(int64_t which) const { return half_of(features_, which); }
 
   template <class T>
   [[nodiscard]] Runs runs(const T* lists, int64_t which) const {
@@ -37,14 +36,14 @@ class Active {
   template <class T>
   [[nodiscard]] bool full(const T* lists, int64_t which) const {
     const Runs found = runs(lists, which);
-    return found.size() == 1 && found[0].size() == half(which).size();
+    return found.size() == 1 && found[0].size() == half_of(features_, which).size();
   }
 
   // Writes the list of one half of the features: of x, with `stride` from row to row.
   template <class T>
   void find(const T* x, int64_t stride, int64_t rows, T* lists, int64_t which) const {
     Range* list = reinterpret_cast<Range*>(lists) + which * capacity();
-    const Range all = half(which);
+    const Range all = half_of(features_, which);
     int64_t count = 0, active = 0;
     Range* runs = list + 1;
     for (int64_t begin = all.begin; begin < all.end; begin += lanes<T>) {
@@ -73,7 +72,7 @@ class Active {
   static constexpr int64_t lanes = 64 / static_cast<int64_t>(sizeof(T));
 
   // A list has its length first. Two runs do not touch.
-  [[nodiscard]] int64_t capacity() const { return 2 + half(1).size() / 2; }
+  [[nodiscard]] int64_t capacity() const { return 2 + half_of(features_, 1).size() / 2; }
 
   // A bit for each of `width` columns that is not 0 in some row.
   template <class T>
