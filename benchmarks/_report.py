@@ -214,7 +214,8 @@ def _caption(result: dict[str, Any]) -> str:
             versions |= shown["versions"]
     versions.pop("keras backend", None)
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    data = result["data"].replace("mnist", "MNIST")
+    words = {"mnist": "MNIST", "synthetic": "synthetic data"}
+    data = " ".join(words.get(word, word) for word in result["data"].split())
     return (
         f"How many times faster an epoch of nervure is: {result['rows']:,} rows of "
         f"{data}, {result['threads']} cores, medians of {result['rounds']} alternating "
