@@ -73,17 +73,26 @@ void tile(const Operands<T>& o, const T* from, T* c) {
         o.start == nullptr ? V{} : *reinterpret_cast<const V*>(o.start + v * width);
     NERVURE_EACH (i, rows) sum[i][v] = first;
   }
+  const auto add = [&](const T* a, const T* b) {
+    V x[vectors];
+    NERVURE_EACH (v, vectors) x[v] = *reinterpret_cast<const V*>(b + v * o.second);
+    NERVURE_EACH (i, rows) {
+      const T scalar = a[i * row];
+      NERVURE_EACH (v, vectors) sum[i][v] += scalar * x[v];
+    }
+  };
+  const int64_t *offsets = o.offsets, *places = o.places;
   const T* b = o.b;
-  for (int64_t r = 0; r < o.runs; ++r) {
-    const T* a = o.offsets == nullptr ? from : from + o.offsets[r];
-    if (o.places != nullptr) b = o.b + o.places[r];
-    for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) {
-      V x[vectors];
-      NERVURE_EACH (v, vectors) x[v] = *reinterpret_cast<const V*>(b + v * o.second);
-      NERVURE_EACH (i, rows) {
-        const T scalar = a[i * row];
-        NERVURE_EACH (v, vectors) sum[i][v] += scalar * x[v];
-      }
+  if (!transposed && o.k == 1 && offsets != nullptr) {  // nothing is paid per run
+    if (places != nullptr)
+      for (int64_t r = 0; r < o.runs; ++r) add(from + offsets[r], b + places[r]);
+    else
+      for (int64_t r = 0; r < o.runs; ++r, b += o.ldb) add(from + offsets[r], b);
+  } else {
+    for (int64_t r = 0; r < o.runs; ++r) {
+      const T* a = offsets == nullptr ? from : from + offsets[r];
+      if (places != nullptr) b = o.b + places[r];
+      for (int64_t p = 0; p < o.k; ++p, a += step, b += o.ldb) add(a, b);
     }
   }
   if (o.valid < o.second + width) {

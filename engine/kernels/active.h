@@ -46,18 +46,24 @@ class Active {
     const Range all = half_of(features_, which);
     int64_t count = 0, active = 0;
     Range* runs = list + 1;
-    for (int64_t begin = all.begin; begin < all.end; begin += lanes<T>) {
-      const int64_t width = std::min(lanes<T>, all.end - begin);
-      uint64_t found = seen(x + begin - all.begin, stride, rows, width);
-      while (found != 0) {
-        const int from = std::countr_zero(found), length = std::countr_one(found >> from);
-        const Range run{begin + from, begin + from + length};
-        if (count > 0 && runs[count - 1].end == run.begin)
-          runs[count - 1].end = run.end;
-        else
-          runs[count++] = run;
-        active += length;
-        found &= ~uint64_t{0} << (from + length);  // never 64: fewer lanes
+    const auto add = [&](Range run) {
+      if (count > 0 && runs[count - 1].end == run.begin)
+        runs[count - 1].end = run.end;
+      else
+        runs[count++] = run;
+      active += run.size();
+    };
+    Bits<T> bits[stretch];
+    for (int64_t begin = all.begin; begin < all.end; begin += stretch) {
+      const int64_t width = std::min(stretch, all.end - begin);
+      join(x + begin - all.begin, stride, rows, width, bits);
+      for (int64_t j = 0; j < width; j += 64) {
+        uint64_t found = not_zero<T>(bits + j, std::min<int64_t>(64, width - j));
+        while (found != 0) {
+          const int from = std::countr_zero(found), length = std::countr_one(found >> from);
+          add({begin + j + from, begin + j + from + length});
+          found = from + length == 64 ? 0 : found & ~uint64_t{0} << (from + length);
+        }
       }
     }
     if (8 * active > 7 * all.size()) {  // little would be saved
@@ -69,32 +75,34 @@ class Active {
 
  private:
   template <class T>
-  static constexpr int64_t lanes = 64 / static_cast<int64_t>(sizeof(T));
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  static constexpr int64_t stretch = 512;  // columns whose bits lie in the nearest cache
 
   // A list has its length first. Two runs do not touch.
   [[nodiscard]] int64_t capacity() const { return 2 + half_of(features_, 1).size() / 2; }
 
-  // A bit for each of `width` columns that is not 0 in some row.
+  // The bits that are set in some row of each of `width` columns. Four rows at a time are
+  // read as they lie.
   template <class T>
-  [[nodiscard]] static uint64_t seen(const T* x, int64_t stride, int64_t rows,
-                                     int64_t width) {
-    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-    typedef Bits Lanes __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
-    Lanes any{}, place;
-    for (int64_t j = 0; j < lanes<T>; ++j) place[j] = Bits{1} << j;
-    const auto add = [&](const T* row) { any |= *reinterpret_cast<const Lanes*>(row); };
-    if (width == lanes<T>) {
-      for (int64_t i = 0; i < rows; ++i) add(x + i * stride);
-    } else {
-      T padded[lanes<T>] = {};
-      for (int64_t i = 0; i < rows; ++i) {
-        std::copy_n(x + i * stride, width, padded);
-        add(padded);
-      }
+  static void join(const T* x, int64_t stride, int64_t rows, int64_t width,
+                   Bits<T>* __restrict__ bits) {
+    std::fill_n(bits, width, Bits<T>{0});
+    const auto of = [](T element) { return std::bit_cast<Bits<T>>(element); };
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4, x += 4 * stride) {
+      const T *a = x, *b = a + stride, *c = b + stride, *d = c + stride;
+      for (int64_t j = 0; j < width; ++j)
+        bits[j] |= of(a[j]) | of(b[j]) | of(c[j]) | of(d[j]);
     }
-    const Lanes bits = (any << 1) != 0 ? place : Lanes{};  // the first is the sign
-    Bits found = 0;
-    for (int64_t j = 0; j < lanes<T>; ++j) found |= bits[j];
+    for (; i < rows; ++i, x += stride)
+      for (int64_t j = 0; j < width; ++j) bits[j] |= of(x[j]);
+  }
+  // One bit for each column, whose sign does not count.
+  template <class T>
+  [[nodiscard]] static uint64_t not_zero(const Bits<T>* bits, int64_t width) {
+    uint64_t found = 0;
+    for (int64_t j = 0; j < width; ++j)
+      found |= static_cast<uint64_t>(bits[j] << 1 != 0) << j;
     return found;
   }
 

@@ -66,7 +66,7 @@ void check_full(int64_t features) {
 }  // namespace
 
 int main() {
-  for (const int64_t features : {64, 65, 95, 96, 100, 127, 784, 801}) {
+  for (const int64_t features : {64, 65, 95, 96, 100, 127, 784, 801, 1100, 2100}) {
     for (const int64_t every : {0, 2, 3, 16, 40, 1000}) {
       check_lists<float>(features, every);
       check_lists<double>(features, every);
