@@ -5,14 +5,18 @@
 // A tile of `rows` x (`vectors` * width) of C stays in registers while one row of B
 // after the other is loaded and multiplied by single elements of A. B is used as it lies
 // where few rows would share a copy; else some columns of it are packed, one panel at a
-// time. Within a panel every element of C is one chain of fused multiply-adds in the
-// order of k, whatever the tile it is in.
+// time, or all of them beforehand for several products. Blocks of a transposed A are
+// copied too where many panels use them. What is read only once per copy comes from
+// memory: while one panel is multiplied, the rows of the next are fetched. Over some
+// hundred steps of k every element of C is one chain of fused multiply-adds in the order
+// of k, whatever the tile it is in.
 #include "gemm.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "memory.h"
 #include "thin_gemm.h"
 
 namespace nervure {
@@ -20,6 +24,10 @@ namespace {
 
 using simd::register_bytes;
 constexpr int most_rows = register_bytes == 64 ? 14 : 6;
+// Steps of k at a time: A's rows of so many lie in the second-level cache, and a panel of
+// narrow registers in the first.
+constexpr int64_t most_steps = register_bytes == 64 ? panel_rows : 400;
+constexpr int64_t blocks_bytes = 1 << 17;
 
 template <class T, int width>
 struct Vector {
@@ -30,6 +38,29 @@ struct Vector {
 template <class T>
 constexpr int widest = register_bytes / static_cast<int>(sizeof(T));
 static_assert(panel_columns<float> == 2 * widest<float>);
+
+// The rows of B that the next panel is packed from, which lie far apart: each is fetched
+// while tiles of the present panel are multiplied, some with every tile.
+template <class T>
+struct Next {
+  Next(const T* rows, int64_t distance, const int64_t* their_places, int64_t count,
+       int64_t tiles)
+      : b(rows), ldb(distance), places(their_places), steps(count) {
+    const bool far = ldb * static_cast<int64_t>(sizeof(T)) >= 1024;
+    each = far ? parts_of(steps, tiles) : 0;
+  }
+
+  const T* b;
+  int64_t ldb;
+  const int64_t* places;  // null: one after the other
+  int64_t steps, each;    // of them with every tile
+  int64_t step = 0;
+
+  void fetch() {
+    for (const int64_t end = std::min(steps, step + each); step < end; ++step)
+      __builtin_prefetch(b + (places == nullptr ? step * ldb : places[step]), 0, 2);
+  }
+};
 
 template <class T>
 struct Operands {
@@ -43,6 +74,8 @@ struct Operands {
   int64_t second;  // column of the second vector of a tile
   int64_t valid;   // columns to be stored; fewer than the tile has at an edge
   bool add;
+  bool packed = false;               // A lies block by block, each stored transposed
+  bool in_panels = false;            // B lies panel by panel
   T alpha = 1;                       // of what is added
   int64_t runs = 1;                  // k steps each; run r of A begins at offsets[r]
   const int64_t* offsets = nullptr;  // null: at 0
@@ -50,6 +83,7 @@ struct Operands {
   const T* start = nullptr;          // a row that every row of C begins with
   const Runs* only = nullptr;        // rows of C to compute; null: all
   int64_t first = 0;                 // the number of the first row in `only`
+  Next<T>* next = nullptr;
 };
 
 // The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
@@ -62,11 +96,11 @@ template <class T>
 }
 
 // Sum over k of A[., k] B[k, .], of rows that begin at `from` and `c`. A is transposed
-// where its rows are the steps of k.
+// where its rows are the steps of k; `lda` is the distance of two rows as they are stored.
 template <class T, int width, int vectors, bool transposed, int rows>
-void tile(const Operands<T>& o, const T* from, T* c) {
+void tile(const Operands<T>& o, const T* from, int64_t lda, T* c) {
   using V = typename Vector<T, width>::type;
-  const int64_t row = transposed ? 1 : o.lda, step = transposed ? o.lda : 1;
+  const int64_t row = transposed ? 1 : lda, step = transposed ? lda : 1;
   V sum[rows][vectors];
   NERVURE_EACH (v, vectors) {
     const V first =
@@ -113,34 +147,44 @@ void tile(const Operands<T>& o, const T* from, T* c) {
 }
 
 template <class T>
-using Tile = void (*)(const Operands<T>&, const T* a, T* c);
+using Tile = void (*)(const Operands<T>&, const T* a, int64_t lda, T* c);
 
 template <class T, int width, int vectors, bool transposed, int... rows>
 constexpr std::array<Tile<T>, sizeof...(rows)> tiles(std::integer_sequence<int, rows...>) {
   return {tile<T, width, vectors, transposed, rows + 1>...};
 }
 
-// Some rows of the columns of one tile, in blocks of nearly equal height: 200 rows are 15
-// blocks of 13 or 14, not 14 of 14 and one of 4.
-template <class T, int width, int vectors, bool transposed>
-void column_run(Range rows, const Operands<T>& o) {
-  static constexpr auto by_rows =
-      tiles<T, width, vectors, transposed>(std::make_integer_sequence<int, most_rows>{});
+// Calls block(rows) for some rows in blocks of nearly equal height: 200 rows are 15 blocks
+// of 13 or 14, not 14 of 14 and one of 4.
+NERVURE_INLINE void each_block(Range rows, auto&& block) {
+  if (rows.size() <= 0) return;
   const int64_t blocks = (rows.size() + most_rows - 1) / most_rows;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const Range some = share_of(rows.size(), blocks, block);
-    const int64_t first = rows.begin + some.begin;
-    by_rows[static_cast<size_t>(some.size() - 1)](o, o.a + first * (transposed ? 1 : o.lda),
-                                                  o.c + first * o.ldc);
+  const int64_t height = rows.size() / blocks, higher = rows.size() % blocks;
+  for (int64_t i = 0, row = rows.begin; i < blocks; ++i) {
+    const int64_t end = row + height + (i < higher ? 1 : 0);
+    block(Range{row, end});
+    row = end;
   }
 }
+// The same for those of C's rows that are computed.
+template <class T>
+NERVURE_INLINE void each_block_of(const Operands<T>& o, int64_t rows, auto&& block) {
+  if (o.only == nullptr) return each_block({0, rows}, block);
+  for (const Range& run : *o.only)
+    each_block(Range{run.begin - o.first, run.end - o.first}.within({0, rows}), block);
+}
+
+// All rows of the columns of one tile.
 template <class T, int width, int vectors, bool transposed>
 void columns(int64_t rows, const Operands<T>& o) {
-  if (o.only == nullptr) return column_run<T, width, vectors, transposed>({0, rows}, o);
-  for (const Range& run : *o.only) {
-    const Range some = Range{run.begin - o.first, run.end - o.first}.within({0, rows});
-    if (some.size() > 0) column_run<T, width, vectors, transposed>(some, o);
-  }
+  static constexpr auto by_rows =
+      tiles<T, width, vectors, transposed>(std::make_integer_sequence<int, most_rows>{});
+  each_block_of(o, rows, [&](Range some) {
+    if (o.next != nullptr) o.next->fetch();
+    const int64_t height = some.size(), lda = o.packed ? height : o.lda;
+    const T* a = o.a + some.begin * (o.packed ? o.k : transposed ? 1 : o.lda);
+    by_rows[static_cast<size_t>(height - 1)](o, a, lda, o.c + some.begin * o.ldc);
+  });
 }
 
 // ---- B as it lies -------------------------------------------------------------------
@@ -226,34 +270,16 @@ void pack_transposed(T* target, const T* b, int64_t ldb, int64_t k, int64_t coun
       target[i * wide + j] = j < count ? b[j * ldb + i] : T(0);
 }
 
-// One product with the packed panel: `count` columns from `column` on.
+// One product with a packed panel: `count` columns from `column` on.
 template <class T, int width, int vectors, bool transposed>
-void panel_product(int64_t rows, Operands<T> o, int64_t column, int64_t count) {
-  o.b = panel<T>();
+void panel_product(int64_t rows, Operands<T> o, const T* packed, int64_t column,
+                   int64_t count) {
+  o.b = packed;
   o.ldb = width * vectors;
   o.c += column;
   o.second = width * (vectors - 1);
   o.valid = count;
   columns<T, width, vectors, transposed>(rows, o);
-}
-
-// `count` columns from `column` on, padded to `vectors` vectors.
-template <class T, int width, int vectors, bool transposed>
-void packed_columns(const blas::Product& p, const Operands<T>& o, int64_t column,
-                    int64_t count) {
-  constexpr int64_t wide = width * vectors;
-  for (int64_t begin = 0; begin < p.k; begin += panel_rows) {
-    const int64_t k = std::min(panel_rows, p.k - begin);
-    if (p.transpose_b)
-      pack_transposed(panel<T>(), o.b + column * o.ldb + begin, o.ldb, k, count, wide);
-    else
-      pack(panel<T>(), o.b + begin * o.ldb + column, o.ldb, k, count, wide);
-    Operands<T> part = o;
-    part.k = k;
-    part.a += begin * (transposed ? o.lda : 1);
-    part.add = o.add || begin > 0;
-    panel_product<T, width, vectors, transposed>(p.m, part, column, count);
-  }
 }
 
 // Calls panel.operator()<width, vectors>(column, count) for all columns, two vectors at a
@@ -272,10 +298,109 @@ void each_panel(int64_t columns, auto&& panel) {
     panel.template operator()<width / 2, 1>(column, rest);
 }
 
+// Room for blocks of an A that is stored transposed.
+template <class T>
+T* blocks_of_a() {
+  static thread_local Memory memory(blocks_bytes);
+  return static_cast<T*>(memory.data());
+}
+template <class T, int rows>
+void pack_block(T* target, const T* a, int64_t lda, int64_t k) {
+  for (int64_t p = 0; p < k; ++p)
+    std::memcpy(target + p * rows, a + p * lda, rows * sizeof(T));
+}
+// Copies the blocks of A: steps of k that lie far apart come from memory one by one.
+template <class T>
+void pack_blocks(T* target, const Operands<T>& o, int64_t rows) {
+  static constexpr auto by_rows = []<int... n>(std::integer_sequence<int, n...>) {
+    return std::array{pack_block<T, n + 1>...};
+  }(std::make_integer_sequence<int, most_rows>{});
+  each_block_of(o, rows, [&](Range some) {
+    by_rows[static_cast<size_t>(some.size() - 1)](target + some.begin * o.k,
+                                                  o.a + some.begin, o.lda, o.k);
+  });
+}
+
+// All panels of some steps of k.
 template <class T, bool transposed>
-void all_packed(const blas::Product& p, const Operands<T>& o) {
+void packed_stretch(const blas::Product& p, const Operands<T>& o) {
   each_panel<T>(p.n, [&]<int width, int vectors>(int64_t column, int64_t count) {
-    packed_columns<T, width, vectors, transposed>(p, o, column, count);
+    constexpr int64_t wide = width * vectors;
+    const auto multiply = [&](const Operands<T>& part, const T* packed) {
+      panel_product<T, width, vectors, transposed>(p.m, part, packed, column, count);
+    };
+    if (o.in_panels) return multiply(o, o.b + column * o.k);
+    if (p.transpose_b) {
+      pack_transposed(panel<T>(), o.b + column * o.ldb, o.ldb, o.k, count, wide);
+      return multiply(o, panel<T>());
+    }
+    pack(panel<T>(), o.b + column, o.ldb, o.k, count, wide);
+    Next<T> next(o.b + column + wide, o.ldb, nullptr, o.k, parts_of(p.m, most_rows));
+    Operands<T> part = o;
+    part.next = &next;
+    multiply(part, panel<T>());
+  });
+}
+
+// Blocks of A are copied where some panels use them, as many rows at a time as there is
+// room for.
+template <class T>
+void packed_blocks(const blas::Product& p, const Operands<T>& o) {
+  if (p.n <= 8 * panel_columns<T>) return packed_stretch<T, true>(p, o);
+  const int64_t room =
+      blocks_bytes / static_cast<int64_t>(sizeof(T)) / std::max<int64_t>(1, o.k);
+  const int64_t stretches = parts_of(p.m, room);
+  for (int64_t stretch = 0; stretch < stretches; ++stretch) {
+    const Range rows = share_of(p.m, stretches, stretch);
+    blas::Product part = p;
+    part.m = rows.size();
+    Operands<T> some = o;
+    some.a += rows.begin;
+    some.c += rows.begin * o.ldc;
+    some.first += rows.begin;
+    pack_blocks(blocks_of_a<T>(), some, part.m);
+    some.a = blocks_of_a<T>();
+    some.packed = true;
+    packed_stretch<T, true>(part, some);
+  }
+}
+
+template <class T, bool transposed>
+void packed_product(const blas::Product& p, const Operands<T>& o) {
+  if constexpr (transposed)
+    packed_blocks(p, o);
+  else
+    packed_stretch<T, false>(p, o);
+}
+
+// Calls stretch(steps) for all steps of k, in stretches of nearly equal length.
+void each_stretch(int64_t k, auto&& stretch) {
+  const int64_t stretches = parts_of(k, most_steps);
+  for (int64_t i = 0; i < stretches; ++i) stretch(share_of(k, stretches, i));
+}
+// Some steps of k of both operands; those before them have been multiplied.
+template <class T>
+Operands<T> stretch_of(const blas::Product& p, Operands<T> o, Range steps) {
+  o.k = steps.size();
+  o.a += steps.begin * (p.transpose_a ? o.lda : 1);
+  o.b += o.in_panels ? panels_room<T>(steps.begin, p.n)
+                     : steps.begin * (p.transpose_b ? 1 : o.ldb);
+  o.add = o.add || steps.begin > 0;
+  return o;
+}
+
+// The panels of one half of the columns.
+template <class T>
+void pack_half(T* panels, const T* b, int64_t ldb, int64_t k, int64_t columns,
+               int64_t which) {
+  const Range half = half_of(columns, which);
+  each_stretch(k, [&](Range steps) {
+    T* to = panels + panels_room<T>(steps.begin, columns);
+    each_panel<T>(columns, [&]<int width, int vectors>(int64_t column, int64_t count) {
+      if (half.begin <= column && column < half.end)
+        pack(to + column * steps.size(), b + steps.begin * ldb + column, ldb, steps.size(),
+             count, width * vectors);
+    });
   });
 }
 
@@ -295,11 +420,18 @@ bool as_it_lies(const blas::Product& p) {
   return !p.transpose_b && (p.m <= 2 * most_rows || p.k * p.n <= 4096);
 }
 template <class T, bool transposed>
-void multiply(const blas::Product& p, const Operands<T>& o) {
-  if (as_it_lies(p) && p.k <= panel_rows)
+void multiply_stretch(const blas::Product& p, const Operands<T>& o) {
+  if (as_it_lies(p))
     all_columns<T, widest<T>, transposed>(p, o, 0);
   else
-    all_packed<T, transposed>(p, o);
+    packed_product<T, transposed>(p, o);
+}
+template <class T, bool transposed>
+void multiply(const blas::Product& p, const Operands<T>& o) {
+  if (p.k <= most_steps) return multiply_stretch<T, transposed>(p, o);
+  each_stretch(p.k, [&](Range steps) {
+    multiply_stretch<T, transposed>(p, stretch_of(p, o, steps));
+  });
 }
 
 template <class T>
@@ -316,15 +448,16 @@ void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ld
                       p.transpose_a, p.transpose_b, panel<T>(), panel_rows);
 }
 
-// Some steps of k, at most as many as a panel has rows.
+// Some steps of k, as many as are multiplied at a time.
 template <class T>
 class Steps {
  public:
-  Steps(int64_t first, int64_t ldb) : first_(first), ldb_(ldb) {}
+  Steps(int64_t total, int64_t first, int64_t ldb)
+      : first_(first), ldb_(ldb), most_(parts_of(total, parts_of(total, most_steps))) {}
 
   // Adds the steps of the run that there is still room for, and returns their number.
   int64_t add(Range run) {
-    const int64_t more = std::min(run.size(), panel_rows - count_);
+    const int64_t more = std::min(run.size(), most_ - count_);
     for (int64_t i = 0; i < more; ++i) {
       at_[count_ + i] = run.begin + i - first_;
       places_[count_ + i] = (run.begin + i) * ldb_;
@@ -332,7 +465,7 @@ class Steps {
     count_ += more;
     return more;
   }
-  [[nodiscard]] bool full() const { return count_ == panel_rows; }
+  [[nodiscard]] bool full() const { return count_ == most_; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
 
   // C (+)= their part of the product.
@@ -348,16 +481,18 @@ class Steps {
         constexpr int64_t wide = width * vectors;
         for (int64_t i = 0; i < count_; ++i)
           pack(panel<T>() + i * wide, o.b + places_[i] + column, o.ldb, 1, count, wide);
+        Next<T> next(o.b + column + wide, o.ldb, places_, count_, parts_of(p.m, most_rows));
         Operands<T> part = o;
         part.places = nullptr;
-        panel_product<T, width, vectors, false>(p.m, part, column, count);
+        part.next = &next;
+        panel_product<T, width, vectors, false>(p.m, part, panel<T>(), column, count);
       });
     count_ = 0;
   }
 
  private:
-  const int64_t first_, ldb_;
-  int64_t at_[panel_rows], places_[panel_rows];  // in A, in B
+  const int64_t first_, ldb_, most_;
+  int64_t at_[most_steps], places_[most_steps];  // in A, in B
   int64_t count_ = 0;
 };
 
@@ -365,7 +500,10 @@ template <class T>
 void own_of_steps(const blas::Product& p, std::initializer_list<Runs> lists, int64_t first,
                   const T* a, int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
   Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
-  Steps<T> steps(first, ldb);
+  int64_t total = 0;
+  for (const Runs& runs : lists)
+    for (const Range& run : runs) total += run.size();
+  Steps<T> steps(total, first, ldb);
   const auto multiply = [&] {
     steps.multiply(p, o);
     o.add = true;
@@ -388,6 +526,18 @@ void own_of_rows(const blas::Product& p, Runs rows, int64_t first, const T* a, i
   o.only = &rows;
   o.first = first;
   p.transpose_a ? multiply<T, true>(p, o) : multiply<T, false>(p, o);
+}
+
+template <class T>
+void of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first, const T* a,
+                       int64_t lda, const T* panels, T* c, int64_t ldc) {
+  if (rows.empty()) return;
+  Operands<T> o{p.k, a, lda, panels, 0, c, ldc, 0, 0, p.beta != 0};
+  o.alpha = static_cast<T>(p.alpha);
+  o.only = &rows;
+  o.first = first;
+  o.in_panels = true;
+  each_stretch(p.k, [&](Range steps) { packed_blocks(p, stretch_of(p, o, steps)); });
 }
 
 template <class T, int width, int vectors>
@@ -466,6 +616,25 @@ void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const fl
 void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const double* a,
                       int64_t lda, const double* b, int64_t ldb, double* c, int64_t ldc) {
   own_of_rows(p, rows, first, a, lda, b, ldb, c, ldc);
+}
+
+void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
+                 int64_t which) {
+  pack_half(panels, b, ldb, k, columns, which);
+}
+void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
+                 int64_t which) {
+  pack_half(panels, b, ldb, k, columns, which);
+}
+void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
+                            const float* a, int64_t lda, const float* panels, float* c,
+                            int64_t ldc) {
+  of_rows_by_panels(p, rows, first, a, lda, panels, c, ldc);
+}
+void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
+                            const double* a, int64_t lda, const double* panels, double* c,
+                            int64_t ldc) {
+  of_rows_by_panels(p, rows, first, a, lda, panels, c, ldc);
 }
 
 }  // namespace nervure

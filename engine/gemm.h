@@ -33,12 +33,34 @@ void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const fl
 void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const double* a,
                       int64_t lda, const double* b, int64_t ldb, double* c, int64_t ldc);
 
-// ---- A as a window sees it ------------------------------------------------------------
+// ---- B in panels of columns: the most that a panel holds --------------------------------
 
 constexpr int64_t panel_rows = 1024;  // 128 kB of float with 32 columns
 template <class T>
 constexpr int64_t panel_columns =
     2 * simd::register_bytes / static_cast<int64_t>(sizeof(T));
+
+// ---- a B that several products share ---------------------------------------------------
+
+// Elements of the panels of B (k, columns).
+template <class T>
+constexpr int64_t panels_room(int64_t k, int64_t columns) {
+  return k * parts_of(columns, panel_columns<T>) * panel_columns<T>;
+}
+// Writes those of one half of the columns, `which` 0 or 1.
+void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
+                 int64_t which);
+void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
+                 int64_t which);
+// own_gemm_of_rows with a transposed A and B in panels.
+void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
+                            const float* a, int64_t lda, const float* panels, float* c,
+                            int64_t ldc);
+void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
+                            const double* a, int64_t lda, const double* panels, double* c,
+                            int64_t ldc);
+
+// ---- A as a window sees it ------------------------------------------------------------
 
 // C (rows, columns) = start + A B, or C + A B. A is read where it lies in an array that
 // is seen through a window: its element (i, r * length + p) is `distance` places further

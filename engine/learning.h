@@ -72,15 +72,17 @@ class NodeLearner final : public Learner<T> {
               size_t node)
       : update_(update), segments_(early.segments(node)), now_(now) {}
 
-  void take(size_t parameter, Range elements) const override {
+  [[nodiscard]] bool takes(size_t parameter) const override {
+    return segments_[parameter] != EarlyUpdates<T>::none;
+  }
+  void take(size_t parameter, Range elements, const T* gradient) const override {
     const int segment = segments_[parameter];
-    if (segment == EarlyUpdates<T>::none) return;
     const int64_t offset = update_.segments[static_cast<size_t>(segment)].offset;
-    update_.sweep({segment, offset + elements.begin, offset + elements.end}, now_);
+    update_.sweep({segment, offset + elements.begin, offset + elements.end}, gradient,
+                  now_);
   }
   [[nodiscard]] std::optional<double> descent(size_t parameter) const override {
     const int segment = segments_[parameter];
-    if (segment == EarlyUpdates<T>::none) return {};
     const Segment& of = update_.segments[static_cast<size_t>(segment)];
     if (!update_.descends(of)) return {};
     return now_.learning_rate * of.learning_rate_multiplier;

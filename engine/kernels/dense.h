@@ -3,11 +3,13 @@
 //
 // Legend: m rows (samples), k features, n units; x (m, k), weight (k, n), bias (n).
 // Each of the three products z = x W, dW = x^T dz, dx = dz W^T is cut along the columns
-// or rows of what it gives. Where features are many and units few, z = x W is also cut
-// along the features, and two halves are added: a worker then meets the same rows of W in
-// the forward pass, in dW and in the update, and they stay in its cache. Where the batch
-// is long and W small, dW is the sum over two halves of the batch: a worker then reads
-// the x and dz that it has made itself.
+// or rows of what it gives. Where features are many and units few, or the layer is large,
+// z = x W is also cut along the features, and two halves are added: a worker then meets
+// the same rows of W in all products and in the update, and they stay in its cache or at
+// least on its side. A large layer has a phase for dx and one for dW and the updates,
+// which read dz in panels that are packed once. Where the batch is long and W small, dW is
+// the sum over two halves of the batch: a worker then reads the x and dz that it has made
+// itself.
 //
 // In training, features that are 0 in the whole batch are left out of z and dW (active.h).
 // Each z is the same chain of sums without them. In inference they are not, since a row's
@@ -37,8 +39,9 @@ struct Dense {
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t rows) const {
     return {.saved = lists_ever() ? Active(features).room<float>() : 0,
-            .scratch = std::max(halved(rows) ? rows * units : 0,
-                                ever_split(rows) ? (features + 1) * units : 0)};
+            .scratch = std::max({halved(rows) ? rows * units : 0,
+                                 large(rows) ? panels_room<float>(rows, units) : 0,
+                                 ever_split(rows) ? (features + 1) * units : 0})};
   }
 
   [[nodiscard]] Work forward_work(int64_t rows) const {
@@ -51,6 +54,7 @@ struct Dense {
   }
   [[nodiscard]] Work backward_work(int64_t rows) const {
     if (split(rows)) return {2, parts_of(features * units, elementwise_grain)};
+    if (large(rows)) return {2 + input_cut(rows).parts, weight_cut(rows).parts};
     return {together(rows) ? 1 : weight_cut(rows).parts + input_cut(rows).parts};
   }
 
@@ -60,7 +64,8 @@ struct Dense {
   template <class T>
   [[nodiscard]] Early early(const Context<T>& c) const {
     if (split(c.rows)) return {};
-    const bool read = c.inputs[0].gradient != nullptr && !together(c.rows);
+    const bool read =
+        c.inputs[0].gradient != nullptr && !together(c.rows) && !large(c.rows);
     return {!read && !weight_cut(c.rows).by_columns, has_bias};
   }
 
@@ -76,6 +81,10 @@ struct Dense {
   void backward(const Context<T>& c, Task task) const {
     if (split(c.rows))
       return task.phase == 0 ? batch_half(c, task.part) : add_half(c, task.part);
+    if (large(c.rows)) {
+      if (task.phase == 0) return inputs_first(c, task.part);
+      return weights_backward(c, task.part);
+    }
     if (together(c.rows)) {
       input_backward(c, 0);
       return weights_backward(c, 0);
@@ -96,17 +105,20 @@ struct Dense {
     return {begin, size, 0, columns};
   }
 
-  // A smaller batch of the same plan is never halved where the largest is not.
+  // A smaller batch of the same plan is never large, or halved, where the largest is not.
+  [[nodiscard]] bool large(int64_t rows) const {
+    return features >= 256 && rows * units * features >= 10'000'000;
+  }
   [[nodiscard]] bool halved(int64_t rows) const {
-    return features >= std::max<int64_t>(64, 4 * units) && units <= 128 &&
-           rows * units * features >= 100'000;
+    return large(rows) || (features >= std::max<int64_t>(64, 4 * units) && units <= 128 &&
+                           rows * units * features >= 100'000);
   }
   [[nodiscard]] Cut forward_cut(int64_t rows) const {
     return Cut::of(rows, units, features);
   }
   // Of the rows of one half.
   [[nodiscard]] Cut half_cut(int64_t rows) const {
-    return {false, rows, 2, rows * units * features >= 10'000'000 ? 2 : 1};
+    return large(rows) ? Cut::of(rows, units, features / 2) : Cut{false, rows, 1, 1};
   }
 
   // Are the features that are not 0 listed, in training? Looking at each element of x is
@@ -199,12 +211,17 @@ struct Dense {
     constexpr int64_t near = 4096;
     const Cut cut = Cut::of(features, units, rows);
     if (!by_halves(rows)) return cut;
-    int64_t parts = std::max<int64_t>(2, cut.parts);
+    int64_t parts = std::clamp<int64_t>(cut.parts, 2, 8);
     if (rows * units <= near) parts = std::max(parts, features * units / near);
     return {false, features, line_columns,
             static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(parts)))};
   }
-  [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
+  // Of dx: where z is the sum of two halves, at the same feature, as well.
+  [[nodiscard]] Cut input_cut(int64_t rows) const {
+    const Cut cut = Cut::of(rows, features, units);
+    return large(rows) ? Cut{true, features, line_columns, std::min<int64_t>(8, cut.parts)}
+                       : cut;
+  }
   // Half of the parts of dW and of dx, then the other half: so two workers keep to their
   // halves of W even where no dx is wanted, and its parts do nothing.
   struct Half {
@@ -240,11 +257,12 @@ struct Dense {
   void batch_half(const Context<T>& c, int64_t part) const {
     const Cut cut{false, c.rows, 2, 2};
     const Range of{cut.begin(part), cut.begin(part + 1)};
-    Operand<T> weight = c.parameters[0];
-    if (weight.gradient != nullptr) {
-      if (part > 0) weight = {.gradient = c.scratch};
-      weight_gradient(c, {0, features, 0, units}, of, weight);
-    }
+    const Block all{0, features, 0, units};
+    const Operand<T>& weight = c.parameters[0];
+    if (part == 0)
+      weight_gradient(c, all, of, weight.gradient, weight.accumulate);
+    else if (weight.gradient != nullptr)
+      weight_gradient(c, all, of, c.scratch, false);
     if (has_bias && c.parameters[1].gradient != nullptr) {
       Operand<T> bias = c.parameters[1];
       if (part > 0) bias = {.gradient = c.scratch + features * units};
@@ -264,42 +282,61 @@ struct Dense {
     if (part == 0 && has_bias) add(c.parameters[1], {0, units}, c.scratch + size);
   }
 
+  // Where a block of W begins in an array like it, or null.
+  template <class T>
+  T* at(T* array, const Block& b) const {
+    return array == nullptr ? array : array + b.row * units + b.column;
+  }
+
+  // Of a large layer: half of the panels of dz and of dx, then the other half.
+  template <class T>
+  void inputs_first(const Context<T>& c, int64_t part) const {
+    const int64_t half = input_cut(c.rows).parts / 2, which = part / (1 + half);
+    if (part % (1 + half) > 0) return input_backward(c, part - 1 - which);
+    if (c.parameters[0].gradient != nullptr)
+      pack_panels(c.scratch, c.output.gradient, units, c.rows, units, which);
+  }
+
   template <class T>
   void weights_backward(const Context<T>& c, int64_t part) const {
     const Block block = block_of(weight_cut(c.rows), features, units, part);
     const Range all{0, c.rows};
-    const Early complete = c.learner == nullptr ? Early{} : early(c);
-    const auto rate = complete[0] ? c.learner->descent(0) : std::nullopt;
-    if (rate) {
-      descend(c, block, *rate);
-    } else {
-      weight_gradient(c, block, all, c.parameters[0]);
-      if (complete[0])
-        c.learner->take(0, {block.row * units, (block.row + block.rows) * units});
-    }
+    const Early complete = early(c);
+    const auto taken = [&](size_t parameter) {
+      return c.learner != nullptr && complete[parameter] && c.learner->takes(parameter);
+    };
+    const Operand<T>& weight = c.parameters[0];
+    if (taken(0))
+      learn(c, block);
+    else
+      weight_gradient(c, block, all, at(weight.gradient, block), weight.accumulate);
     if (block.row > 0 || !has_bias) return;
-    bias_gradient(c, block.column, block.columns, all, c.parameters[1]);
-    if (complete[1]) c.learner->take(1, {block.column, block.column + block.columns});
+    const Operand<T>& bias = c.parameters[1];
+    bias_gradient(c, block.column, block.columns, all, bias);
+    if (taken(1))
+      c.learner->take(1, {block.column, block.column + block.columns},
+                      bias.gradient + block.column);
   }
+  // Gradients of some rows of W and their updates, a few rows at a time and all in the
+  // place of the first: so they do not leave the cache.
+  template <class T>
+  void learn(const Context<T>& c, const Block& block) const {
+    if (const auto rate = c.learner->descent(0)) return descend(c, block, *rate);
+    T* place = at(c.parameters[0].gradient, block);
+    const int64_t rows = std::max(line_columns, learned_at_once / units);
+    for (int64_t done = 0; done < block.rows; done += rows) {
+      const Block some{block.row + done, std::min(rows, block.rows - done), 0, units};
+      weight_gradient(c, some, {0, c.rows}, place, false);
+      c.learner->take(0, {some.row * units, (some.row + some.rows) * units}, place);
+    }
+  }
+  static constexpr int64_t learned_at_once = 24'000;  // elements of W
+
   // W <- W - rate dW, of which nothing is kept.
   template <class T>
   void descend(const Context<T>& c, const Block& b, double rate) const {
-    if (c.parameters[0].gradient == nullptr) return;
-    const blas::Product p{.transpose_a = true,
-                          .m = b.rows,
-                          .n = units,
-                          .k = c.rows,
-                          .beta = 1,
-                          .alpha = -rate};
-    const View<T> v = view(c, b.row);
-    const Range whole{b.row, b.row + b.rows};
-    const auto product = [&](Runs runs) {
-      own_gemm_of_rows(p, runs, b.row, v.x, v.stride, c.output.gradient, units,
-                       c.parameters[0].value + b.row * units, units);
-    };
-    if (!leaves_out(c, whole)) return product({&whole, 1});
-    for (int64_t which = 0; which < 2; ++which)
-      product(Active(features).runs(c.saved, which));
+    weight_product(c, b, {0, c.rows}, {.beta = 1, .alpha = -rate},
+                   at(c.parameters[0].value, b));
   }
   // The runs of features that are not 0, as far as they are rows of the block of W.
   template <class T>
@@ -316,26 +353,38 @@ struct Dense {
     input_gradient(c, block_of(input_cut(c.rows), c.rows, features, part));
   }
 
-  // Of some rows of the batch.
+  // Of some rows of the batch; the block's first element lies at `dweight`, or nowhere.
   template <class T>
-  void weight_gradient(const Context<T>& c, const Block& b, Range of,
-                       const Operand<T>& weight) const {
-    if (weight.gradient == nullptr) return;
-    const blas::Product p{.transpose_a = true,
-                          .m = b.rows,
-                          .n = b.columns,
-                          .k = of.size(),
-                          .beta = weight.accumulate ? 1.0 : 0.0};
+  void weight_gradient(const Context<T>& c, const Block& b, Range of, T* dweight,
+                       bool accumulate) const {
+    if (dweight == nullptr) return;
+    if (!accumulate && leaves_out(c, {b.row, b.row + b.rows})) zero_gaps(c, b, dweight);
+    weight_product(c, b, of, {.beta = accumulate ? 1.0 : 0.0}, dweight);
+  }
+  // x^T dz without the features that are left out.
+  template <class T>
+  void weight_product(const Context<T>& c, const Block& b, Range of, blas::Product p,
+                      T* target) const {
+    p.transpose_a = true;
+    p.m = b.rows;
+    p.n = b.columns;
+    p.k = of.size();
     const View<T> v = view(c, b.row);
     const T* x = v.x + of.begin * v.stride;
     const T* dz = c.output.gradient + of.begin * units + b.column;
-    T* dweight = weight.gradient + b.row * units + b.column;
-    if (!leaves_out(c, {b.row, b.row + b.rows}))
-      return gemm<T>(p, x, v.stride, dz, units, dweight, units);
-    if (!weight.accumulate) zero_gaps(c, b, dweight);
+    const auto multiply = [&](Runs rows) {
+      if (large(c.rows))
+        return gemm_of_rows_by_panels(p, rows, b.row, x, v.stride, c.scratch, target,
+                                      units);
+      own_gemm_of_rows(p, rows, b.row, x, v.stride, dz, units, target, units);
+    };
+    const Range whole{b.row, b.row + b.rows};
+    const bool leaves = leaves_out(c, whole);
+    if (!leaves && !large(c.rows) && p.alpha == 1)
+      return gemm<T>(p, x, v.stride, dz, units, target, units);
+    if (!leaves) return multiply({&whole, 1});
     for (int64_t which = 0; which < 2; ++which)
-      own_gemm_of_rows(p, Active(features).runs(c.saved, which), b.row, x, v.stride, dz,
-                       units, dweight, units);
+      multiply(Active(features).runs(c.saved, which));
   }
   // The rows of dW of features that are 0.
   template <class T>

@@ -41,8 +41,10 @@ template <class T>
 class Learner {
  public:
   virtual ~Learner() = default;
-  // Elements of a parameter whose gradient is complete.
-  virtual void take(size_t parameter, Range elements) const = 0;
+  // Is the parameter updated by this learner? Else its gradient is wanted whole.
+  [[nodiscard]] virtual bool takes(size_t parameter) const = 0;
+  // Elements of such a parameter whose gradient is complete, and where it lies.
+  virtual void take(size_t parameter, Range elements, const T* gradient) const = 0;
   // Where an update is w <- w - rate g and no more: the rate. A kernel may then add
   // -rate g to the parameter by itself, instead of writing g and handing it over.
   [[nodiscard]] virtual std::optional<double> descent(size_t parameter) const = 0;
@@ -82,8 +84,8 @@ struct Buffers {
 };
 
 // For each of the first two parameters: does the backward pass hand over each element to
-// the context's learner, once, when no task of the pass will read it any more? A kernel
-// that does so has
+// the context's learner, if that takes it, once, when no task of the pass will read it any
+// more? A kernel that does so has
 //   Early early(context)
 using Early = std::array<bool, 2>;
 

@@ -36,7 +36,7 @@ class Updater {
     return nervure::squares(arena.gradient, part, settings_.clip_value);
   }
   virtual void sweep(const Arena<T>& arena, const Segment& segment, const Part& part,
-                     const StepNow& now) const = 0;
+                     const T* gradient, const StepNow& now) const = 0;
   virtual void limit(const Arena<T>& arena, const Segment& segment,
                      const Part& columns) const = 0;
 
@@ -66,8 +66,8 @@ class RuleUpdater final : public Updater<T> {
     nervure::leave(rule_, arena, part.begin, part.end);
   }
   void sweep(const Arena<T>& arena, const Segment& segment, const Part& part,
-             const StepNow& now) const override {
-    nervure::sweep(rule_, arena, segment, part, this->settings_, now);
+             const T* gradient, const StepNow& now) const override {
+    nervure::sweep(rule_, arena, segment, part, gradient, this->settings_, now);
   }
   void limit(const Arena<T>& arena, const Segment& segment,
              const Part& columns) const override {

@@ -110,9 +110,10 @@ inline double norm_scale(std::span<const double> partial, double clip_norm) {
   return norm > clip_norm ? clip_norm / norm : 1;
 }
 
+// `of_part` is the gradient of the part alone.
 template <class T, Rule<T> R>
 void sweep(const R& rule, const Arena<T>& arena, const Segment& segment, const Part& part,
-           const StepSettings& settings, const StepNow& now) {
+           const T* of_part, const StepSettings& settings, const StepNow& now) {
   alignas(64) std::array<T, block_size> prepared;
   std::array<T*, most_slots> slots{};
   const double rate = now.learning_rate * segment.learning_rate_multiplier;
@@ -122,7 +123,7 @@ void sweep(const R& rule, const Arena<T>& arena, const Segment& segment, const P
   for (int64_t i = part.begin; i < part.end; i += block_size) {
     const int64_t size = std::min(block_size, part.end - i);
     T* weight = arena.weight + i;
-    const T* gradient = arena.gradient + i;
+    const T* gradient = of_part + (i - part.begin);
     sweep_detail::shifted(arena.slots, rule.slots(), i, slots.data());
     if (!as_it_is) {
       sweep_detail::prepare(prepared.data(), gradient, weight, size, segment,

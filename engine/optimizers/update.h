@@ -30,7 +30,11 @@ struct Update {
     return squares[static_cast<size_t>(&part - parts.data())];
   }
   void sweep(const Part& part, const StepNow& now) const {
-    updater->sweep(all(), segment(part), part, now);
+    sweep(part, arena.gradient + part.begin, now);
+  }
+  // With a gradient of the part that lies elsewhere.
+  void sweep(const Part& part, const T* gradient, const StepNow& now) const {
+    updater->sweep(all(), segment(part), part, gradient, now);
   }
   // Is an update of these weights w <- w - rate g?
   [[nodiscard]] bool descends(const Segment& of) const {

@@ -73,7 +73,8 @@ void check_shapes(double tolerance) {
           }
 }
 
-// More steps of k than a panel holds, and rows of B at a distance that crowds the cache.
+// More steps of k than a panel holds, rows of B at a distance that crowds the cache, and
+// blocks of A that are copied.
 template <class T>
 void check_panels(double tolerance) {
   for (const int transposes : {0, 1, 2, 3})
@@ -81,6 +82,7 @@ void check_panels(double tolerance) {
       const bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
       CHECK(Case<T>({ta, tb, 30, 40, 2100, beta}, 0).error() < tolerance);
       CHECK(Case<T>({ta, tb, 30, 128, 130, beta}, 0).error() < tolerance);
+      CHECK(Case<T>({ta, tb, 130, 270, 600, beta}, 1).error() < tolerance);
       CHECK(Case<T>({ta, tb, 3, 20, 1500, beta}, 1).error() < tolerance);
     }
 }
@@ -133,7 +135,7 @@ template <class T>
 void check_rows(double tolerance) {
   constexpr int64_t first = 20;
   for (const int64_t m : {3, 98, 400})
-    for (const int64_t n : {8, 30, 100})
+    for (const int64_t n : {8, 30, 100, 300})
       for (const int64_t k : {10, 200})
         for (const double alpha : {1.0, -0.5}) {
           const Case<T> one({true, false, m, n, k, alpha == 1 ? 0.0 : 1.0, alpha}, 2);
@@ -158,16 +160,39 @@ void check_rows(double tolerance) {
 
 // The bits of a row do not depend on the rows it is computed with.
 void check_rows_alone() {
-  const Case<float> whole({false, false, 50, 100, 300, 0}, 0);
-  std::vector<float> all(50 * 100), part(50 * 100);
-  own_gemm(whole.p, whole.a.data(), 300, whole.b.data(), 100, all.data(), 100);
-  for (int64_t row = 0; row < 50; row += 7) {
-    blas::Product p = whole.p;
-    p.m = std::min<int64_t>(7, 50 - row);
-    own_gemm(p, whole.a.data() + row * 300, 300, whole.b.data(), 100,
-             part.data() + row * 100, 100);
+  for (const int64_t k : {300, 1000, 2500}) {
+    const Case<float> whole({false, false, 50, 100, k, 0}, 0);
+    std::vector<float> all(50 * 100), part(50 * 100);
+    own_gemm(whole.p, whole.a.data(), k, whole.b.data(), 100, all.data(), 100);
+    for (int64_t row = 0; row < 50; row += 7) {
+      blas::Product p = whole.p;
+      p.m = std::min<int64_t>(7, 50 - row);
+      own_gemm(p, whole.a.data() + row * k, k, whole.b.data(), 100, part.data() + row * 100,
+               100);
+    }
+    CHECK(all == part);
   }
-  CHECK(all == part);
+}
+
+// A product with panels that were packed before has the bits of one that packs its own.
+template <class T>
+void check_shared_panels() {
+  constexpr int64_t first = 20;
+  for (const int64_t n : {3, 8, 17, 100, 300})
+    for (const int64_t k : {10, 200, 1100})
+      for (const double alpha : {1.0, -0.5}) {
+        const Case<T> one({true, false, 150, n, k, alpha == 1 ? 0.0 : 1.0, alpha}, 2);
+        const std::vector<Range> runs = some_runs(500, 3);
+        std::vector<T> panels(static_cast<size_t>(panels_room<T>(k, n)));
+        for (const int64_t half : {1, 0})
+          pack_panels(panels.data(), one.b.data(), one.ldb(), k, n, half);
+        std::vector<T> own = one.c, shared = one.c;
+        own_gemm_of_rows(one.p, runs, first, one.a.data(), one.lda(), one.b.data(),
+                         one.ldb(), own.data(), one.ldc());
+        gemm_of_rows_by_panels(one.p, runs, first, one.a.data(), one.lda(), panels.data(),
+                               shared.data(), one.ldc());
+        CHECK(own == shared);
+      }
 }
 
 // Parts of a cut are not empty and cover everything once.
@@ -194,6 +219,8 @@ int main() {
   check_rows<float>(1e-4);
   check_rows<double>(1e-12);
   check_rows_alone();
+  check_shared_panels<float>();
+  check_shared_panels<double>();
   check_cuts();
   return check::report();
 }

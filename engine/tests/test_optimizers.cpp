@@ -90,7 +90,8 @@ struct Run {
     }
     if (backward) std::reverse(parts.begin(), parts.end());
     for (const Part& part : parts)
-      updater->sweep(arena(), segments[part.segment], part, now);
+      updater->sweep(arena(), segments[part.segment], part, arena().gradient + part.begin,
+                     now);
     for (const Part& part : cut_columns(segments))
       updater->limit(arena(), segments[part.segment], part);
   }
