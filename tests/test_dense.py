@@ -116,3 +116,51 @@ def test_dropout_masks_do_not_repeat_between_passes_of_one_batch(
     whole = trained()
     monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 10_000)
     np.testing.assert_allclose(trained(), whole, rtol=1e-12, atol=1e-14)
+
+
+LARGE = [(300, 260, 150), (784, 100, 200), (256, 520, 90), (1100, 512, 530)]
+"""Cut along the features in all products; the last is too long to look for zeros."""
+
+
+@pytest.mark.parametrize(("features", "units", "batch"), LARGE)
+@pytest.mark.parametrize("clip_norm", [None, 1e9])
+@pytest.mark.parametrize("share", [1.0, 0.02])
+def test_large_layers(
+    features: int, units: int, batch: int, clip_norm: float | None, share: float
+) -> None:
+    """Two layers, two batches, the second small; some of the data 0. With a limit of the
+    norm all gradients are written before the first update."""
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=(batch + 9, features))
+    x[:, generator.random(features) > share] = 0
+    y = generator.normal(size=(batch + 9, 120))
+    layers = [nv.Dense(units, activation="tanh"), nv.Dense(120)]
+    net = nv.Network([nv.Input(features), *layers], seed=5, dtype="float64")
+    values = [value.copy() for value in net.parameters.values()]
+    rule = nv.SGD(0.02) if clip_norm is None else nv.SGD(0.02, clip_norm=clip_norm)
+    nv.fit(
+        net,
+        x,
+        y,
+        loss="quadratic",
+        optimizer=rule,
+        epochs=1,
+        batch_size=batch,
+        shuffle=False,
+        progress=False,
+    )
+    for rows in (slice(0, batch), slice(batch, None)):
+        _step(values, x[rows], y[rows])
+    for found, expected in zip(net.parameters.values(), values, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def _step(values: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
+    """One step down the quadratic cost of tanh(x W + b) V + c."""
+    w, b, v, c = values
+    hidden = np.tanh(x @ w + b)
+    dz = (hidden @ v + c - y) / len(x)
+    inner = (dz @ v.T) * (1 - hidden**2)
+    gradients = (x.T @ inner, inner.sum(0), hidden.T @ dz, dz.sum(0))
+    for value, gradient in zip(values, gradients, strict=True):
+        value -= 0.02 * gradient

@@ -210,7 +210,7 @@ struct Dense {
   [[nodiscard]] Cut weight_cut(int64_t rows) const {
     constexpr int64_t near = 4096;
     const Cut cut = Cut::of(features, units, rows);
-    if (!by_halves(rows)) return cut;
+    if (!by_halves(rows) && !large(rows)) return cut;
     int64_t parts = std::clamp<int64_t>(cut.parts, 2, 8);
     if (rows * units <= near) parts = std::max(parts, features * units / near);
     return {false, features, line_columns,
