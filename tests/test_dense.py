@@ -164,3 +164,31 @@ def _step(values: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
     gradients = (x.T @ inner, inner.sum(0), hidden.T @ dz, dz.sum(0))
     for value, gradient in zip(values, gradients, strict=True):
         value -= 0.02 * gradient
+
+
+@pytest.mark.parametrize(("features", "units", "batch"), LARGE)
+def test_early_updates_of_large_layers(features: int, units: int, batch: int) -> None:
+    """Adam takes the gradients of some rows at a time, or all of them at the end."""
+    generator = np.random.default_rng(3)
+    x, y = (generator.normal(size=(batch, n)) for n in (features, 120))
+
+    def trained(clip_norm: float | None) -> list[np.ndarray]:
+        layers = [nv.Dense(units, activation="tanh"), nv.Dense(120)]
+        net = nv.Network([nv.Input(features), *layers], seed=5, dtype="float64")
+        rule = (
+            nv.Adam(1e-3) if clip_norm is None else nv.Adam(1e-3, clip_norm=clip_norm)
+        )
+        nv.fit(
+            net,
+            x,
+            y,
+            loss="quadratic",
+            optimizer=rule,
+            epochs=3,
+            batch_size=batch,
+            progress=False,
+        )
+        return list(net.parameters.values())
+
+    for early, late in zip(trained(None), trained(1e9), strict=True):
+        np.testing.assert_allclose(early, late, rtol=1e-9, atol=1e-11)

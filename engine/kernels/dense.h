@@ -81,18 +81,15 @@ struct Dense {
   void backward(const Context<T>& c, Task task) const {
     if (split(c.rows))
       return task.phase == 0 ? batch_half(c, task.part) : add_half(c, task.part);
-    if (large(c.rows)) {
-      if (task.phase == 0) return inputs_first(c, task.part);
-      return weights_backward(c, task.part);
-    }
+    const auto weights = [&](int64_t part) { weights_backward(c, part); };
+    if (large(c.rows) && task.phase == 1) return weights(task.part);
+    if (large(c.rows))
+      return beside_inputs(c, task.part, 2, [&](int64_t half) { pack_half(c, half); });
     if (together(c.rows)) {
       input_backward(c, 0);
-      return weights_backward(c, 0);
+      return weights(0);
     }
-    const Half half = half_of_backward(c.rows, task.part);
-    const int64_t part = task.part - half.begin;
-    if (part < half.weights.size()) return weights_backward(c, half.weights.begin + part);
-    input_backward(c, half.inputs.begin + part - half.weights.size());
+    beside_inputs(c, task.part, weight_cut(c.rows).parts, weights);
   }
 
  private:
@@ -210,7 +207,7 @@ struct Dense {
   [[nodiscard]] Cut weight_cut(int64_t rows) const {
     constexpr int64_t near = 4096;
     const Cut cut = Cut::of(features, units, rows);
-    if (!by_halves(rows) && !large(rows)) return cut;
+    if (!halved(rows)) return cut;
     int64_t parts = std::clamp<int64_t>(cut.parts, 2, 8);
     if (rows * units <= near) parts = std::max(parts, features * units / near);
     return {false, features, line_columns,
@@ -222,17 +219,18 @@ struct Dense {
     return large(rows) ? Cut{true, features, line_columns, std::min<int64_t>(8, cut.parts)}
                        : cut;
   }
-  // Half of the parts of dW and of dx, then the other half: so two workers keep to their
-  // halves of W even where no dx is wanted, and its parts do nothing.
-  struct Half {
-    int64_t begin;  // its first part
-    Range weights, inputs;
-  };
-  [[nodiscard]] Half half_of_backward(int64_t rows, int64_t part) const {
-    const int64_t weights = weight_cut(rows).parts, inputs = input_cut(rows).parts;
-    const int64_t middle = weights / 2 + inputs / 2;
-    if (part < middle) return {0, {0, weights / 2}, {0, inputs / 2}};
-    return {middle, {weights / 2, weights}, {inputs / 2, inputs}};
+  // One part of a phase of dx and others: half of the others and of dx, then the other
+  // halves. So two workers keep to their halves of W even where no dx is wanted, and its
+  // parts do nothing.
+  template <class T>
+  void beside_inputs(const Context<T>& c, int64_t part, int64_t others,
+                     auto&& other) const {
+    const int64_t inputs = input_cut(c.rows).parts, middle = others / 2 + inputs / 2;
+    const bool second = part >= middle;
+    const int64_t begin = second ? others / 2 : 0, end = second ? others : others / 2;
+    const int64_t place = second ? part - middle : part;
+    if (place < end - begin) return other(begin + place);
+    input_backward(c, (second ? inputs / 2 : 0) + place - (end - begin));
   }
   // Both products are too small to be worth another worker.
   [[nodiscard]] bool together(int64_t rows) const {
@@ -288,11 +286,9 @@ struct Dense {
     return array == nullptr ? array : array + b.row * units + b.column;
   }
 
-  // Of a large layer: half of the panels of dz and of dx, then the other half.
+  // Half of the panels of dz, for all parts of dW.
   template <class T>
-  void inputs_first(const Context<T>& c, int64_t part) const {
-    const int64_t half = input_cut(c.rows).parts / 2, which = part / (1 + half);
-    if (part % (1 + half) > 0) return input_backward(c, part - 1 - which);
+  void pack_half(const Context<T>& c, int64_t which) const {
     if (c.parameters[0].gradient != nullptr)
       pack_panels(c.scratch, c.output.gradient, units, c.rows, units, which);
   }
@@ -301,9 +297,9 @@ struct Dense {
   void weights_backward(const Context<T>& c, int64_t part) const {
     const Block block = block_of(weight_cut(c.rows), features, units, part);
     const Range all{0, c.rows};
-    const Early complete = early(c);
+    const Early complete = c.learner == nullptr ? Early{} : early(c);
     const auto taken = [&](size_t parameter) {
-      return c.learner != nullptr && complete[parameter] && c.learner->takes(parameter);
+      return complete[parameter] && c.learner->takes(parameter);
     };
     const Operand<T>& weight = c.parameters[0];
     if (taken(0))
@@ -357,11 +353,10 @@ struct Dense {
   template <class T>
   void weight_gradient(const Context<T>& c, const Block& b, Range of, T* dweight,
                        bool accumulate) const {
-    if (dweight == nullptr) return;
-    if (!accumulate && leaves_out(c, {b.row, b.row + b.rows})) zero_gaps(c, b, dweight);
-    weight_product(c, b, of, {.beta = accumulate ? 1.0 : 0.0}, dweight);
+    if (dweight != nullptr)
+      weight_product(c, b, of, {.beta = accumulate ? 1.0 : 0.0}, dweight);
   }
-  // x^T dz without the features that are left out.
+  // target <- alpha x^T dz + beta target, without the features that are left out.
   template <class T>
   void weight_product(const Context<T>& c, const Block& b, Range of, blas::Product p,
                       T* target) const {
@@ -379,10 +374,11 @@ struct Dense {
       own_gemm_of_rows(p, rows, b.row, x, v.stride, dz, units, target, units);
     };
     const Range whole{b.row, b.row + b.rows};
-    const bool leaves = leaves_out(c, whole);
-    if (!leaves && !large(c.rows) && p.alpha == 1)
+    if (!leaves_out(c, whole)) {
+      if (large(c.rows) || p.alpha != 1) return multiply({&whole, 1});
       return gemm<T>(p, x, v.stride, dz, units, target, units);
-    if (!leaves) return multiply({&whole, 1});
+    }
+    if (p.beta == 0) zero_gaps(c, b, target);
     for (int64_t which = 0; which < 2; ++which)
       multiply(Active(features).runs(c.saved, which));
   }
