@@ -11,7 +11,7 @@ struct Product {
   bool transpose_a = false, transpose_b = false;
   int64_t m = 0, n = 0, k = 0;
   double beta = 0;
-  double alpha = 1;  // of own_gemm_of_rows with beta 1 alone
+  double alpha = 1;  // of own_gemm with beta 1 alone
 };
 
 void gemm(const Product& p, const float* a, int64_t lda, const float* b, int64_t ldb,

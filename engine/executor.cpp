@@ -122,11 +122,9 @@ class Executor<T>::Program {
     for (size_t node = 0; node < executor_.steps_.size(); ++node) {
       const Step<T>* step = executor_.steps_[node].get();
       if (step == nullptr || executor_.skipped_[node]) continue;
-      const Context<T> context = executor_.context(static_cast<int>(node), batch);
-      each_part(step->forward_work(batch.rows.count), [&](Task task) {
-        if (context.halves && task.phase == 0) gather_half(batch.rows, task.part);
-        step->forward(context, task);
-      });
+      const Context<T> context = context_of(static_cast<int>(node), batch);
+      each_part(step->forward_work(batch.rows.count),
+                [&](Task task) { step->forward(context, task); });
     }
     keep_outputs(batch);
   }
@@ -154,7 +152,7 @@ class Executor<T>::Program {
       const NodePlan& node = executor_.plan_.nodes[i];
       if (!node.backward) continue;
       const Step<T>* step = executor_.steps_[i].get();
-      Context<T> context = executor_.context(static_cast<int>(i), batch);
+      Context<T> context = context_of(static_cast<int>(i), batch);
       std::optional<NodeLearner<T>> learner;
       if (learning != nullptr)
         context.learner =
@@ -242,21 +240,21 @@ class Executor<T>::Program {
     });
   }
 
+  [[nodiscard]] Context<T> context_of(int node, const Batch& batch) const {
+    Context<T> context = executor_.context(node, batch);
+    if (batch.halves && node == executor_.first_reader_) {
+      context.source = data_.inputs.data();
+      context.source_rows = batch.rows;
+    }
+    return context;
+  }
+
   // Are rows of the only input read by the kernel's parts that use them?
   [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
     const std::optional<int> reader = executor_.first_reader_;
     return reader && !key.augmented &&
            executor_.steps_[static_cast<size_t>(*reader)]->by_halves(rows);
   }
-  void gather_half(Rows rows, int64_t which) {
-    const Source& source = data_.inputs[0];
-    const auto input = static_cast<size_t>(executor_.plan_.inputs[0]);
-    const Range columns = half_of(source.columns, which);
-    T* x = executor_.at(executor_.plan_.nodes[input].value) + rows.count * columns.begin;
-    for (int64_t i = 0; i < rows.count; ++i)
-      read_row(source, rows[i], columns, x + i * columns.size());
-  }
-
   void gather(const Batch& batch) {
     if (batch.key.augmented) return gather_augmented(batch);
     for (size_t i = 0; i < data_.inputs.size(); ++i) {
@@ -493,7 +491,8 @@ Context<T> Executor<T>::context(int index, const Batch& batch) const {
           .node = node.random_key,
           .first_row = batch.first_row,
           .learner = nullptr,
-          .halves = batch.halves && index == first_reader_};
+          .source = nullptr,
+          .source_rows = {}};
 }
 
 // Runs body(program) on every worker, or on the caller alone while the pool is busy.

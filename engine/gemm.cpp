@@ -43,22 +43,22 @@ static_assert(panel_columns<float> == 2 * widest<float>);
 // while tiles of the present panel are multiplied, some with every tile.
 template <class T>
 struct Next {
-  Next(const T* rows, int64_t distance, const int64_t* their_places, int64_t count,
+  Next(const T* first, int64_t distance, const int64_t* listed, int64_t count,
        int64_t tiles)
-      : b(rows), ldb(distance), places(their_places), steps(count) {
+      : b(first), ldb(distance), rows(listed), steps(count) {
     const bool far = ldb * static_cast<int64_t>(sizeof(T)) >= 1024;
     each = far ? parts_of(steps, tiles) : 0;
   }
 
   const T* b;
   int64_t ldb;
-  const int64_t* places;  // null: one after the other
-  int64_t steps, each;    // of them with every tile
+  const int64_t* rows;  // null: one after the other
+  int64_t steps, each;  // of them with every tile
   int64_t step = 0;
 
   void fetch() {
     for (const int64_t end = std::min(steps, step + each); step < end; ++step)
-      __builtin_prefetch(b + (places == nullptr ? step * ldb : places[step]), 0, 2);
+      __builtin_prefetch(b + (rows == nullptr ? step : rows[step]) * ldb, 0, 2);
   }
 };
 
@@ -81,24 +81,26 @@ struct Operands {
   const int64_t* offsets = nullptr;  // null: at 0
   const int64_t* places = nullptr;   // of the runs in B; null: end to end
   const T* start = nullptr;          // a row that every row of C begins with
-  const Runs* only = nullptr;        // rows of C to compute; null: all
-  int64_t first = 0;                 // the number of the first row in `only`
+  Listed listed = {};                // rows of B and C
   Next<T>* next = nullptr;
 };
 
 // The valid columns of a tile of `wide`. One copy for all tiles: it is compiled once.
 template <class T>
-[[gnu::noinline]] void store_part(const Operands<T>& o, T* c, const T* values, int rows,
-                                  int wide) {
-  for (int i = 0; i < rows; ++i, c += o.ldc, values += wide)
+[[gnu::noinline]] void store_part(const Operands<T>& o, T* c, const int64_t* rows_of_c,
+                                  const T* values, int rows, int wide) {
+  for (int i = 0; i < rows; ++i, values += wide) {
+    T* row = c + rows_of_c[i] * o.ldc;
     for (int64_t j = 0; j < o.valid; ++j)
-      c[j] = o.add ? c[j] + o.alpha * values[j] : values[j];
+      row[j] = o.add ? row[j] + o.alpha * values[j] : values[j];
+  }
 }
 
-// Sum over k of A[., k] B[k, .], of rows that begin at `from` and `c`. A is transposed
+// Sum over k of A[., k] B[k, .], of A's rows from `from` on and these of C. A is transposed
 // where its rows are the steps of k; `lda` is the distance of two rows as they are stored.
 template <class T, int width, int vectors, bool transposed, int rows>
-void tile(const Operands<T>& o, const T* from, int64_t lda, T* c) {
+void tile(const Operands<T>& o, const T* from, int64_t lda, T* c,
+          const int64_t* rows_of_c) {
   using V = typename Vector<T, width>::type;
   const int64_t row = transposed ? 1 : lda, step = transposed ? lda : 1;
   V sum[rows][vectors];
@@ -117,11 +119,8 @@ void tile(const Operands<T>& o, const T* from, int64_t lda, T* c) {
   };
   const int64_t *offsets = o.offsets, *places = o.places;
   const T* b = o.b;
-  if (!transposed && o.k == 1 && offsets != nullptr) {  // nothing is paid per run
-    if (places != nullptr)
-      for (int64_t r = 0; r < o.runs; ++r) add(from + offsets[r], b + places[r]);
-    else
-      for (int64_t r = 0; r < o.runs; ++r, b += o.ldb) add(from + offsets[r], b);
+  if (o.listed.of_b != nullptr) {
+    for (int64_t p = 0; p < o.k; ++p, from += step) add(from, b + o.listed.of_b[p] * o.ldb);
   } else {
     for (int64_t r = 0; r < o.runs; ++r) {
       const T* a = offsets == nullptr ? from : from + offsets[r];
@@ -134,44 +133,39 @@ void tile(const Operands<T>& o, const T* from, int64_t lda, T* c) {
     NERVURE_EACH (i, rows)
       NERVURE_EACH (v, vectors)
         *reinterpret_cast<V*>(values + (i * vectors + v) * width) = sum[i][v];
-    return store_part(o, c, values, rows, vectors * width);
+    return store_part(o, c, rows_of_c, values, rows, vectors * width);
   }
+  T* row_of_c[rows];
+  NERVURE_EACH (i, rows) row_of_c[i] = c + rows_of_c[i] * o.ldc;
   if (o.add)  // both vectors of a row before either is stored: they may overlap
     NERVURE_EACH (i, rows)
       NERVURE_EACH (v, vectors)
         sum[i][v] =
-            *reinterpret_cast<const V*>(c + i * o.ldc + v * o.second) + o.alpha * sum[i][v];
+            *reinterpret_cast<const V*>(row_of_c[i] + v * o.second) + o.alpha * sum[i][v];
   NERVURE_EACH (i, rows)
-    NERVURE_EACH (v, vectors)
-      *reinterpret_cast<V*>(c + i * o.ldc + v * o.second) = sum[i][v];
+    NERVURE_EACH (v, vectors) *reinterpret_cast<V*>(row_of_c[i] + v * o.second) = sum[i][v];
 }
 
 template <class T>
-using Tile = void (*)(const Operands<T>&, const T* a, int64_t lda, T* c);
+using Tile = void (*)(const Operands<T>&, const T* a, int64_t lda, T* c,
+                      const int64_t* rows_of_c);
 
 template <class T, int width, int vectors, bool transposed, int... rows>
 constexpr std::array<Tile<T>, sizeof...(rows)> tiles(std::integer_sequence<int, rows...>) {
   return {tile<T, width, vectors, transposed, rows + 1>...};
 }
 
-// Calls block(rows) for some rows in blocks of nearly equal height: 200 rows are 15 blocks
+// Calls block(rows) for all rows in blocks of nearly equal height: 200 rows are 15 blocks
 // of 13 or 14, not 14 of 14 and one of 4.
-NERVURE_INLINE void each_block(Range rows, auto&& block) {
-  if (rows.size() <= 0) return;
-  const int64_t blocks = (rows.size() + most_rows - 1) / most_rows;
-  const int64_t height = rows.size() / blocks, higher = rows.size() % blocks;
-  for (int64_t i = 0, row = rows.begin; i < blocks; ++i) {
+NERVURE_INLINE void each_block(int64_t rows, auto&& block) {
+  if (rows <= 0) return;
+  const int64_t blocks = (rows + most_rows - 1) / most_rows;
+  const int64_t height = rows / blocks, higher = rows % blocks;
+  for (int64_t i = 0, row = 0; i < blocks; ++i) {
     const int64_t end = row + height + (i < higher ? 1 : 0);
     block(Range{row, end});
     row = end;
   }
-}
-// The same for those of C's rows that are computed.
-template <class T>
-NERVURE_INLINE void each_block_of(const Operands<T>& o, int64_t rows, auto&& block) {
-  if (o.only == nullptr) return each_block({0, rows}, block);
-  for (const Range& run : *o.only)
-    each_block(Range{run.begin - o.first, run.end - o.first}.within({0, rows}), block);
 }
 
 // All rows of the columns of one tile.
@@ -179,11 +173,19 @@ template <class T, int width, int vectors, bool transposed>
 void columns(int64_t rows, const Operands<T>& o) {
   static constexpr auto by_rows =
       tiles<T, width, vectors, transposed>(std::make_integer_sequence<int, most_rows>{});
-  each_block_of(o, rows, [&](Range some) {
+  static constexpr auto in_order = []<int64_t... n>(std::integer_sequence<int64_t, n...>) {
+    return std::array{n...};
+  }(std::make_integer_sequence<int64_t, most_rows>{});
+  const int64_t* listed = o.listed.of_c;
+  each_block(rows, [&](Range some) {
     if (o.next != nullptr) o.next->fetch();
     const int64_t height = some.size(), lda = o.packed ? height : o.lda;
     const T* a = o.a + some.begin * (o.packed ? o.k : transposed ? 1 : o.lda);
-    by_rows[static_cast<size_t>(height - 1)](o, a, lda, o.c + some.begin * o.ldc);
+    const auto block = by_rows[static_cast<size_t>(height - 1)];
+    if (listed == nullptr)
+      block(o, a, lda, o.c + some.begin * o.ldc, in_order.data());
+    else
+      block(o, a, lda, o.c, listed + some.begin);
   });
 }
 
@@ -220,13 +222,15 @@ T* panel() {
   return memory;
 }
 
-// Rows begin..begin+k of `count` columns of B, padded with zeros to `wide` columns, which
-// are whole halves of vectors. Without the type, the copies are made one by one.
+// k rows of `count` columns of B, padded with zeros to `wide` columns, which are whole
+// halves of vectors. Without the type, the copies are made one by one.
 template <class T>
-void pack(T* target, const T* b, int64_t ldb, int64_t k, int64_t count, int64_t wide) {
+void pack(T* target, const T* first, int64_t ldb, const int64_t* rows, int64_t k,
+          int64_t count, int64_t wide) {
   constexpr int lanes = widest<T> / 2;
   using V = typename Vector<T, lanes>::type;
-  for (int64_t i = 0; i < k; ++i, b += ldb, target += wide) {
+  for (int64_t i = 0; i < k; ++i, target += wide) {
+    const T* b = first + (rows == nullptr ? i : rows[i]) * ldb;
     if (count == wide) {
       for (int64_t j = 0; j < wide; j += lanes)
         *reinterpret_cast<V*>(target + j) = *reinterpret_cast<const V*>(b + j);
@@ -315,7 +319,7 @@ void pack_blocks(T* target, const Operands<T>& o, int64_t rows) {
   static constexpr auto by_rows = []<int... n>(std::integer_sequence<int, n...>) {
     return std::array{pack_block<T, n + 1>...};
   }(std::make_integer_sequence<int, most_rows>{});
-  each_block_of(o, rows, [&](Range some) {
+  each_block(rows, [&](Range some) {
     by_rows[static_cast<size_t>(some.size() - 1)](target + some.begin * o.k,
                                                   o.a + some.begin, o.lda, o.k);
   });
@@ -334,9 +338,11 @@ void packed_stretch(const blas::Product& p, const Operands<T>& o) {
       pack_transposed(panel<T>(), o.b + column * o.ldb, o.ldb, o.k, count, wide);
       return multiply(o, panel<T>());
     }
-    pack(panel<T>(), o.b + column, o.ldb, o.k, count, wide);
-    Next<T> next(o.b + column + wide, o.ldb, nullptr, o.k, parts_of(p.m, most_rows));
+    const int64_t* listed = o.listed.of_b;
+    pack(panel<T>(), o.b + column, o.ldb, listed, o.k, count, wide);
+    Next<T> next(o.b + column + wide, o.ldb, listed, o.k, parts_of(p.m, most_rows));
     Operands<T> part = o;
+    part.listed.of_b = nullptr;
     part.next = &next;
     multiply(part, panel<T>());
   });
@@ -356,8 +362,10 @@ void packed_blocks(const blas::Product& p, const Operands<T>& o) {
     part.m = rows.size();
     Operands<T> some = o;
     some.a += rows.begin;
-    some.c += rows.begin * o.ldc;
-    some.first += rows.begin;
+    if (o.listed.of_c == nullptr)
+      some.c += rows.begin * o.ldc;
+    else
+      some.listed.of_c += rows.begin;
     pack_blocks(blocks_of_a<T>(), some, part.m);
     some.a = blocks_of_a<T>();
     some.packed = true;
@@ -383,8 +391,11 @@ template <class T>
 Operands<T> stretch_of(const blas::Product& p, Operands<T> o, Range steps) {
   o.k = steps.size();
   o.a += steps.begin * (p.transpose_a ? o.lda : 1);
-  o.b += o.in_panels ? panels_room<T>(steps.begin, p.n)
-                     : steps.begin * (p.transpose_b ? 1 : o.ldb);
+  if (o.listed.of_b != nullptr)
+    o.listed.of_b += steps.begin;
+  else
+    o.b += o.in_panels ? panels_room<T>(steps.begin, p.n)
+                       : steps.begin * (p.transpose_b ? 1 : o.ldb);
   o.add = o.add || steps.begin > 0;
   return o;
 }
@@ -398,8 +409,8 @@ void pack_half(T* panels, const T* b, int64_t ldb, int64_t k, int64_t columns,
     T* to = panels + panels_room<T>(steps.begin, columns);
     each_panel<T>(columns, [&]<int width, int vectors>(int64_t column, int64_t count) {
       if (half.begin <= column && column < half.end)
-        pack(to + column * steps.size(), b + steps.begin * ldb + column, ldb, steps.size(),
-             count, width * vectors);
+        pack(to + column * steps.size(), b + steps.begin * ldb + column, ldb, nullptr,
+             steps.size(), count, width * vectors);
     });
   });
 }
@@ -436,106 +447,28 @@ void multiply(const blas::Product& p, const Operands<T>& o) {
 
 template <class T>
 void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb, T* c,
-         int64_t ldc) {
-  const Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
+         int64_t ldc, Listed rows) {
+  if (p.m == 0) return;
+  Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
+  o.alpha = static_cast<T>(p.alpha);
+  o.listed = rows;
   const int64_t rest = thin_columns<T>(p);
   blas::Product wide = p;
   wide.n -= rest;
   if (wide.n > 0) p.transpose_a ? multiply<T, true>(wide, o) : multiply<T, false>(wide, o);
   if (rest > 0)
     thin::multiply<T>({p.m, rest, p.k, a, lda, b + wide.n * (p.transpose_b ? ldb : 1), ldb,
-                       c + wide.n, ldc, o.add},
+                       c + wide.n, ldc, o.add, o.alpha, rows},
                       p.transpose_a, p.transpose_b, panel<T>(), panel_rows);
 }
 
-// Some steps of k, as many as are multiplied at a time.
 template <class T>
-class Steps {
- public:
-  Steps(int64_t total, int64_t first, int64_t ldb)
-      : first_(first), ldb_(ldb), most_(parts_of(total, parts_of(total, most_steps))) {}
-
-  // Adds the steps of the run that there is still room for, and returns their number.
-  int64_t add(Range run) {
-    const int64_t more = std::min(run.size(), most_ - count_);
-    for (int64_t i = 0; i < more; ++i) {
-      at_[count_ + i] = run.begin + i - first_;
-      places_[count_ + i] = (run.begin + i) * ldb_;
-    }
-    count_ += more;
-    return more;
-  }
-  [[nodiscard]] bool full() const { return count_ == most_; }
-  [[nodiscard]] bool empty() const { return count_ == 0; }
-
-  // C (+)= their part of the product.
-  void multiply(const blas::Product& p, Operands<T> o) {
-    o.k = 1;
-    o.runs = count_;
-    o.offsets = at_;
-    o.places = places_;
-    if (as_it_lies({.m = p.m, .n = p.n, .k = count_}))
-      all_columns<T, widest<T>, false>(p, o, 0);
-    else
-      each_panel<T>(p.n, [&]<int width, int vectors>(int64_t column, int64_t count) {
-        constexpr int64_t wide = width * vectors;
-        for (int64_t i = 0; i < count_; ++i)
-          pack(panel<T>() + i * wide, o.b + places_[i] + column, o.ldb, 1, count, wide);
-        Next<T> next(o.b + column + wide, o.ldb, places_, count_, parts_of(p.m, most_rows));
-        Operands<T> part = o;
-        part.places = nullptr;
-        part.next = &next;
-        panel_product<T, width, vectors, false>(p.m, part, panel<T>(), column, count);
-      });
-    count_ = 0;
-  }
-
- private:
-  const int64_t first_, ldb_, most_;
-  int64_t at_[most_steps], places_[most_steps];  // in A, in B
-  int64_t count_ = 0;
-};
-
-template <class T>
-void own_of_steps(const blas::Product& p, std::initializer_list<Runs> lists, int64_t first,
-                  const T* a, int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
-  Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
-  int64_t total = 0;
-  for (const Runs& runs : lists)
-    for (const Range& run : runs) total += run.size();
-  Steps<T> steps(total, first, ldb);
-  const auto multiply = [&] {
-    steps.multiply(p, o);
-    o.add = true;
-  };
-  for (const Runs& runs : lists)
-    for (Range run : runs)
-      while (run.size() > 0) {
-        run.begin += steps.add(run);
-        if (steps.full()) multiply();
-      }
-  if (!steps.empty() || !o.add) multiply();
-}
-
-template <class T>
-void own_of_rows(const blas::Product& p, Runs rows, int64_t first, const T* a, int64_t lda,
-                 const T* b, int64_t ldb, T* c, int64_t ldc) {
-  if (rows.empty()) return;
-  Operands<T> o{p.k, a, lda, b, ldb, c, ldc, 0, 0, p.beta != 0};
-  o.alpha = static_cast<T>(p.alpha);
-  o.only = &rows;
-  o.first = first;
-  p.transpose_a ? multiply<T, true>(p, o) : multiply<T, false>(p, o);
-}
-
-template <class T>
-void of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first, const T* a,
-                       int64_t lda, const T* panels, T* c, int64_t ldc) {
-  if (rows.empty()) return;
+void by_panels(const blas::Product& p, const T* a, int64_t lda, const T* panels, T* c,
+               int64_t ldc, Listed rows) {
+  if (p.m == 0) return;
   Operands<T> o{p.k, a, lda, panels, 0, c, ldc, 0, 0, p.beta != 0};
   o.alpha = static_cast<T>(p.alpha);
-  o.only = &rows;
-  o.first = first;
+  o.listed = rows;
   o.in_panels = true;
   each_stretch(p.k, [&](Range steps) { packed_blocks(p, stretch_of(p, o, steps)); });
 }
@@ -585,37 +518,18 @@ void pack_panel(T* target, const T* b, int64_t ldb, bool transposed, int64_t row
                 int64_t columns) {
   const int64_t wide = panel_width<T>(columns);
   transposed ? pack_transposed(target, b, ldb, rows, columns, wide)
-             : pack(target, b, ldb, rows, columns, wide);
+             : pack(target, b, ldb, nullptr, rows, columns, wide);
 }
 template void pack_panel(float*, const float*, int64_t, bool, int64_t, int64_t);
 template void pack_panel(double*, const double*, int64_t, bool, int64_t, int64_t);
 
 void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
-              int64_t ldb, float* c, int64_t ldc) {
-  own(p, a, lda, b, ldb, c, ldc);
+              int64_t ldb, float* c, int64_t ldc, Listed rows) {
+  own(p, a, lda, b, ldb, c, ldc, rows);
 }
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
-              int64_t ldb, double* c, int64_t ldc) {
-  own(p, a, lda, b, ldb, c, ldc);
-}
-
-void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
-                       int64_t first, const float* a, int64_t lda, const float* b,
-                       int64_t ldb, float* c, int64_t ldc) {
-  own_of_steps(p, steps, first, a, lda, b, ldb, c, ldc);
-}
-void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
-                       int64_t first, const double* a, int64_t lda, const double* b,
-                       int64_t ldb, double* c, int64_t ldc) {
-  own_of_steps(p, steps, first, a, lda, b, ldb, c, ldc);
-}
-void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const float* a,
-                      int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc) {
-  own_of_rows(p, rows, first, a, lda, b, ldb, c, ldc);
-}
-void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const double* a,
-                      int64_t lda, const double* b, int64_t ldb, double* c, int64_t ldc) {
-  own_of_rows(p, rows, first, a, lda, b, ldb, c, ldc);
+              int64_t ldb, double* c, int64_t ldc, Listed rows) {
+  own(p, a, lda, b, ldb, c, ldc, rows);
 }
 
 void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
@@ -626,15 +540,13 @@ void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_
                  int64_t which) {
   pack_half(panels, b, ldb, k, columns, which);
 }
-void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
-                            const float* a, int64_t lda, const float* panels, float* c,
-                            int64_t ldc) {
-  of_rows_by_panels(p, rows, first, a, lda, panels, c, ldc);
+void gemm_by_panels(const blas::Product& p, const float* a, int64_t lda,
+                    const float* panels, float* c, int64_t ldc, Listed rows) {
+  by_panels(p, a, lda, panels, c, ldc, rows);
 }
-void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
-                            const double* a, int64_t lda, const double* panels, double* c,
-                            int64_t ldc) {
-  of_rows_by_panels(p, rows, first, a, lda, panels, c, ldc);
+void gemm_by_panels(const blas::Product& p, const double* a, int64_t lda,
+                    const double* panels, double* c, int64_t ldc, Listed rows) {
+  by_panels(p, a, lda, panels, c, ldc, rows);
 }
 
 }  // namespace nervure

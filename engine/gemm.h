@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <initializer_list>
 
 #include "blas.h"
 #include "ranges.h"
@@ -13,25 +12,17 @@
 
 namespace nervure {
 
+// The rows of B or C that a product takes, by their numbers; null: one after the other.
+struct Listed {
+  const int64_t* of_b = nullptr;  // k of them, of a B that is not transposed
+  const int64_t* of_c = nullptr;  // m of them
+};
+
 // C (m, n) = op(A) op(B) + beta C with beta 0 or 1; row-major, leading dimensions.
 void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
-              int64_t ldb, float* c, int64_t ldc);
+              int64_t ldb, float* c, int64_t ldc, Listed rows = {});
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
-              int64_t ldb, double* c, int64_t ldc);
-
-// The same of some steps of k, those in the lists one after the other; A begins with step
-// `first`, B with step 0. Neither operand is transposed.
-void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
-                       int64_t first, const float* a, int64_t lda, const float* b,
-                       int64_t ldb, float* c, int64_t ldc);
-void own_gemm_of_steps(const blas::Product& p, std::initializer_list<Runs> steps,
-                       int64_t first, const double* a, int64_t lda, const double* b,
-                       int64_t ldb, double* c, int64_t ldc);
-// The same of some rows of C: those of `rows` that are among the m rows from `first` on.
-void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const float* a,
-                      int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc);
-void own_gemm_of_rows(const blas::Product& p, Runs rows, int64_t first, const double* a,
-                      int64_t lda, const double* b, int64_t ldb, double* c, int64_t ldc);
+              int64_t ldb, double* c, int64_t ldc, Listed rows = {});
 
 // ---- B in panels of columns: the most that a panel holds --------------------------------
 
@@ -52,13 +43,11 @@ void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t 
                  int64_t which);
 void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
                  int64_t which);
-// own_gemm_of_rows with a transposed A and B in panels.
-void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
-                            const float* a, int64_t lda, const float* panels, float* c,
-                            int64_t ldc);
-void gemm_of_rows_by_panels(const blas::Product& p, Runs rows, int64_t first,
-                            const double* a, int64_t lda, const double* panels, double* c,
-                            int64_t ldc);
+// own_gemm with a transposed A and B in panels.
+void gemm_by_panels(const blas::Product& p, const float* a, int64_t lda,
+                    const float* panels, float* c, int64_t ldc, Listed rows = {});
+void gemm_by_panels(const blas::Product& p, const double* a, int64_t lda,
+                    const double* panels, double* c, int64_t ldc, Listed rows = {});
 
 // ---- A as a window sees it ------------------------------------------------------------
 
@@ -127,7 +116,7 @@ struct Cut {
     return 10 * ((units() + parts - 1) / parts * parts * unit) <= 11 * total;
   }
   [[nodiscard]] int64_t begin(int64_t part) const {
-    return std::min(total, units() * part / parts * unit);
+    return std::min(total, (units() * part + parts - 1) / parts * unit);
   }
 };
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 namespace nervure {
 
@@ -15,8 +14,6 @@ struct Range {
     return {begin < other.begin ? other.begin : begin, end < other.end ? end : other.end};
   }
 };
-// Ranges in increasing order that do not touch.
-using Runs = std::span<const Range>;
 
 // A range of `total` items, cut into parts of `grain`.
 inline int64_t parts_of(int64_t total, int64_t grain) {
@@ -33,11 +30,12 @@ inline Range share_of(int64_t total, int64_t parts, int64_t part) {
 
 // Columns of floats that fill a cache line.
 constexpr int64_t line_columns = 16;
-// One half of some columns. The cut lies between two cache lines where rows begin with
-// one: what two cores write in turn travels between them.
+// One half of some columns, the first being no smaller. The cut lies between two cache
+// lines where rows begin with one: what two cores write in turn travels between them.
 inline Range half_of(int64_t columns, int64_t which) {
   const int64_t lines = (columns + line_columns - 1) / line_columns;
-  const int64_t middle = lines / 2 * line_columns;
+  const int64_t end = (lines + 1) / 2 * line_columns,
+                middle = end < columns ? end : columns;
   return which == 0 ? Range{0, middle} : Range{middle, columns};
 }
 

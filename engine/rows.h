@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "kernels/kernel.h"
+#include "ranges.h"
 
 namespace nervure {
 
@@ -45,29 +45,30 @@ inline int64_t bytes_of(Element element) {
   return 0;
 }
 
-// Some columns of one row, as numbers of type T.
-template <class T, class E>
-void convert_row(const Source& source, int64_t row, Range columns, T* target) {
-  const E* x = static_cast<const E*>(source.data) + row * source.columns + columns.begin;
-  const T factor = static_cast<T>(source.scale);
-  for (int64_t j = 0; j < columns.end - columns.begin; ++j)
-    target[j] = static_cast<T>(x[j]) * factor;
+// Calls call(data) with the type that the elements have.
+decltype(auto) with_elements(const Source& source, auto&& call) {
+  switch (source.element) {
+    case Element::float64:
+      return call(static_cast<const double*>(source.data));
+    case Element::uint8:
+      return call(static_cast<const uint8_t*>(source.data));
+    case Element::int32:
+      return call(static_cast<const int32_t*>(source.data));
+    case Element::int64:
+      return call(static_cast<const int64_t*>(source.data));
+    default:
+      return call(static_cast<const float*>(source.data));
+  }
 }
 
+// Some columns of one row, as numbers of type T.
 template <class T>
 void read_row(const Source& source, int64_t row, Range columns, T* target) {
-  switch (source.element) {
-    case Element::float32:
-      return convert_row<T, float>(source, row, columns, target);
-    case Element::float64:
-      return convert_row<T, double>(source, row, columns, target);
-    case Element::uint8:
-      return convert_row<T, uint8_t>(source, row, columns, target);
-    case Element::int32:
-      return convert_row<T, int32_t>(source, row, columns, target);
-    case Element::int64:
-      return convert_row<T, int64_t>(source, row, columns, target);
-  }
+  with_elements(source, [&](const auto* data) {
+    const auto* x = data + row * source.columns + columns.begin;
+    const T factor = static_cast<T>(source.scale);
+    for (int64_t j = 0; j < columns.size(); ++j) target[j] = static_cast<T>(x[j]) * factor;
+  });
 }
 
 }  // namespace nervure

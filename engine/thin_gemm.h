@@ -12,6 +12,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "gemm.h"
 #include "simd.h"
 
 namespace nervure::thin {
@@ -38,6 +39,13 @@ struct Operands {
   T* c;
   int64_t ldc;
   bool add;
+  T alpha = 1;  // of what is added
+  Listed listed = {};
+
+  [[nodiscard]] T* row_of_c(int64_t i) const {
+    return c + (listed.of_c == nullptr ? i : listed.of_c[i]) * ldc;
+  }
+  void put(T& element, T value) const { element = add ? element + alpha * value : value; }
 };
 
 // The lanes of x added by halves until four are left.
@@ -113,8 +121,8 @@ template <class T, int columns, int rows>
   alignas(64) T total[rows][columns];
   add_lanes<T, lanes, rows * columns>(&sum[0][0], &total[0][0]);
   for (int64_t i = 0; i < valid; ++i) {
-    T* c = o.c + (row + i) * o.ldc;
-    for (int j = 0; j < columns; ++j) c[j] = o.add ? c[j] + total[i][j] : total[i][j];
+    T* c = o.row_of_c(row + i);
+    for (int j = 0; j < columns; ++j) o.put(c[j], total[i][j]);
   }
 }
 
@@ -139,12 +147,10 @@ template <class T, int columns, int lanes, int vectors>
       NERVURE_EACH (v, vectors) sum[j][v] += scalar * x[v];
     }
   }
-  T* c = o.c + row * o.ldc;
-  for (int i = 0; i < vectors * lanes; ++i, c += o.ldc)
-    for (int j = 0; j < columns; ++j) {
-      const T value = reinterpret_cast<const T*>(sum[j])[i];
-      c[j] = o.add ? c[j] + value : value;
-    }
+  for (int i = 0; i < vectors * lanes; ++i) {
+    T* c = o.row_of_c(row + i);
+    for (int j = 0; j < columns; ++j) o.put(c[j], reinterpret_cast<const T*>(sum[j])[i]);
+  }
 }
 
 template <class T, int columns, int lanes>
@@ -172,17 +178,17 @@ void any_block(const Operands<T>& o, bool along_k) {
   blocks[o.columns - 1](o, along_k);
 }
 
-// Columns of B one after the other. What is left after whole vectors lies at the end of
-// one more, after zeros.
+// Columns of B, or of these rows of it, one after the other. What is left after whole
+// vectors lies at the end of one more, after zeros.
 template <class T>
-int64_t pack(T* target, const T* b, int64_t ldb, bool transposed, int64_t k,
-             int64_t columns) {
+int64_t pack(T* target, const T* b, int64_t ldb, bool transposed, const int64_t* rows,
+             int64_t k, int64_t columns) {
   const int64_t whole = k / width<T> * width<T>;
   const int64_t padded = (k + width<T> - 1) / width<T> * width<T>;
   const int64_t zeros = padded - k;
   for (int64_t j = 0; j < columns; ++j, target += padded) {
     const auto element = [&](int64_t p) {
-      return transposed ? b[j * ldb + p] : b[p * ldb + j];
+      return transposed ? b[j * ldb + p] : b[(rows == nullptr ? p : rows[p]) * ldb + j];
     };
     for (int64_t p = 0; p < whole; ++p) target[p] = element(p);
     std::fill_n(target + whole, zeros, T(0));
@@ -214,8 +220,9 @@ void multiply(Operands<T> o, bool transposed_a, bool transposed_b, T* memory,
       part.k = o.k * (stretch + 1) / stretches - p;
       part.a = o.a + p;
       part.b = memory;
-      part.ldb = pack(memory, b + p * (transposed_b ? 1 : o.ldb), o.ldb, transposed_b,
-                      part.k, part.columns);
+      const int64_t* rows = o.listed.of_b == nullptr ? nullptr : o.listed.of_b + p;
+      const T* begin = rows == nullptr ? b + p * (transposed_b ? 1 : o.ldb) : b;
+      part.ldb = pack(memory, begin, o.ldb, transposed_b, rows, part.k, part.columns);
       part.add = o.add || p > 0;
       any_block(part, true);
     }

@@ -12,8 +12,7 @@
 // itself.
 //
 // In training, features that are 0 in the whole batch are left out of z and dW (active.h).
-// Each z is the same chain of sums without them. In inference they are not, since a row's
-// z must not depend on the rows beside it.
+// In inference they are not, since a row's z must not depend on the rows beside it.
 #pragma once
 
 #include <algorithm>
@@ -38,7 +37,7 @@ struct Dense {
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.saved = lists_ever() ? Active(features).room<float>() : 0,
+    return {.saved = Active(features, lists_ever()).saved(rows),
             .scratch = std::max({halved(rows) ? rows * units : 0,
                                  large(rows) ? panels_room<float>(rows, units) : 0,
                                  ever_split(rows) ? (features + 1) * units : 0})};
@@ -71,7 +70,7 @@ struct Dense {
 
   template <class T>
   void forward(const Context<T>& c, Task task) const {
-    if (finds_first(c.rows) && task.phase-- == 0) return find(c, task.part);
+    if (finds_first(c.rows) && task.phase-- == 0) return active(c).find(c, task.part);
     if (halved(c.rows)) return task.phase == 0 ? half(c, task.part) : add(c, task.part);
     const Block block = block_of(forward_cut(c.rows), c.rows, units, task.part);
     product(c, block, {0, features}, c.output.value, has_bias);
@@ -104,7 +103,7 @@ struct Dense {
 
   // A smaller batch of the same plan is never large, or halved, where the largest is not.
   [[nodiscard]] bool large(int64_t rows) const {
-    return features >= 256 && rows * units * features >= 10'000'000;
+    return units > 128 && features >= 256 && rows * units * features >= 10'000'000;
   }
   [[nodiscard]] bool halved(int64_t rows) const {
     return large(rows) || (features >= std::max<int64_t>(64, 4 * units) && units <= 128 &&
@@ -125,44 +124,13 @@ struct Dense {
            !is_large(rows, features) && !is_large(features, rows);
   }
   [[nodiscard]] bool lists_ever() const { return features >= 64 && units >= 16; }
-  template <class T>
-  [[nodiscard]] bool looks(const Context<T>& c) const {
-    return c.training && lists(c.rows);
-  }
-  // Are there features among these that the list leaves out?
-  template <class T>
-  [[nodiscard]] bool leaves_out(const Context<T>& c, Range of) const {
-    const Active active(features);
-    bool some = false;
-    for (int64_t which = 0; looks(c) && which < 2; ++which)
-      if (half_of(features, which).within(of).size() > 0)
-        some = some || !active.full(c.saved, which);
-    return some;
-  }
   // In a phase of its own; else each half of the features is looked at where it is used.
   [[nodiscard]] bool finds_first(int64_t rows) const {
     return lists(rows) && !(halved(rows) && half_cut(rows).parts == 1);
   }
   template <class T>
-  void find(const Context<T>& c, int64_t which) const {
-    if (!looks(c)) return;
-    const View<T> v = view(c, half_of(features, which).begin);
-    Active(features).find(v.x, v.stride, c.rows, c.saved, which);
-  }
-
-  // Rows of x from one of the features on.
-  template <class T>
-  struct View {
-    const T* x;
-    int64_t stride;
-  };
-  template <class T>
-  [[nodiscard]] View<T> view(const Context<T>& c, int64_t feature) const {
-    const T* x = c.inputs[0].value;
-    if (!c.halves) return {x + feature, features};
-    const Range second = half_of(features, 1);
-    const Range half = feature < second.begin ? half_of(features, 0) : second;
-    return {x + c.rows * half.begin + feature - half.begin, half.size()};
+  [[nodiscard]] Active active(const Context<T>& c) const {
+    return {features, c.training && lists(c.rows)};
   }
 
   // Some rows and columns of z, from all features or one half of them.
@@ -173,17 +141,17 @@ struct Dense {
     if (with_bias)
       for (int64_t i = 0; i < b.rows; ++i)
         std::copy_n(c.parameters[1].value + b.column, b.columns, z + i * units);
-    const blas::Product p{
-        .m = b.rows, .n = b.columns, .k = of.size(), .beta = with_bias ? 1.0 : 0.0};
-    const View<T> v = view(c, of.begin);
-    const T* x = v.x + b.row * v.stride;
-    const T* weight = c.parameters[0].value + b.column;
-    if (!leaves_out(c, of))
-      return gemm<T>(p, x, v.stride, weight + of.begin * units, units, z, units);
-    const Active active(features);
-    const Runs first = of.begin == 0 ? active.runs(c.saved, 0) : Runs{};
-    const Runs second = of.end == features ? active.runs(c.saved, 1) : Runs{};
-    own_gemm_of_steps(p, {first, second}, of.begin, x, v.stride, weight, units, z, units);
+    blas::Product p{.m = b.rows, .n = b.columns, .beta = with_bias ? 1.0 : 0.0};
+    active(c).each_view(c, of, [&](const Features<T>& v, Range some) {
+      p.k = v.size;
+      const T* x = v.x + b.row * v.stride;
+      const T* weight = c.parameters[0].value + b.column;
+      if (v.numbers != nullptr)
+        own_gemm(p, x, v.stride, weight, units, z, units, {.of_b = v.numbers});
+      else
+        gemm<T>(p, x, v.stride, weight + some.begin * units, units, z, units);
+      p.beta = 1;
+    });
   }
 
   // Some rows of one half, into z or beside it.
@@ -192,7 +160,7 @@ struct Dense {
     const Cut cut = half_cut(c.rows);
     const bool first = part < cut.parts;
     const Range of = half_of(features, first ? 0 : 1);
-    if (!finds_first(c.rows)) find(c, first ? 0 : 1);
+    if (!finds_first(c.rows)) active(c).find(c, first ? 0 : 1);
     product(c, block_of(cut, c.rows, units, part % cut.parts), of,
             first ? c.output.value : c.scratch, first && has_bias);
   }
@@ -334,15 +302,6 @@ struct Dense {
     weight_product(c, b, {0, c.rows}, {.beta = 1, .alpha = -rate},
                    at(c.parameters[0].value, b));
   }
-  // The runs of features that are not 0, as far as they are rows of the block of W.
-  template <class T>
-  void each_run(const Context<T>& c, const Block& b, auto&& call) const {
-    for (int64_t which = 0; which < 2; ++which)
-      for (const Range& run : Active(features).runs(c.saved, which)) {
-        const Range rows = run.within({b.row, b.row + b.rows});
-        if (rows.size() > 0) call(rows);
-      }
-  }
   template <class T>
   void input_backward(const Context<T>& c, int64_t part) const {
     if (c.inputs[0].gradient == nullptr) return;
@@ -361,40 +320,32 @@ struct Dense {
   void weight_product(const Context<T>& c, const Block& b, Range of, blas::Product p,
                       T* target) const {
     p.transpose_a = true;
-    p.m = b.rows;
     p.n = b.columns;
     p.k = of.size();
-    const View<T> v = view(c, b.row);
-    const T* x = v.x + of.begin * v.stride;
     const T* dz = c.output.gradient + of.begin * units + b.column;
-    const auto multiply = [&](Runs rows) {
+    active(c).each_view(c, {b.row, b.row + b.rows}, [&](const Features<T>& v, Range some) {
+      p.m = v.size;
+      const T* x = v.x + of.begin * v.stride;
+      T* to = target + ((v.numbers == nullptr ? some.begin : 0) - b.row) * units;
+      const Listed rows{.of_c = v.numbers};
+      if (v.numbers != nullptr && p.beta == 0) zero_gaps(v, some, b.columns, to);
       if (large(c.rows))
-        return gemm_of_rows_by_panels(p, rows, b.row, x, v.stride, c.scratch, target,
-                                      units);
-      own_gemm_of_rows(p, rows, b.row, x, v.stride, dz, units, target, units);
-    };
-    const Range whole{b.row, b.row + b.rows};
-    if (!leaves_out(c, whole)) {
-      if (large(c.rows) || p.alpha != 1) return multiply({&whole, 1});
-      return gemm<T>(p, x, v.stride, dz, units, target, units);
-    }
-    if (p.beta == 0) zero_gaps(c, b, target);
-    for (int64_t which = 0; which < 2; ++which)
-      multiply(Active(features).runs(c.saved, which));
-  }
-  // The rows of dW of features that are 0.
-  template <class T>
-  void zero_gaps(const Context<T>& c, const Block& b, T* dweight) const {
-    int64_t end = b.row;
-    const auto zero = [&](Range rows) {
-      for (int64_t i = rows.begin; i < rows.end; ++i)
-        std::fill_n(dweight + (i - b.row) * units, b.columns, T(0));
-    };
-    each_run(c, b, [&](Range run) {
-      zero({end, run.begin});
-      end = run.end;
+        gemm_by_panels(p, x, v.stride, c.scratch, to, units, rows);
+      else if (v.numbers != nullptr || p.alpha != 1)
+        own_gemm(p, x, v.stride, dz, units, to, units, rows);
+      else
+        gemm<T>(p, x, v.stride, dz, units, to, units);
     });
-    zero({end, b.row + b.rows});
+  }
+  // The rows of dW of features that are 0, which the view leaves out.
+  template <class T>
+  void zero_gaps(const Features<T>& v, Range of, int64_t columns, T* dweight) const {
+    int64_t next = of.begin;
+    const auto zero = [&](int64_t end) {
+      for (; next < end; ++next) std::fill_n(dweight + next * units, columns, T(0));
+    };
+    for (int64_t i = 0; i < v.size; ++i, ++next) zero(v.numbers[i]);
+    zero(of.end);
   }
 
   // db = sum of dz over these rows; columns are cut by multiples of the grain.

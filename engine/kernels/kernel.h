@@ -20,6 +20,7 @@
 
 #include "../attributes.h"
 #include "../ranges.h"
+#include "../rows.h"
 
 namespace nervure {
 
@@ -64,7 +65,8 @@ struct Context {
   uint32_t node = 0;
   int64_t first_row = 0;                // of these rows within the batch; a multiple of 4
   const Learner<T>* learner = nullptr;  // of the first two parameters (see Early)
-  bool halves = false;  // the input lies in two blocks, (rows, half_of(size, 0 and 1))
+  const Source* source = nullptr;       // where the kernel reads its input by itself:
+  Rows source_rows;                     // these rows (see by_halves)
 };
 
 struct Task {
@@ -92,9 +94,10 @@ using Early = std::array<bool, 2>;
 // A kernel may say that its first forward phase has two parts, for the features in
 // half_of(size, 0) and (size, 1) of all rows, and that no other task reads both halves:
 //   bool by_halves(rows)
-// In training a part then has rows of the data set read for itself, in a block of its own:
-// while two cores wrote halves of the same rows, each fetched ahead what was the other's,
-// and reading the rows took four times as long.
+// In training each part may then have to read its features of the data set by itself, and
+// keeps them as it likes in a block of the input of its own: (rows, half_of(size, which)),
+// one behind the other. While two cores wrote halves of the same rows, each fetched ahead
+// what was the other's, and reading the rows took four times as long.
 
 template <class K, class T>
 concept Kernel =
