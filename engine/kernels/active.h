@@ -59,12 +59,13 @@ class Active {
   // Calls call(view, features) for the features in `of`, which lie in one or two views.
   template <class T>
   void each_view(const Context<T>& c, Range of, auto&& call) const {
-    if (c.source == nullptr && !leaves_out(c, 0) && !leaves_out(c, 1))
-      return call(as_given(c, of), of);
-    for (int64_t which = 0; which < 2; ++which) {
-      const Range some = half_of(features_, which).within(of);
-      if (some.size() > 0) call(view(c, which, some), some);
-    }
+    const auto among = [&](int64_t which) { return half_of(features_, which).within(of); };
+    const auto given = [&](int64_t which) {  // of a half that is not used nothing is read
+      return among(which).size() <= 0 || (c.source == nullptr && !leaves_out(c, which));
+    };
+    if (given(0) && given(1)) return call(as_given(c, of), of);
+    for (int64_t which = 0; which < 2; ++which)
+      if (among(which).size() > 0) call(view(c, which, among(which)), among(which));
   }
 
  private:
