@@ -443,7 +443,7 @@ def test_the_command_line(
     assert cli(["train", "iris", "--ensemble", "2", *words]) == 0
     told = capsys.readouterr()
     assert "trained 2 members of" in told.out
-    assert "for 2 epochs each in" in told.out
+    assert "for 2 epochs each; their times add up to" in told.out
     assert "(model.safetensors, spec.toml, members)" in told.out
     assert "epoch 4/4  member" in told.err
     folder = tmp_path / "runs" / "iris-1"

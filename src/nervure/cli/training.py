@@ -236,7 +236,7 @@ def _trained(run: nv.Run | EnsembleRun) -> str:
         several = f"{min(epochs)} to {max(epochs)}" if len({*epochs}) > 1 else epochs[0]
         return (
             f"trained {len(epochs)} members of {count:,} parameters for {several} "
-            f"epochs each in {duration(run.seconds)}, all members together"
+            f"epochs each; their times add up to {duration(run.seconds)}"
         )
     count = run.network.layout.count
     early = f" ({run.stopped})" if run.stopped else ""
