@@ -136,9 +136,11 @@ def _short(value: float) -> str:
 def duration(seconds: float) -> str:
     """A time as people say it.
 
-    >>> duration(5.2), duration(75), duration(4000)
-    ('5 s', '1 min 15 s', '1 h 07 min')
+    >>> duration(0.42), duration(12.3), duration(75), duration(4000)
+    ('0.42 s', '12 s', '1 min 15 s', '1 h 07 min')
     """
+    if seconds < 9.95:
+        return f"{round(seconds, 2):.2g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
