@@ -362,10 +362,7 @@ void packed_blocks(const blas::Product& p, const Operands<T>& o) {
     part.m = rows.size();
     Operands<T> some = o;
     some.a += rows.begin;
-    if (o.listed.of_c == nullptr)
-      some.c += rows.begin * o.ldc;
-    else
-      some.listed.of_c += rows.begin;
+    skip_rows(some.c, some.listed.of_c, rows.begin, o.ldc);
     pack_blocks(blocks_of_a<T>(), some, part.m);
     some.a = blocks_of_a<T>();
     some.packed = true;
@@ -391,11 +388,10 @@ template <class T>
 Operands<T> stretch_of(const blas::Product& p, Operands<T> o, Range steps) {
   o.k = steps.size();
   o.a += steps.begin * (p.transpose_a ? o.lda : 1);
-  if (o.listed.of_b != nullptr)
-    o.listed.of_b += steps.begin;
+  if (o.in_panels)
+    o.b += panels_room<T>(steps.begin, p.n);
   else
-    o.b += o.in_panels ? panels_room<T>(steps.begin, p.n)
-                       : steps.begin * (p.transpose_b ? 1 : o.ldb);
+    skip_rows(o.b, o.listed.of_b, steps.begin, p.transpose_b ? 1 : o.ldb);
   o.add = o.add || steps.begin > 0;
   return o;
 }

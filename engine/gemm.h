@@ -17,6 +17,14 @@ struct Listed {
   const int64_t* of_b = nullptr;  // k of them, of a B that is not transposed
   const int64_t* of_c = nullptr;  // m of them
 };
+// Leaves out the first rows of an operand, `distance` apart unless they are listed.
+template <class T>
+void skip_rows(T*& first, const int64_t*& listed, int64_t rows, int64_t distance) {
+  if (listed != nullptr)
+    listed += rows;
+  else
+    first += rows * distance;
+}
 
 // C (m, n) = op(A) op(B) + beta C with beta 0 or 1; row-major, leading dimensions.
 void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
@@ -115,6 +123,7 @@ struct Cut {
   [[nodiscard]] bool even() const {
     return 10 * ((units() + parts - 1) / parts * parts * unit) <= 11 * total;
   }
+  // Of two parts the first is no smaller, as of half_of.
   [[nodiscard]] int64_t begin(int64_t part) const {
     return std::min(total, (units() * part + parts - 1) / parts * unit);
   }
@@ -125,11 +134,12 @@ inline bool is_large(int64_t m, int64_t k) { return k > 1024 && m > 512; }
 
 template <class T>
 void gemm(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb, T* c,
-          int64_t ldc) {
-  if (is_large(p.m, p.k))
+          int64_t ldc, Listed rows = {}) {
+  const bool plain = rows.of_b == nullptr && rows.of_c == nullptr && p.alpha == 1;
+  if (plain && is_large(p.m, p.k))
     blas::gemm(p, a, lda, b, ldb, c, ldc);
   else
-    own_gemm(p, a, lda, b, ldb, c, ldc);
+    own_gemm(p, a, lda, b, ldb, c, ldc, rows);
 }
 
 }  // namespace nervure

@@ -34,8 +34,8 @@ constexpr int64_t line_columns = 16;
 // lines where rows begin with one: what two cores write in turn travels between them.
 inline Range half_of(int64_t columns, int64_t which) {
   const int64_t lines = (columns + line_columns - 1) / line_columns;
-  const int64_t end = (lines + 1) / 2 * line_columns,
-                middle = end < columns ? end : columns;
+  const int64_t end = (lines + 1) / 2 * line_columns;
+  const int64_t middle = end < columns ? end : columns;
   return which == 0 ? Range{0, middle} : Range{middle, columns};
 }
 

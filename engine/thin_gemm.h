@@ -220,9 +220,10 @@ void multiply(Operands<T> o, bool transposed_a, bool transposed_b, T* memory,
       part.k = o.k * (stretch + 1) / stretches - p;
       part.a = o.a + p;
       part.b = memory;
-      const int64_t* rows = o.listed.of_b == nullptr ? nullptr : o.listed.of_b + p;
-      const T* begin = rows == nullptr ? b + p * (transposed_b ? 1 : o.ldb) : b;
-      part.ldb = pack(memory, begin, o.ldb, transposed_b, rows, part.k, part.columns);
+      const T* rest = b;
+      const int64_t* rows = o.listed.of_b;
+      skip_rows(rest, rows, p, transposed_b ? 1 : o.ldb);
+      part.ldb = pack(memory, rest, o.ldb, transposed_b, rows, part.k, part.columns);
       part.add = o.add || p > 0;
       any_block(part, true);
     }

@@ -24,7 +24,8 @@ template <class T>
 struct Features {
   const T* x;
   int64_t stride, size;
-  const int64_t* numbers;  // of the features; null: one after the other
+  const int64_t* numbers;  // counted from `first` on; null: one after the other
+  int64_t first;
 };
 
 // Two halves of the features, each found by one worker. A half lies as it was given; or in
@@ -103,7 +104,7 @@ class Active {
 
   template <class T>
   [[nodiscard]] Features<T> as_given(const Context<T>& c, Range of) const {
-    return {c.inputs[0].value + of.begin, features_, of.size(), nullptr};
+    return {c.inputs[0].value + of.begin, features_, of.size(), nullptr, of.begin};
   }
   // Of one half, the features in `of`.
   template <class T>
@@ -115,10 +116,10 @@ class Active {
       const int64_t* begin =
           std::lower_bound(all.data(), all.data() + all.size(), of.begin);
       const int64_t* end = std::lower_bound(begin, all.data() + all.size(), of.end);
-      return {x + (begin - all.data()), std::ssize(all), end - begin, begin};
+      return {x + (begin - all.data()), std::ssize(all), end - begin, begin, 0};
     }
     if (c.source == nullptr) return as_given(c, of);
-    return {x + of.begin - half.begin, half.size(), of.size(), nullptr};
+    return {x + of.begin - half.begin, half.size(), of.size(), nullptr, of.begin};
   }
 
   // ---- finding ------------------------------------------------------------------------
@@ -132,8 +133,7 @@ class Active {
       gather(row, number, c.rows, listed(c, which), block(c, which));
     else if (c.source != nullptr)
       for (int64_t i = 0; i < c.rows; ++i)
-        std::transform(row(i) + half.begin, row(i) + half.end,
-                       block(c, which) + i * half.size(), number);
+        read_row(*c.source, c.source_rows[i], half, block(c, which) + i * half.size());
   }
 
   static void write_list(auto&& row, int64_t rows, Range half, int64_t* list) {

@@ -142,14 +142,11 @@ struct Dense {
       for (int64_t i = 0; i < b.rows; ++i)
         std::copy_n(c.parameters[1].value + b.column, b.columns, z + i * units);
     blas::Product p{.m = b.rows, .n = b.columns, .beta = with_bias ? 1.0 : 0.0};
-    active(c).each_view(c, of, [&](const Features<T>& v, Range some) {
+    active(c).each_view(c, of, [&](const Features<T>& v, Range) {
       p.k = v.size;
-      const T* x = v.x + b.row * v.stride;
-      const T* weight = c.parameters[0].value + b.column;
-      if (v.numbers != nullptr)
-        own_gemm(p, x, v.stride, weight, units, z, units, {.of_b = v.numbers});
-      else
-        gemm<T>(p, x, v.stride, weight + some.begin * units, units, z, units);
+      const T* weight = c.parameters[0].value + v.first * units + b.column;
+      gemm<T>(p, v.x + b.row * v.stride, v.stride, weight, units, z, units,
+              {.of_b = v.numbers});
       p.beta = 1;
     });
   }
@@ -326,15 +323,13 @@ struct Dense {
     active(c).each_view(c, {b.row, b.row + b.rows}, [&](const Features<T>& v, Range some) {
       p.m = v.size;
       const T* x = v.x + of.begin * v.stride;
-      T* to = target + ((v.numbers == nullptr ? some.begin : 0) - b.row) * units;
+      T* to = target + (v.first - b.row) * units;
       const Listed rows{.of_c = v.numbers};
       if (v.numbers != nullptr && p.beta == 0) zero_gaps(v, some, b.columns, to);
       if (large(c.rows))
         gemm_by_panels(p, x, v.stride, c.scratch, to, units, rows);
-      else if (v.numbers != nullptr || p.alpha != 1)
-        own_gemm(p, x, v.stride, dz, units, to, units, rows);
       else
-        gemm<T>(p, x, v.stride, dz, units, to, units);
+        gemm<T>(p, x, v.stride, dz, units, to, units, rows);
     });
   }
   // The rows of dW of features that are 0, which the view leaves out.

@@ -72,7 +72,7 @@ struct Batch {
     const auto look = [&](const Features<T>& view, Range some) {
       right = right && some.begin == next && some.size() > 0;
       for (int64_t s = 0; s < view.size; ++s) {
-        const int64_t j = view.numbers == nullptr ? some.begin + s : view.numbers[s];
+        const int64_t j = view.first + (view.numbers == nullptr ? s : view.numbers[s]);
         right = right && next <= j && j < some.end;
         next = j + 1;
         found[static_cast<size_t>(j)] = true;
