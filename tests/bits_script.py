@@ -16,17 +16,17 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nervure as nv
+from nervure._engine import usable
 from nervure.optimizers import schedules
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "bits.json"
-LEVELS = ("v2", "v3", "v4")
 
 RNG = np.random.default_rng(20)
 X = RNG.normal(size=(90, 12)).astype(np.float32)
@@ -157,7 +157,9 @@ def table_of_a_file() -> Trained:
         data = nv.data.load(path, target="amount")
     hidden = nv.Dense(20, activation="tanh")
     end = nv.Dense(1)
-    return fit(nv.Network([*data.entrance(), hidden, end], seed=2), data, None, validation=0.2)
+    return fit(
+        nv.Network([*data.entrance(), hidden, end], seed=2), data, None, validation=0.2
+    )
 
 
 @case
@@ -232,24 +234,10 @@ def of_level(level: str, names: list[str]) -> dict[str, dict[str, Any]]:
     return dict(json.loads(line) for line in found.stdout.splitlines())
 
 
-def levels() -> Iterator[str]:
-    """Those that this processor has and that are built."""
-    from nervure._engine import engine
-
-    if engine.level == "native":
-        yield engine.level
-        return
-    package = Path(nv.__file__).parent
-    for level in LEVELS:
-        built = any(package.glob(f"_engine_{level}.*"))
-        if built and level <= engine.level:
-            yield level
-
-
 def main() -> None:
     if sys.argv[1:] == ["--record"]:
         known = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-        found = {level: of_level(level, list(CASES)) for level in levels()}
+        found = {level: of_level(level, list(CASES)) for level in usable()}
         GOLDEN.write_text(json.dumps({**known, **found}, indent=1) + "\n")
         return
     for name in sys.argv[1:] or CASES:

@@ -32,7 +32,7 @@ NATIVE = [name for name in bits_script.CASES if not name.endswith("_by_jax")]
 BY_JAX = [name for name in bits_script.CASES if name.endswith("_by_jax")]
 
 
-@pytest.mark.parametrize("level", bits_script.levels())
+@pytest.mark.parametrize("level", bits_script.usable())
 def test_native_training_ends_with_the_same_bits(level: str) -> None:
     """Of other processors than x86-64 there is no record: nearly the same numbers."""
     found = bits_script.of_level(level, NATIVE)

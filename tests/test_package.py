@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import nervure
-from nervure._cpu import level as newest
+from nervure._engine import usable
 
 HEAVY = {
     *("duckdb", "jax", "narwhals", "pandas", "polars", "pyarrow", "pydantic", "rich"),
@@ -104,8 +104,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 # -- instruction sets --------------------------------------------------------------
 
-LEVELS = ("native",) if newest == "native" else ("v2", "v3", "v4")
-USABLE = LEVELS[: LEVELS.index(newest) + 1]
+USABLE = usable()
 REPORT = """
 from nervure._engine import engine
 import json
@@ -130,14 +129,15 @@ def test_a_level_that_is_not_there_is_refused(wanted: str) -> None:
     done = python("import nervure._engine", NERVURE_ISA=wanted)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"ImportError: [NERVURE_ISA] {wanted!r} cannot run on this processor; expected "
-        f"one of {', '.join(USABLE)}; unset the variable for the newest"
+        f"ImportError: [NERVURE_ISA] {wanted!r} cannot run here; expected one of "
+        f"{', '.join(USABLE)}, which were built and which this processor has; unset "
+        "the variable for the newest, or install nervure again"
     )
 
 
 def test_an_empty_level_is_none() -> None:
     code = "import json, nervure._engine as e; print(json.dumps(e.engine.level))"
-    assert answer(code, NERVURE_ISA="") == newest
+    assert answer(code, NERVURE_ISA="") == USABLE[-1]
 
 
 # -- what is installed -------------------------------------------------------------

@@ -30,6 +30,7 @@ inline double negative_entropy(double t) { return t > tiny ? t * std::log(t) : 0
 
 struct CrossEntropy {  // -sum t log a
   static constexpr std::string_view name = "cross_entropy";
+  static constexpr bool takes_classes = true;
   double smoothing;
   static CrossEntropy read(const Attributes& attributes) {
     return {attributes.number("label_smoothing")};
@@ -56,6 +57,7 @@ struct CrossEntropy {  // -sum t log a
 
 struct SoftmaxCrossEntropy {  // log sum exp z - sum t z; dC/dz = softmax(z) - t
   static constexpr std::string_view name = "softmax_cross_entropy";
+  static constexpr bool takes_classes = true;
   double smoothing;
   static SoftmaxCrossEntropy read(const Attributes& attributes) {
     return {attributes.number("label_smoothing")};
@@ -185,6 +187,7 @@ struct LogisticBinaryCrossEntropy {  // mean max(z, 0) - t z + log(1 + exp(-|z|)
 
 struct Hinge {  // mean max(0, 1 - s a); of classes: max(0, 1 + best rival - own)
   static constexpr std::string_view name = "hinge";
+  static constexpr bool takes_classes = true;
   static Hinge read(const Attributes&) { return {}; }
 
   template <class T>

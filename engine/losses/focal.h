@@ -44,6 +44,7 @@ struct FocalTerm {
 
 struct Focal {
   static constexpr std::string_view name = "focal";
+  static constexpr bool takes_classes = true;
   losses::FocalTerm term;
   static Focal read(const Attributes& attributes) {
     return {losses::FocalTerm::read(attributes)};
@@ -82,6 +83,7 @@ struct Focal {
 
 struct SoftmaxFocal {  // dC/dz_j = p dC/dp (1{j = c} - softmax_j)
   static constexpr std::string_view name = "softmax_focal";
+  static constexpr bool takes_classes = true;
   losses::FocalTerm term;
   static SoftmaxFocal read(const Attributes& attributes) {
     return {losses::FocalTerm::read(attributes)};

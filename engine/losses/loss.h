@@ -6,7 +6,8 @@
 //
 // A loss that is fused with the activation before it (its name then begins with that of
 // the activation) takes the activation's input z for the output. `gradient` does not
-// overlap `output`. Costs are summed in double, in the order of sums.h.
+// overlap `output`. Costs are summed in double, in the order of sums.h. A loss that knows
+// what to do with a class in place of values says so by a member `takes_classes`.
 #pragma once
 
 #include <concepts>

@@ -18,6 +18,8 @@ class LossStep {
   // Cost of one row; writes dcost/doutput (=) unless `gradient` is null.
   virtual double row(const T* output, const Target<T>& target, int64_t outputs,
                      T* gradient) const = 0;
+  // May the target of a row be a class, not only values?
+  [[nodiscard]] virtual bool takes_classes() const = 0;
 };
 
 template <class T, Loss<T> L>
@@ -27,6 +29,9 @@ class LossStepOf final : public LossStep<T> {
   double row(const T* output, const Target<T>& target, int64_t outputs,
              T* gradient) const override {
     return loss_.row(output, target, outputs, gradient);
+  }
+  [[nodiscard]] bool takes_classes() const override {
+    return requires { L::takes_classes; };
   }
 
  private:

@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 
 def _newest() -> str:
@@ -17,20 +21,37 @@ def _newest() -> str:
     return cpu.level
 
 
-def _level(newest: str) -> str:
+def usable() -> list[str]:
+    """The levels that this processor has and that were built, the newest last."""
+    newest = _newest()
     levels = ("native",) if newest == "native" else ("v2", "v3", "v4")
-    usable = levels[: levels.index(newest) + 1]
-    wanted = os.environ.get("NERVURE_ISA") or newest
-    if wanted in usable:
-        return wanted
-    raise ImportError(
-        f"[NERVURE_ISA] {wanted!r} cannot run on this processor; "
-        f"expected one of {', '.join(usable)}; unset the variable for the newest"
-    )
+    had = levels[: levels.index(newest) + 1]
+    return [level for level in had if importlib.util.find_spec(_module(level))]
+
+
+def _module(level: str) -> str:
+    return f"nervure._engine_{level}"
 
 
 def _load() -> Any:
-    return importlib.import_module(f"nervure._engine_{_level(_newest())}")
+    levels = usable()
+    wanted = os.environ.get("NERVURE_ISA") or (levels[-1] if levels else "native")
+    if wanted not in levels:
+        raise ImportError(
+            f"[NERVURE_ISA] {wanted!r} cannot run here; expected one of "
+            f"{', '.join(levels) or 'none'}, which were built and which this processor "
+            "has; unset the variable for the newest, or install nervure again"
+        )
+    return importlib.import_module(_module(wanted))
+
+
+def in_memory(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array as the engine reads it: contiguous, aligned, of this byte order.
+
+    The same array where it is so already; the engine takes no other, and converts none.
+    """
+    own = array.dtype.newbyteorder("=")
+    return np.require(array, own, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 engine: Any = _load()

@@ -25,7 +25,7 @@ from nervure.data import DataError, as_inputs, as_targets
         (np.ones((2, 3), bool), "float32"),
         (np.ones((3, 2), order="F"), "float64"),
         (np.ma.array([[1.0, 2.0]], mask=[[0, 0]]), "float64"),
-        (np.ones((2, 3), np.longdouble), "float32"),
+        (np.ones((2, 3), np.longdouble), "float64"),
     ],
 )
 def test_inputs_become_contiguous_floats_or_bytes(given, dtype):

@@ -215,7 +215,7 @@ def _plain(
     if array.dtype.kind == "b":
         return array.astype(np.uint8 if array.ndim == 1 else np.float32)
     if array.dtype.kind in "iuf":
-        return array.astype(np.float32) if array.dtype.itemsize > 8 else array
+        return array.astype(np.float64) if array.dtype.itemsize > 8 else array
     raise _not_numbers(array, where, text_remedy)
 
 

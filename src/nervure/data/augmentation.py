@@ -492,7 +492,7 @@ def augment(
     >>> augment(image, [Shift((0, 1), fill=9)], seed=2)[0].ravel().tolist()
     [9.0, 0.0, 1.0, 2.0]
     """
-    from nervure._engine import engine
+    from nervure._engine import engine, in_memory
 
     pixels = as_inputs(images, where="images")
     found = augmentations(changes)
@@ -502,7 +502,7 @@ def augment(
     rows = len(pixels)
     out, shares = np.empty(pixels.size, np.float32), np.empty(rows)
     engine.augmented(
-        engine.Data32([(pixels, scale)], [], None),
+        engine.Data32([(in_memory(pixels), scale)], [], None),
         np.arange(rows),
         list(pixels.shape[1:]),
         engine_changes(found),

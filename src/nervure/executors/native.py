@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure._engine import in_memory
 from nervure._memory import check_memory
 from nervure.data.augmentation import engine_changes
 from nervure.executors._executor import (
@@ -184,11 +185,9 @@ class NativeExecutor:
     def hold(self, data: Data) -> Any:
         """The data as the engine reads it."""
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
-        inputs = [
-            (np.ascontiguousarray(x), data.scale_of(i))
-            for i, x in enumerate(data.inputs)
-        ]
-        return kind(inputs, list(data.targets), data.weights)
+        inputs = [(in_memory(x), data.scale_of(i)) for i, x in enumerate(data.inputs)]
+        weights = None if data.weights is None else in_memory(data.weights)
+        return kind(inputs, [in_memory(y) for y in data.targets], weights)
 
     def _empty_outputs(self, rows: int) -> list[Floats]:
         shapes = self.model.graph.output_shapes
