@@ -63,7 +63,7 @@ def _product(library: str, a: Any, b: Any, threads: int) -> Callable[[], Any]:
 def gflops(library: str, size: int, threads: int) -> float:
     """The best of several products of two square matrices."""
     if library == "nervure":
-        from nervure._engine import engine
+        from nervure.base.engine import engine
 
         runs = [engine.gemm_gflops(size, threads) for _ in range(REPEATS)]
         return float(max(runs))

@@ -50,7 +50,7 @@ PRODUCTS = (
 
 def measure() -> list[dict[str, Any]]:
     """Microseconds of every product, both ways."""
-    from nervure._engine import engine
+    from nervure.base.engine import engine
 
     def microseconds(product: Product, own: bool) -> float:
         return 1e6 * engine.gemm_seconds(*product[1:], own)

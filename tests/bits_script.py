@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import nervure as nv
-from nervure._engine import usable
+from nervure.base.engine import usable
 from nervure.optimizers import schedules
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "bits.json"

@@ -14,12 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nervure._atomic import (
-    WriteError,
-    remove_leftovers,
-    replacing,
-    write_atomically,
-)
+from nervure.base.files import WriteError, remove_leftovers, replacing, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -183,7 +178,7 @@ def test_folder_without_write_permission(target: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from nervure._atomic import replacing
+from nervure.base.files import replacing
 with replacing(sys.argv[1]) as temporary:
     temporary.write_bytes(b"new but not renamed")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -36,8 +36,10 @@ from nervure.data.augmentation import (
     engine_changes,
 )
 from nervure.executors import Job, Stretch
-from nervure.spec import SpecError, parse_spec, write_spec
-from nervure.training.prepare import make_data
+from nervure.network.inputs import make_data
+from nervure.spec.reading import parse_spec
+from nervure.spec.tables import SpecError
+from nervure.spec.written import write_spec
 
 SEED, STEP = 2**40 + 3, 2**33 + 5
 

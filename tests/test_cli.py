@@ -22,10 +22,11 @@ import nervure as nv
 from nervure.cli.app import run
 from nervure.cli.judging import Judgement, report
 from nervure.cli.predicting import Wanted, predictions
-from nervure.data.preprocessing import Amounts, ArrayInput, Classes, Preprocessing
-from nervure.defaults import TEST
-from nervure.spec import load_spec
-from nervure.training import specs
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Amounts, ArrayInput, Classes
+from nervure.spec import rows as spec_rows
+from nervure.spec.defaults import TEST
+from nervure.spec.reading import load_spec
 
 COMMAND = [sys.executable, "-m", "nervure"]
 
@@ -477,13 +478,13 @@ def test_what_cannot_change_in_a_run(
 def test_a_source_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table(here / "rows.csv", 40)
     calls: list[Any] = []
-    read = specs.read
+    read = spec_rows.read
 
     def counted(*given: Any, **more: Any) -> Any:
         calls.append(given)
         return read(*given, **more)
 
-    monkeypatch.setattr(specs, "read", counted)
+    monkeypatch.setattr(spec_rows, "read", counted)
     words = ["train", "rows.csv", "-q", "--out", "a", "--set", "training.epochs=1"]
     assert run(words) == 0
     assert calls == [("rows.csv",)]

@@ -21,7 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import nervure as nv
 from nervure import uncertainty as un
-from nervure.modelfile import read_model, write_model
+from nervure.network.modelfile import read_model, write_model
 from nervure.sklearn import NeuralNetClassifier, NeuralNetRegressor
 from nervure.uncertainty import Conformal, ConformalError
 

@@ -10,11 +10,13 @@ import pytest
 
 import nervure as nv
 from nervure.data import Dataset, load
-from nervure.defaults import default_spec
 from nervure.layers import Flatten
 from nervure.losses import MSE, CrossEntropy
-from nervure.saving import network_of
-from nervure.spec import DataSpec, parse_spec, write_spec
+from nervure.runs.building import network_of
+from nervure.spec.defaults import default_spec
+from nervure.spec.reading import parse_spec
+from nervure.spec.tables import DataSpec
+from nervure.spec.written import write_spec
 
 SMALL = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 

@@ -15,7 +15,9 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run as cli
-from nervure.saving import from_bytes, load_network, to_bytes
+from nervure.network.modelfile import model_bytes
+from nervure.network.saving import contents_of_members
+from nervure.runs.loading import from_bytes, load_network
 from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.sampler import bootstrap
 
@@ -198,7 +200,7 @@ def test_one_file(tmp_path: Path, blobs: Any, make_net: Any) -> None:
     assert again.forward(blobs[0]).tobytes() == ensemble.forward(blobs[0]).tobytes()
     assert again.summary() == ensemble.summary()
     assert "3 members (seeds 5, 6, 7), 153 parameters together" in again.summary()
-    data = to_bytes(ensemble)
+    data = model_bytes(*contents_of_members(ensemble.members, ensemble))
     assert data == (tmp_path / "e.safetensors").read_bytes()
     assert values(from_bytes(data)) == values(ensemble)
     with pytest.raises(nv.ModelFileError, match="holds an ensemble of 3; expected one"):
@@ -225,7 +227,7 @@ def test_one_file(tmp_path: Path, blobs: Any, make_net: Any) -> None:
 def test_files_that_contradict_themselves(
     tmp_path: Path, change: Any, text: str
 ) -> None:
-    from nervure.modelfile import read_model, write_model
+    from nervure.network.modelfile import read_model, write_model
 
     path = tmp_path / "e.safetensors"
     nv.Ensemble([fixed([1.0], None), fixed([2.0], None)]).save(path)
@@ -238,7 +240,7 @@ def test_files_that_contradict_themselves(
 
 
 def test_members_in_a_file_that_do_not_fit_each_other(tmp_path: Path) -> None:
-    from nervure.modelfile import read_model, write_model
+    from nervure.network.modelfile import read_model, write_model
 
     path = tmp_path / "e.safetensors"
     nv.Ensemble([fixed([1.0], None), fixed([2.0], None)]).save(path)

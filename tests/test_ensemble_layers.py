@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import nervure as nv
+from nervure.graph.objective import Objective
 from nervure.layers import INFERENCE, LayerError
 from nervure.losses import CrossEntropy
-from nervure.objective import Objective
 
 ROWS = 6
 
@@ -134,7 +134,7 @@ def test_jax_agrees(loss: str, outputs: int, activation: str | None, y: Any) -> 
     pytest.importorskip("jax")
     net, X = ensemble(outputs, activation).astype("float32"), rows()
     objective = net.objective(loss)
-    from nervure.training.prepare import make_data
+    from nervure.network.inputs import make_data
 
     data = make_data(net, X, y, objective)
     costs = [net.executor(n).gradient(data, objective) for n in ("native", "jax")]

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nervure as nv
-from nervure.graph import MOST_NODES, Entry, Graph, GraphError, from_symbols, sequence
+from nervure.graph.graph import MOST_NODES, Graph, GraphError
+from nervure.graph.node import Entry
+from nervure.graph.symbols import from_symbols, sequence
 from nervure.layers import Add, Concatenate, Dense, Dropout, Input, LayerError
 
 
@@ -56,9 +58,9 @@ def test_softmax_as_activation_expands_to_its_own_kind() -> None:
 
 def test_a_node_name_that_is_taken_gets_a_number() -> None:
     entries = [
-        Entry("x", Input(2)),
-        Entry("h", Dense(2, activation="tanh"), ("x",)),
-        Entry("h.activation", Dense(1), ("h",)),
+        Entry(Input(2), "x"),
+        Entry(Dense(2, activation="tanh"), "h", ("x",)),
+        Entry(Dense(1), "h.activation", ("h",)),
     ]
     graph = Graph.of(entries)
     assert len(set(names(graph))) == 4
@@ -67,9 +69,9 @@ def test_a_node_name_that_is_taken_gets_a_number() -> None:
 
 def test_entries_in_any_order_become_a_graph() -> None:
     entries = [
-        Entry("y", Dense(1), ("h",)),
-        Entry("h", Dense(5), ("x",)),
-        Entry("x", Input(2)),
+        Entry(Dense(1), "y", ("h",)),
+        Entry(Dense(5), "h", ("x",)),
+        Entry(Input(2), "x"),
     ]
     graph = Graph.of(entries)
     assert names(graph) == ["x", "h", "y"]
@@ -80,13 +82,13 @@ def test_entries_in_any_order_become_a_graph() -> None:
 @given(st.permutations(list(range(7))))
 def test_every_node_stands_behind_its_inputs(order: list[int]) -> None:
     entries = [
-        Entry("a", Input(2)),
-        Entry("b", Input(2)),
-        Entry("c", Dense(2), ("a",)),
-        Entry("d", Add(), ("c", "b")),
-        Entry("e", Concatenate(), ("a", "d", "c")),
-        Entry("f", Dense(3, activation="relu"), ("e",)),
-        Entry("g", Dense(1), ("d",)),
+        Entry(Input(2), "a"),
+        Entry(Input(2), "b"),
+        Entry(Dense(2), "c", ("a",)),
+        Entry(Add(), "d", ("c", "b")),
+        Entry(Concatenate(), "e", ("a", "d", "c")),
+        Entry(Dense(3, activation="relu"), "f", ("e",)),
+        Entry(Dense(1), "g", ("d",)),
     ]
     graph = Graph.of([entries[i] for i in order])
     for i, node in enumerate(graph.nodes):
@@ -167,9 +169,9 @@ def test_random_keys_depend_on_names_alone() -> None:
 
 def test_a_cycle_names_two_layers_of_it() -> None:
     entries = [
-        Entry("x", Input(2)),
-        Entry("a", Add(), ("x", "b")),
-        Entry("b", Dense(2), ("a",)),
+        Entry(Input(2), "x"),
+        Entry(Add(), "a", ("x", "b")),
+        Entry(Dense(2), "b", ("a",)),
     ]
     assert error(lambda: Graph.of(entries)) == (
         "[graph] 'b' and 'a' depend on each other; expected edges without a cycle; "
@@ -178,19 +180,19 @@ def test_a_cycle_names_two_layers_of_it() -> None:
 
 
 def test_a_layer_that_feeds_itself() -> None:
-    text = error(lambda: Graph.of([Entry("a", Dense(2), ("a",))]))
+    text = error(lambda: Graph.of([Entry(Dense(2), "a", ("a",))]))
     assert text.startswith("[graph] 'a' and 'a' depend on each other")
 
 
 def test_an_unknown_input_lists_the_layers() -> None:
-    entries = [Entry("pixels", Input(2)), Entry("h", Dense(2), ("pixel",))]
+    entries = [Entry(Input(2), "pixels"), Entry(Dense(2), "h", ("pixel",))]
     assert error(lambda: Graph.of(entries)) == (
         "[h] unknown input 'pixel'; did you mean 'pixels'? Known: pixels, h"
     )
 
 
 def test_an_unknown_output_lists_the_layers() -> None:
-    entries = [Entry("x", Input(2)), Entry("dense", Dense(2), ("x",))]
+    entries = [Entry(Input(2), "x"), Entry(Dense(2), "dense", ("x",))]
     assert error(lambda: Graph.of(entries, ["dens"])) == (
         "[graph] unknown output 'dens'; did you mean 'dense'? Known: dense, x"
     )
@@ -290,7 +292,7 @@ def test_layers_or_a_graph_but_not_both() -> None:
 
 
 def test_graphs_are_bounded() -> None:
-    entries = [Entry(f"x{i}", Input(1)) for i in range(MOST_NODES + 1)]
+    entries = [Entry(Input(1), f"x{i}") for i in range(MOST_NODES + 1)]
     assert error(lambda: Graph.of(entries)) == (
         "[graph] 20001 layers; expected at most 20000; use fewer layers"
     )

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from nervure._plain import write
+from nervure.base.plain import write
 from nervure.initializers import (
     INITIALIZERS,
     Constant,

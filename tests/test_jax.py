@@ -10,13 +10,13 @@ import pytest
 
 import nervure as nv
 from nervure.executors import Data, Job, Stretch, make_executor
+from nervure.graph.parameters import aligned_zeros
 from nervure.layers import INFERENCE, LAYERS
 from nervure.losses import LOSSES, CrossEntropy, LossError
 from nervure.losses._loss import softplus
+from nervure.network.inputs import make_data
 from nervure.optimizers import OPTIMIZERS, SGD, Adam, RMSprop
-from nervure.parameters import aligned_zeros
 from nervure.regularizers import L1, L2, MaxNorm
-from nervure.training.prepare import make_data
 
 jax = pytest.importorskip("jax")
 

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure._entries import LayerEntry, layer_from_dict, layer_to_dict, with_name
-from nervure._plain import Faults
+from nervure.base.plain import Faults
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
-from nervure.graph import Entry, Graph
+from nervure.graph.entries import layer_from_dict, with_name
+from nervure.graph.graph import Graph
+from nervure.graph.node import Entry, layer_to_dict
+from nervure.graph.objective import Objective
 from nervure.layers import (
     LAYERS,
     Constant,
@@ -29,9 +31,10 @@ from nervure.layers import (
     Input,
     Pass,
 )
-from nervure.network import Network
-from nervure.objective import Objective
-from nervure.spec import Spec, parse_spec, write_spec
+from nervure.network.network import Network
+from nervure.spec.reading import parse_spec
+from nervure.spec.tables import Spec
+from nervure.spec.written import write_spec
 
 ROWS = 5
 SEED = 11
@@ -63,15 +66,15 @@ def is_step(layer: Any) -> bool:
 def graph_of(example: Any) -> Graph:
     """The layer, fed by inputs; a source among them stands for itself."""
     if isinstance(example.layer, Input):
-        return Graph.of([Entry("layer", example.layer)])
+        return Graph.of([Entry(example.layer, "layer")])
     names = [f"x{i}" for i in range(len(example.inputs))]
     feeds = [
-        Entry(name, Input(shape))
+        Entry(Input(shape), name)
         for name, shape in zip(names, example.inputs, strict=True)
     ]
-    spare = [] if feeds else [Entry("unused", Input(1))]
+    spare = [] if feeds else [Entry(Input(1), "unused")]
     return Graph.of(
-        [*feeds, *spare, Entry("layer", example.layer, tuple(names))], ["layer"]
+        [*feeds, *spare, Entry(example.layer, "layer", tuple(names))], ["layer"]
     )
 
 
@@ -246,15 +249,15 @@ def x64(jax: Any) -> Any:
 def test_gradients_accumulate_over_consumers(example: Any) -> None:
     """x -> layer twice, outputs added: twice the gradient; also where x is one value
     that fans out to both, behind another layer whose parameters see the sum."""
-    kinds = [Entry(f"x{i}", Input(shape)) for i, shape in enumerate(example.inputs)]
+    kinds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(example.inputs)]
     scaled = [
-        Entry(f"s{i}", nv.Activation("scaled_tanh"), (e.name,))
+        Entry(nv.Activation("scaled_tanh"), f"s{i}", (e.name,))
         for i, e in enumerate(kinds)
     ]
     feeds = tuple(e.name for e in scaled)
-    branches = [Entry("a", example.layer, feeds), Entry("b", example.layer, feeds)]
-    one = Graph.of([*kinds, *scaled, Entry("a", example.layer, feeds)])
-    two = Graph.of([*kinds, *scaled, *branches, Entry("sum", nv.Add(), ("a", "b"))])
+    branches = [Entry(example.layer, "a", feeds), Entry(example.layer, "b", feeds)]
+    one = Graph.of([*kinds, *scaled, Entry(example.layer, "a", feeds)])
+    two = Graph.of([*kinds, *scaled, *branches, Entry(nv.Add(), "sum", ("a", "b"))])
     single, double = (Network.from_graph(g, dtype="float64") for g in (one, two))
     rng = np.random.default_rng(2)
     for s in single.layout.segments:
@@ -320,9 +323,7 @@ def test_a_spec_gives_the_layer_back(example: Any) -> None:
     assert layer_to_dict(again) == layer_to_dict(layer)
     assert type(again) is type(layer)
     graph = graph_of(example)
-    entries = tuple(
-        with_name(LayerEntry(e.layer, e.name, e.inputs)) for e in graph.entries
-    )
+    entries = tuple(with_name(Entry(e.layer, e.name, e.inputs)) for e in graph.entries)
     spec = Spec(layers=entries, outputs=("layer",))
     same = parse_spec(write_spec(spec))
     assert same == spec
@@ -342,15 +343,15 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
         entry
         for name, shape in zip(feeds, example.inputs, strict=True)
         for entry in (
-            Entry(f"in_{name}", Input((math.prod(shape),))),
-            Entry(f"d_{name}", Dense(math.prod(shape)), (f"in_{name}",)),
-            Entry(name, nv.Reshape(shape), (f"d_{name}",)),
+            Entry(Input((math.prod(shape),)), f"in_{name}"),
+            Entry(Dense(math.prod(shape)), f"d_{name}", (f"in_{name}",)),
+            Entry(nv.Reshape(shape), name, (f"d_{name}",)),
         )
     ]
     above = [
-        Entry("layer", example.layer, feeds),
-        Entry("flat", Flatten(), ("layer",)),
-        Entry("out", Dense(1), ("flat",)),
+        Entry(example.layer, "layer", feeds),
+        Entry(Flatten(), "flat", ("layer",)),
+        Entry(Dense(1), "out", ("flat",)),
     ]
     net = Network.from_graph(Graph.of([*below, *above]), seed=1)
     rng = np.random.default_rng(4)

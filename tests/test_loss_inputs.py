@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure._plain import write
+from nervure.base.plain import write
 from nervure.losses import (
     KL,
     LOSSES,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nervure.executors import Data
+from nervure.graph.objective import Cost, Objective
 from nervure.layers import Dense, Input
 from nervure.losses import (
     KL,
@@ -34,8 +35,7 @@ from nervure.losses import (
     Quadratic,
     weighted_mean,
 )
-from nervure.network import Network
-from nervure.objective import Cost, Objective
+from nervure.network.network import Network
 
 EXAMPLES = [example for kind in LOSSES for example in kind.examples()]
 NAMES = [f"{e.loss.kind}-{i}" for i, e in enumerate(EXAMPLES)]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure._engine import engine
+from nervure.base.engine import engine
 from nervure.executors import Data
-from nervure.training.prepare import make_data
+from nervure.network.inputs import make_data
 
 RNG = np.random.default_rng(1)
 ROWS = 200

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nervure import modelfile
-from nervure._atomic import WriteError
-from nervure._entries import LayerEntry
+from nervure.base.files import WriteError
+from nervure.graph.node import Entry
 from nervure.initializers import HeNormal
 from nervure.layers import LAYERS, Activation, Dense, Input
-from nervure.modelfile import (
+from nervure.network import modelfile
+from nervure.network.modelfile import (
     ModelFileError,
     NetworkEntries,
     check_parameters,
@@ -352,10 +352,10 @@ def test_every_layer_survives_the_file(path: Path, cls: Any) -> None:
     for example in cls.examples():
         feeds = tuple(f"in{i}" for i in range(len(example.inputs)))
         sources = tuple(
-            LayerEntry(Input(shape), name, ())
+            Entry(Input(shape), name, ())
             for shape, name in zip(example.inputs, feeds, strict=True)
         )
-        entries = (*sources, LayerEntry(example.layer, "node", feeds))
+        entries = (*sources, Entry(example.layer, "node", feeds))
         write_model(path, {}, {"network": network_document(entries, ("node",))})
         found = network_from_document(read_model(path)[1]["network"])
         assert found == NetworkEntries(entries, ("node",))
@@ -363,7 +363,7 @@ def test_every_layer_survives_the_file(path: Path, cls: Any) -> None:
 
 def test_nested_layers_survive() -> None:
     layer = Dense(3, activation=Activation("elu", alpha=0.5), initializer=HeNormal())
-    entries = (LayerEntry(Input(2), "x", ()), LayerEntry(layer, "y", ("x",)))
+    entries = (Entry(Input(2), "x", ()), Entry(layer, "y", ("x",)))
     document = json.loads(json.dumps(network_document(entries, ("y",), "float64")))
     assert network_from_document(document) == NetworkEntries(entries, ("y",), "float64")
 
@@ -396,7 +396,7 @@ def test_faults_of_a_network_all_at_once() -> None:
         (None, "network.nodes: found nothing; expected a list"),
         ({"nodes": [1] * 10_001}, "network.nodes: found 10001; expected at most 10000"),
         (
-            network_document([LayerEntry(Dense(1), "y", ("x",))]),
+            network_document([Entry(Dense(1), "y", ("x",))]),
             "network.nodes[0].inputs[0]: unknown layer 'x'; Known: input, y",
         ),
     ],

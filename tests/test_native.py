@@ -14,8 +14,8 @@ import pytest
 import nervure as nv
 from nervure.executors import Data, Job, Stretch
 from nervure.executors.native import KEPT, PLANNED_ROWS, NativeExecutor, engine
-from nervure.parameters import aligned_zeros
-from nervure.training.prepare import make_data
+from nervure.graph.parameters import aligned_zeros
+from nervure.network.inputs import make_data
 
 RNG = np.random.default_rng(3)
 
@@ -153,7 +153,7 @@ def test_shapes_that_grow_from_layer_to_layer_are_bounded() -> None:
 
 
 def test_an_arena_beyond_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nervure._memory.physical_bytes", lambda: 10**6)
+    monkeypatch.setattr("nervure.base.memory.physical_bytes", lambda: 10**6)
     x = nv.Input(1)
     big = nv.Constant(1.0, (500_000,), name="big")
     net = nv.Network(inputs=x, outputs=[nv.Dense(1)(x), nv.Flatten()(big)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from nervure._plain import write
+from nervure.base.plain import write
 from nervure.optimizers import (
     LBFGS,
     OPTIMIZERS,
@@ -661,7 +661,7 @@ def engine_segments(regularizer):
 @pytest.mark.parametrize("clips", [{}, {"clip_norm": 20.0}, {"clip_value": 0.5}])
 @pytest.mark.parametrize("name", RULES)
 def test_engine_equals_formula(name, clips, regularizer, dtype):
-    engine = pytest.importorskip("nervure._engine").engine
+    engine = pytest.importorskip("nervure.base.engine").engine
     if not hasattr(engine, "update"):
         pytest.skip("the engine has no update of single arrays")
     rule = replace(RULES[name], **clips)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import nervure
-from nervure._engine import usable
+from nervure.base.engine import usable
 
 HEAVY = {
     *("duckdb", "jax", "narwhals", "pandas", "polars", "pyarrow", "pydantic", "rich"),
@@ -106,7 +106,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 USABLE = usable()
 REPORT = """
-from nervure._engine import engine
+from nervure.base.engine import engine
 import json
 print(json.dumps([engine.level, run.history["loss"]]))
 """
@@ -126,7 +126,7 @@ def test_every_level_trains(level: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["v5", "avx2", "V3"])
 def test_a_level_that_is_not_there_is_refused(wanted: str) -> None:
-    done = python("import nervure._engine", NERVURE_ISA=wanted)
+    done = python("import nervure.base.engine", NERVURE_ISA=wanted)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"ImportError: [NERVURE_ISA] {wanted!r} cannot run here; expected one of "
@@ -136,7 +136,7 @@ def test_a_level_that_is_not_there_is_refused(wanted: str) -> None:
 
 
 def test_an_empty_level_is_none() -> None:
-    code = "import json, nervure._engine as e; print(json.dumps(e.engine.level))"
+    code = "import json, nervure.base.engine as e; print(json.dumps(e.engine.level))"
     assert answer(code, NERVURE_ISA="") == USABLE[-1]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nervure.pictures import as_bytes, make_sheet, write_sheet
+from nervure.cli.pictures import as_bytes, make_sheet, write_sheet
 
 GREY = np.full((64, 64), 100, np.uint8)
 

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 import nervure as nv
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
-from nervure.graph import Graph, from_symbols, sequence
+from nervure.executors.plan import NOWHERE, Plan, Traits, allocate, make_plan
+from nervure.executors.plan import _Buffer as Buffer
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.graph.symbols import from_symbols, sequence
 from nervure.layers import Activation, Add, Concatenate, Dense, Input, Multiply
-from nervure.network import Network
-from nervure.objective import Objective
-from nervure.plan import NOWHERE, Plan, Traits, allocate, make_plan
-from nervure.plan import _Buffer as Buffer
+from nervure.network.network import Network
 
 ROWS = 3
 FAST = settings(

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from nervure._plain import write
+from nervure.base.plain import write
 from nervure.regularizers import (
     L1,
     L2,

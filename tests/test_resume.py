@@ -20,12 +20,13 @@ import numpy as np
 import pytest
 
 import nervure as nv
-import nervure._atomic
-from nervure._atomic import TEMPORARY, WriteError
-from nervure.modelfile import read_model
-from nervure.spec import load_spec, parse_spec
+import nervure.base.files
+from nervure.base.files import TEMPORARY, WriteError
+from nervure.network.modelfile import read_model
+from nervure.runs.training import fit_spec
+from nervure.spec.reading import load_spec, parse_spec
+from nervure.spec.rows import load_data
 from nervure.training.folder import RunFolder, RunFolderError
-from nervure.training.specs import fit_spec, load_data
 
 SCRIPT = Path(__file__).with_name("resume_script.py")
 WAIT = 60
@@ -534,14 +535,14 @@ def test_a_folder_that_cannot_be_made_is_said_before_training(tmp_path: Path) ->
 
 def full_from(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """From now on writing a file of this name fails as on a full disk."""
-    make = nervure._atomic._create  # pyright: ignore
+    make = nervure.base.files._create  # pyright: ignore
 
     def create(temporary: Path) -> None:
         if name in temporary.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         make(temporary)
 
-    monkeypatch.setattr("nervure._atomic._create", create)
+    monkeypatch.setattr("nervure.base.files._create", create)
 
 
 @pytest.mark.parametrize("name", ["record.jsonl", "step-", "spec.toml"])

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from nervure._plain import write
+from nervure.base.plain import write
 from nervure.optimizers.schedules import (
     SCHEDULES,
     Chain,

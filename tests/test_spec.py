@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nervure as nv
-from nervure import _plain, _toml
-from nervure._entries import LayerEntry, layer_to_dict, names_of
-from nervure._registry import default_of, hints_of, registered
+from nervure.base import plain, toml
+from nervure.base.described import default_of, hints_of, kinds_of
+from nervure.graph.node import Entry, layer_to_dict, names_of
+from nervure.graph.written import entries_of, graph_of
 from nervure.initializers import INITIALIZERS, Constant, HeNormal, Initializer, Normal
 from nervure.layers import LAYERS, Activation, Concatenate, Dense, Input
 from nervure.losses import LOSSES, CrossEntropy, Huber, Loss
@@ -34,19 +35,9 @@ from nervure.optimizers import (
 )
 from nervure.optimizers.schedules import Cosine, WarmUp
 from nervure.regularizers import REGULARIZERS, Regularizer
-from nervure.saving import entries_of, graph_of
-from nervure.spec import (
-    DataSpec,
-    Spec,
-    SpecError,
-    TrainingSpec,
-    apply_sets,
-    load_spec,
-    parse_spec,
-    save_spec,
-    spec_to_dict,
-    write_spec,
-)
+from nervure.spec.reading import apply_sets, load_spec, parse_spec
+from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
+from nervure.spec.written import save_spec, spec_to_dict, write_spec
 from nervure.training import EarlyStopping, fit
 
 SMALL = """
@@ -88,7 +79,7 @@ def layer_spec(*lines: str) -> str:
 def test_the_design_s_example() -> None:
     spec = parse_spec(SMALL)
     assert spec.data == DataSpec("digits", validation=0.1)
-    assert spec.layers[0] == LayerEntry(Dense(100, activation="relu"))
+    assert spec.layers[0] == Entry(Dense(100, activation="relu"))
     assert spec.training is not None
     assert spec.training.optimizer == Adam(0.01)
     assert spec.training.loss == CrossEntropy()
@@ -125,7 +116,7 @@ def sample(hint: Any) -> Any:
         size = 1 if len(args) == 1 or args[-1] is Ellipsis else len(args)
         return tuple(sample(arg) for arg in args[:size])
     if hasattr(hint, "kind"):
-        return made(next(c for c in registered() if issubclass(c, hint)))[0]
+        return made(kinds_of(hint)[0])[0]
     return sample(args[0])
 
 
@@ -147,7 +138,7 @@ def test_every_layer_survives_toml(cls: Any) -> None:
     layers = made(cls)
     layers += [dataclasses.replace(layer, name="own") for layer in layers[:1]]
     for layer in layers:
-        entries = (LayerEntry(Input(4)), LayerEntry(layer, layer.name, None))
+        entries = (Entry(Input(4)), Entry(layer, layer.name or "", None))
         text = write_spec(Spec(entries))
         assert parse_spec(text) == Spec(entries), text
 
@@ -155,9 +146,9 @@ def test_every_layer_survives_toml(cls: Any) -> None:
 @pytest.mark.parametrize(("base", "cls"), REGISTRIES, ids=name)
 def test_every_described_class_survives_toml(base: Any, cls: Any) -> None:
     for value in made(cls):
-        table = _toml.parse(_toml.write({"value": _plain.write(value, base)}))
-        faults = _plain.Faults("test")
-        assert _plain.read(base, table["value"], faults.at()) == value, faults.lines
+        table = toml.parse(toml.write({"value": plain.write(value, base)}))
+        faults = plain.Faults("test")
+        assert plain.read(base, table["value"], faults.at()) == value, faults.lines
 
 
 @pytest.mark.parametrize(("base", "cls"), REGISTRIES, ids=name)
@@ -173,23 +164,23 @@ def test_every_numeric_field_survives_toml(base: Any, cls: Any) -> None:
                 moved = dataclasses.replace(value, **{field.name: new})
             except ValueError:  # out of the field's range
                 continue
-            plain = _toml.parse(_toml.write({"v": _plain.write(moved, base)}))["v"]
-            faults = _plain.Faults("test")
-            assert _plain.read(base, plain, faults.at()) == moved, faults.lines
+            table = toml.parse(toml.write({"v": plain.write(moved, base)}))["v"]
+            faults = plain.Faults("test")
+            assert plain.read(base, table, faults.at()) == moved, faults.lines
 
 
 @pytest.mark.parametrize(("base", "cls"), REGISTRIES, ids=name)
 def test_every_unknown_key_is_refused(base: Any, cls: Any) -> None:
-    table = {"type": cls.kind, **_plain.write_fields(made(cls)[0]), "wrong_key": 1}
-    faults = _plain.Faults("test")
-    assert _plain.read(base, table, faults.at("value")) is _plain.BAD
+    table = {"type": cls.kind, **plain.write_fields(made(cls)[0]), "wrong_key": 1}
+    faults = plain.Faults("test")
+    assert plain.read(base, table, faults.at("value")) is plain.BAD
     assert faults.lines[0].startswith("[test] value.wrong_key: unknown key; ")
 
 
 FULL = Spec(
     layers=(
-        LayerEntry(Input((8, 8)), "x"),
-        LayerEntry(
+        Entry(Input((8, 8)), "x"),
+        Entry(
             Dense(
                 3,
                 activation=Activation("leaky_relu", alpha=0.2),
@@ -200,8 +191,8 @@ FULL = Spec(
             "a",
             ("x",),
         ),
-        LayerEntry(Dense(2, initializer=Normal(std=0.01)), None, ("x",)),
-        LayerEntry(Concatenate(name="both"), "both", ("a", "dense")),
+        Entry(Dense(2, initializer=Normal(std=0.01)), "", ("x",)),
+        Entry(Concatenate(name="both"), "both", ("a", "dense")),
     ),
     data=DataSpec("rows.csv", target=("a", "b"), validation=0.1, test=0.25),
     training=TrainingSpec(
@@ -222,7 +213,7 @@ FULL = Spec(
 
 def _named(spec: Spec) -> Spec:
     """As `parse_spec` gives it: layers carry their entries' names."""
-    from nervure._entries import with_name
+    from nervure.graph.entries import with_name
 
     return dataclasses.replace(spec, layers=tuple(map(with_name, spec.layers)))
 
@@ -244,7 +235,7 @@ def test_schedules_nest() -> None:
     for cls in SCHEDULES:
         optimizer = Adam(learning_rate=made(cls)[0])
         spec = Spec(
-            (LayerEntry(Dense(1)),), training=TrainingSpec(CrossEntropy(), optimizer)
+            (Entry(Dense(1)),), training=TrainingSpec(CrossEntropy(), optimizer)
         )
         assert parse_spec(write_spec(spec)) == spec
 
@@ -259,7 +250,7 @@ def test_a_layer_as_activation_is_not_taken_for_a_name() -> None:
 
 
 def test_numbers_of_numpy_are_written_as_numbers() -> None:
-    spec = Spec((LayerEntry(Dense(np.int64(3))),), DataSpec(test=np.float64(0.5)))  # type: ignore[arg-type]
+    spec = Spec((Entry(Dense(np.int64(3))),), DataSpec(test=np.float64(0.5)))  # type: ignore[arg-type]
     assert write_spec(spec).split("\n")[1::4] == ["test = 0.5", "units = 3"]
 
 
@@ -275,7 +266,7 @@ def test_code_is_not_written() -> None:
 
     training = TrainingSpec(CustomLoss(lambda output, target: (0.0, output)))
     with pytest.raises(SpecError) as caught:
-        write_spec(Spec((LayerEntry(Dense(1)),), training=training))
+        write_spec(Spec((Entry(Dense(1)),), training=training))
     assert str(caught.value).startswith("[spec] training.loss.function is function <")
     assert str(caught.value).endswith("code cannot be written to a file")
 
@@ -489,9 +480,9 @@ def test_an_input_layer_that_is_not_first() -> None:
 
 def test_automatic_names() -> None:
     entries = [
-        LayerEntry(Dense(1)),
-        LayerEntry(Dense(1), "dense_1"),
-        LayerEntry(Dense(1)),
+        Entry(Dense(1)),
+        Entry(Dense(1), "dense_1"),
+        Entry(Dense(1)),
     ]
     assert names_of(entries) == ["dense", "dense_1", "dense_2"]
 
@@ -652,9 +643,9 @@ def test_class_weights_by_label_and_by_index() -> None:
     ],
 )
 def test_set_changes_one_key(setting: str, path: tuple[Any, ...], value: Any) -> None:
-    tables = _toml.parse(SMALL)
+    tables = toml.parse(SMALL)
     changed: Any = apply_sets(tables, [setting])
-    assert tables == _toml.parse(SMALL)
+    assert tables == toml.parse(SMALL)
     for part in path:
         changed = changed[part]
     assert changed == value
@@ -697,7 +688,7 @@ def test_set_reaches_the_parsed_spec(tmp_path: Path) -> None:
 )
 def test_set_faults(setting: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
-        apply_sets(_toml.parse(SMALL), [setting])
+        apply_sets(toml.parse(SMALL), [setting])
     assert str(caught.value).startswith(message)
 
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Imports point down the data's way, and what Python names the engine has too."""
+"""Imports point down the data's way, in no circle; the engine has what Python names."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import graphlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from nervure._engine import engine
+from nervure.base.engine import engine
 from nervure.layers import LAYERS
 from nervure.layers.source import Input
 from nervure.losses import LOSSES
@@ -17,42 +19,12 @@ from nervure.losses.custom import CustomLoss
 from nervure.optimizers import OPTIMIZERS
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nervure"
+DOCUMENT = SOURCE.parents[1] / "ARCHITECTURE.md"
+ROOMS = re.findall(r"^\| \[(\w+)(?:/|\.py)\]\(src/nervure/", DOCUMENT.read_text(), re.M)
+"""The folders and files of the package as ARCHITECTURE.md lists them: the data's way.
 
-STAGES = (
-    # What everything stands on: wording, plain values, files, the engine.
-    "_names _wording _registry _plain _described _toml _atomic _memory _lazy _engine"
-    " _stop_gradient random pictures",
-    # What a network, a spec or a model file may name, and what data come in.
-    "initializers regularizers optimizers losses metrics layers training.callbacks"
-    " data",
-    "graph _codes _entries",
-    "parameters objective _heads",
-    "plan",
-    "executors",
-    "predicting",
-    "training.prepare",
-    "network transfer trace sight summary ensemble",
-    "zoo",
-    "spec defaults tabular tuning.space",
-    "uncertainty.conformal",
-    "modelfile saving",
-    "training",
-    "uncertainty tuning",
-    "sklearn",
-    "cli __main__",
-)
-"""Stages of the data's way; a module imports from its own stage and those above it.
-
-The longest name that fits a module decides: ``training.callbacks`` comes before
-``training``.
+A room imports from those above it, and within itself.
 """
-
-LATER = {
-    "_registry": "asks the registries for their classes",
-    "network": "its methods save, trace and evaluate",
-    "ensemble": "its methods fit, save and evaluate",
-}
-"""Modules that may import from later stages, inside of functions, and why."""
 
 
 def module_name(path: Path) -> str:
@@ -64,56 +36,54 @@ MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
 MODULES.pop("", None)  # the package itself: names, loaded when they are used
 
 
-def stage_of(module: str) -> int:
-    ranks = {name: i for i, names in enumerate(STAGES) for name in names.split()}
-    package = module
-    while package not in ranks:
-        package, _, _ = package.rpartition(".")
-        assert package, f"{module} is not in STAGES; add it"
-    return ranks[package]
+def imports_of(module: str) -> set[str]:
+    """Modules that a file imports, wherever: in functions and for types too."""
+    nodes = ast.walk(ast.parse(MODULES[module].read_text()))
+    found = (imported(node) for node in nodes if isinstance(node, ast.ImportFrom))
+    return {name for names in found for name in names} - {module}
 
 
-def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+def imported(node: ast.ImportFrom) -> Iterator[str]:
+    prefix, _, base = (node.module or "").partition(".")
+    if prefix != "nervure":
+        return
+    for alias in node.names:
+        full = f"{base}.{alias.name}" if base else alias.name
+        if full in MODULES or base in MODULES:
+            yield full if full in MODULES else base
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, int, bool]]:
-    """Modules of the package that a file imports: name, line, inside of a function."""
-
-    def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, int, bool]]:
-        for child in ast.iter_child_nodes(node):
-            if is_for_types(child):
-                continue
-            if isinstance(child, ast.ImportFrom):
-                yield from ((m, child.lineno, inside) for m in imported(child))
-            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            yield from walk(child, inside or function)
-
-    return walk(ast.parse(path.read_text()), inside=False)
+def circles(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The first circle of a graph, as its places in order; nothing if there is none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
 
 
-def imported(node: ast.ImportFrom) -> list[str]:
-    if node.module == "nervure":
-        return [a.name for a in node.names if a.name in MODULES]
-    prefix, _, rest = (node.module or "").partition(".")
-    return [rest] if prefix == "nervure" else []
+def test_the_document_lists_the_rooms_that_there_are() -> None:
+    found = {module.partition(".")[0] for module in MODULES} - {"__main__"}
+    assert len(ROOMS) == len(set(ROOMS))
+    assert set(ROOMS) == found
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down_the_data_s_way(module: str) -> None:
-    own = stage_of(module)
-    wrong = [
-        f"{MODULES[module].name}:{line} imports {name}, a later stage"
-        for name, line, inside in imports_of(MODULES[module])
-        if stage_of(name) > own and not (inside and module in LATER)
-    ]
-    assert not wrong, "\n".join(wrong)
+    rank = {room: i for i, room in enumerate([*ROOMS, "__main__"])}
+    own = rank[module.partition(".")[0]]
+    wrong = [n for n in imports_of(module) if rank[n.partition(".")[0]] > own]
+    assert not wrong, f"{module} imports what comes after it: {', '.join(wrong)}"
 
 
-@pytest.mark.parametrize("module", LATER)
-def test_exceptions_are_still_needed(module: str) -> None:
-    found = imports_of(MODULES[module])
-    assert any(inside and stage_of(n) > stage_of(module) for n, _, inside in found)
+def test_no_import_runs_in_a_circle() -> None:
+    found = circles({module: imports_of(module) for module in MODULES})
+    assert not found, " -> ".join(found)
+
+
+def test_circles_are_found() -> None:
+    assert not circles({"a": ["b"], "b": ["c"], "c": []})
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"]})
 
 
 def test_nobody_imports_relatively_or_by_a_plain_import() -> None:

@@ -16,9 +16,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import nervure as nv
+from nervure.runs.training import fit_spec
 from nervure.sklearn import TabularClassifier, TabularRegressor
-from nervure.spec import parse_spec, write_spec
-from nervure.training.specs import fit_spec
+from nervure.spec.reading import parse_spec
+from nervure.spec.written import write_spec
 
 QUICK: dict[str, Any] = {"members": 4, "epochs": 20, "random_state": 0}
 

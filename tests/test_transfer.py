@@ -15,7 +15,9 @@ from nervure.executors import Model
 from nervure.initializers import fans_of
 from nervure.layers import LAYERS, Pass
 from nervure.layers.source import Input
-from nervure.spec import SpecError, parse_spec, write_spec
+from nervure.spec.reading import parse_spec
+from nervure.spec.tables import SpecError
+from nervure.spec.written import write_spec
 from nervure.training import trunk
 from nervure.training.folder import RunFolderError
 from nervure.training.prepare import prepare
@@ -151,7 +153,7 @@ def test_gradients_pass_a_frozen_batch_norm() -> None:
     net = make(dtype="float64")
     net.freeze("block1_norm")
     executor, objective = net.executor(), net.objective()
-    from nervure.training.prepare import make_data
+    from nervure.network.inputs import make_data
 
     data = make_data(net, X[:6].astype(float), Y[:6], objective)
 
@@ -214,7 +216,7 @@ def test_copies_files_and_words_know_what_is_frozen(tmp_path: Path) -> None:
 
 
 def test_a_file_that_freezes_what_it_has_not(tmp_path: Path) -> None:
-    from nervure.modelfile import read_model, write_model
+    from nervure.network.modelfile import read_model, write_model
 
     path = tmp_path / "m.safetensors"
     make().save(path)
@@ -578,7 +580,7 @@ def test_the_command_line(
 
 
 def test_weights_of_a_network_with_another_head(tmp_path: Path) -> None:
-    from nervure.saving import take_weights
+    from nervure.runs.loading import take_weights
 
     make().save(tmp_path / "m.safetensors")
     net = make(seed=2).replace_head(4)

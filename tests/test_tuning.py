@@ -18,8 +18,10 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run
-from nervure.spec import SpecError, load_spec, parse_spec, write_spec
-from nervure.training.specs import fit_spec
+from nervure.runs.training import fit_spec
+from nervure.spec.reading import load_spec, parse_spec
+from nervure.spec.tables import SpecError
+from nervure.spec.written import write_spec
 from nervure.tuning import Range, TuneError, TuneSpec
 from nervure.tuning.search import default_space, with_values
 

@@ -12,10 +12,13 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run
-from nervure.saving import described, described_graph, graph_of, network_of
+from nervure.graph.written import graph_of
+from nervure.runs.building import network_of
+from nervure.runs.training import fit_spec
 from nervure.sklearn import NeuralNetClassifier, NeuralNetRegressor
-from nervure.spec import SpecError, load_spec, parse_spec, write_spec
-from nervure.training.specs import fit_spec
+from nervure.spec.reading import load_spec, parse_spec
+from nervure.spec.tables import SpecError
+from nervure.spec.written import described, described_graph, write_spec
 from nervure.zoo import ARCHITECTURES, ZooNetwork, image_shape
 
 # -- specs -----------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure.saving import network_of
-from nervure.spec import parse_spec
+from nervure.runs.building import network_of
+from nervure.spec.reading import parse_spec
 from nervure.zoo import CheckpointError
 from nervure.zoo._checkpoint import match
 

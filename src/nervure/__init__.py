@@ -31,22 +31,25 @@ _MODULES = {
         "StochasticDepth UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
         "ZeroPadding2D ZeroPadding3D"
     ),
-    "nervure.graph": "Graph GraphError",
-    "nervure.network": "Network",
-    "nervure.ensemble": "Ensemble",
-    "nervure.trace": "GradientCheck NetworkTrace check_gradients",
-    "nervure.saving": "load",
-    "nervure.spec": "Spec SpecError load_spec",
-    "nervure.modelfile": "ModelFileError",
+    "nervure.graph.graph": "Graph GraphError",
+    "nervure.network.network": "Network",
+    "nervure.ensemble.ensemble": "Ensemble",
+    "nervure.network.trace": "NetworkTrace",
+    "nervure.network.gradients": "GradientCheck check_gradients",
+    "nervure.runs.loading": "load",
+    "nervure.spec.tables": "Spec SpecError",
+    "nervure.spec.reading": "load_spec",
+    "nervure.network.modelfile": "ModelFileError",
     "nervure.data": "Dataset DataError",
     "nervure.regularizers": "L1 L2 ElasticNet MaxNorm",
     "nervure.optimizers": (
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"
     ),
-    "nervure.training.specs": "resume",
+    "nervure.runs.training": "fit_spec resume",
     "nervure.training.learning_rate": "LearningRateSearch find_learning_rate",
     "nervure.tuning": "Tuning tune",
-    "nervure.training": "Callback DivergenceError EarlyStopping History Run fit",
+    "nervure.spec.stopping": "EarlyStopping",
+    "nervure.training": "Callback DivergenceError History Run fit",
 }
 """Where each public name lives; a module is imported when a name of it is used."""
 

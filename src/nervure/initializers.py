@@ -18,7 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import number, read
+from nervure.base.checks import number
+from nervure.base.described import Described, family
+from nervure.base.named import read
 
 Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -54,7 +56,7 @@ def fans_of(shape: Shape) -> Fans:
 
 
 @dataclass(frozen=True)
-class Initializer:
+class Initializer(Described):
     """What every initializer declares: its ``kind`` and how it samples."""
 
     kind: ClassVar[str] = ""
@@ -342,20 +344,23 @@ class Constant(Initializer):
         return np.full(shape, float(self.value))
 
 
-INITIALIZERS: tuple[type[Initializer], ...] = (
-    Normal,
-    TruncatedNormal,
-    Uniform,
-    GlorotNormal,
-    GlorotUniform,
-    HeNormal,
-    HeUniform,
-    LeCunNormal,
-    LeCunUniform,
-    Orthogonal,
-    Signs,
-    Zeros,
-    Constant,
+INITIALIZERS: tuple[type[Initializer], ...] = family(
+    Initializer,
+    (
+        Normal,
+        TruncatedNormal,
+        Uniform,
+        GlorotNormal,
+        GlorotUniform,
+        HeNormal,
+        HeUniform,
+        LeCunNormal,
+        LeCunUniform,
+        Orthogonal,
+        Signs,
+        Zeros,
+        Constant,
+    ),
 )
 
 

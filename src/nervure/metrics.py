@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 from nervure.losses import Loss
 
 Values = npt.NDArray[Any]

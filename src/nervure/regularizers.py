@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from nervure._described import number, read
+from nervure.base.checks import number
+from nervure.base.described import Described, family
+from nervure.base.named import read
 
 Array = Any
 """An array of the module `xp` at hand: NumPy or JAX."""
@@ -28,7 +30,7 @@ class Strengths(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Regularizer:
+class Regularizer(Described):
     """What every regularizer declares: its ``kind`` and its strengths."""
 
     kind: ClassVar[str] = ""
@@ -168,7 +170,9 @@ class MaxNorm(Regularizer):
         return Strengths(max_norm=self.limit)
 
 
-REGULARIZERS: tuple[type[Regularizer], ...] = (L1, L2, ElasticNet, MaxNorm)
+REGULARIZERS: tuple[type[Regularizer], ...] = family(
+    Regularizer, (L1, L2, ElasticNet, MaxNorm)
+)
 
 
 def regularizer(

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count, number
+from nervure.base.checks import count, number
 from nervure.executors import Data
-from nervure.graph import Graph
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective, gives_probabilities
 from nervure.layers import Layer, Shape
 from nervure.losses.custom import CustomLoss
-from nervure.network import Network
-from nervure.objective import Objective, gives_probabilities
-from nervure.predicting import encoded
-from nervure.transfer import rebuilt
+from nervure.network.network import Network
+from nervure.network.predicting import encoded
 
 Array = npt.NDArray[Any]
 
@@ -315,7 +314,7 @@ def _scores(net: Network) -> Network:
     if not gives_probabilities(last.layer):
         return net
     entries = [graph.entry(i) for i in range(len(graph.nodes)) if i != end]
-    return rebuilt(net, Graph.of(entries, (graph.nodes[last.inputs[0]].name,)))
+    return net.rebuilt(Graph.of(entries, (graph.nodes[last.inputs[0]].name,)))
 
 
 def _sum_of_scores(output: Array, target: Array) -> tuple[float, Array]:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nervure._entries import LayerEntry
 from nervure.data import Dataset, load
+from nervure.graph.node import Entry
 from nervure.layers import (
     Dropout,
     EnsembleDense,
@@ -28,7 +28,7 @@ from nervure.layers.embedding import entrance
 from nervure.losses import MSE, BinaryCrossEntropy, CrossEntropy, Loss
 from nervure.optimizers import AdamW
 from nervure.optimizers.schedules import Cosine
-from nervure.spec import DataSpec, Spec, TrainingSpec
+from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 
 # Chosen on the sets of CHOOSING in benchmarks/tabular.py, where its README says what
 # was tried and lost.
@@ -63,7 +63,7 @@ def default(
 
     Returns:
         A `Spec`: `nervure.spec.write_spec` gives its text, and
-        `nervure.training.specs.fit_spec` trains.
+        `nervure.fit_spec` trains.
 
     Raises:
         DataError: rows or a target that cannot be used.
@@ -93,7 +93,7 @@ def default(
     training = default_training(dataset.rows, activation)
     source = str(X) if isinstance(X, str | Path) else None
     data = DataSpec(source=source, task=record.task, numbers="robust")
-    return Spec(tuple(map(LayerEntry, layers)), data, training)
+    return Spec(tuple(map(Entry, layers)), data, training)
 
 
 def default_layers(

@@ -15,8 +15,8 @@ import nervure as nv
 from nervure.cli.app import run
 from nervure.data import DataError, load, prepare, read, row_names
 from nervure.data.image_files import ImageError, read_header, read_pixels
-from nervure.spec import DataSpec
-from nervure.training.specs import load_data
+from nervure.spec.rows import load_data
+from nervure.spec.tables import DataSpec
 
 HALVES = np.zeros((20, 10, 3), np.uint8)
 HALVES[:10] = (250, 0, 0)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from nervure.data import DataError, Preprocessing, load
-from nervure.data.preprocessing import (
+from nervure.data.records import (
     Amounts,
     ArrayInput,
     Category,

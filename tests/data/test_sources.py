@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from nervure.data import BUILTIN, DataError, load, make_dataset, prepare, read, split
-from nervure.data.preprocessing import Category, Classes, Numeric, TableInput
+from nervure.data.records import Category, Classes, Numeric, TableInput
 
 RANDOM = np.random.default_rng(3)
 

@@ -18,13 +18,8 @@ import pytest
 
 from nervure.data import DataError
 from nervure.data import _errors as errors
-from nervure.data.columns import (
-    Column,
-    Table,
-    column_of,
-    table_from_frame,
-    table_from_mapping,
-)
+from nervure.data.columns import Column, Table
+from nervure.data.frames import column_of, table_from_frame, table_from_mapping
 from nervure.data.tables import read_table
 
 UTC = datetime.UTC

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.cli.pictures import as_bytes, check_name, write_sheet
 from nervure.data import Dataset
 from nervure.data.augmentation import Augmentation, augment, check_images
-from nervure.data.preprocessing import Classes
-from nervure.defaults import default_spec
-from nervure.pictures import as_bytes, check_name, write_sheet
-from nervure.spec import DataSpec, Spec, SpecError, load_spec
-from nervure.training.specs import load_data
+from nervure.data.records import Classes
+from nervure.spec.defaults import default_spec
+from nervure.spec.reading import load_spec
+from nervure.spec.rows import load_data
+from nervure.spec.tables import DataSpec, Spec, SpecError
 
 IMAGES, STEPS = 8, 7
 """Lines of the sheet, and changed images beside each original."""

@@ -8,12 +8,15 @@ from pathlib import Path
 import nervure as nv
 from nervure.cli.judging import calibrated
 from nervure.data.image_folders import describe_images, find_images
-from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Classes
+from nervure.graph.summary import summary
 from nervure.layers import Input
-from nervure.saving import network_of
-from nervure.spec import Spec, load_spec, write_spec
-from nervure.summary import graph_summary
-from nervure.training.specs import load_data, network_for
+from nervure.runs.building import network_for, network_of
+from nervure.spec.reading import load_spec
+from nervure.spec.rows import load_data
+from nervure.spec.tables import Spec
+from nervure.spec.written import write_spec
 from nervure.zoo import ARCHITECTURES
 
 MOST_LABELS = 20
@@ -30,7 +33,7 @@ def inspect(path: str) -> str:
     if place.suffix == ".toml":
         return _spec(place)
     if path in ARCHITECTURES and not place.exists():
-        return graph_summary(ARCHITECTURES[path].graph())
+        return summary(ARCHITECTURES[path].graph())
     images = find_images(place) if place.exists() else None
     if images is not None and not images.classes:
         return describe_images(images)

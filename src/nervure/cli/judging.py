@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure._heads import records_of, targets_of
-from nervure.data.preprocessing import Classes, Preprocessing
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Classes
 from nervure.executors import Data
+from nervure.graph.objective import PROBABILITIES, Cost, Objective
+from nervure.graph.summary import table
 from nervure.metrics import Metric, confusion_matrix, target_classes
-from nervure.network import Network
-from nervure.objective import PROBABILITIES, Cost, Objective
-from nervure.predicting import Predictor
-from nervure.summary import table
-from nervure.training.evaluation import metrics_of
-from nervure.training.prepare import make_data
+from nervure.network.evaluation import metrics_of
+from nervure.network.inputs import make_data
+from nervure.network.network import Network
+from nervure.network.predicting import Predictor
+from nervure.network.targets import records_of, targets_of
 from nervure.uncertainty import Conformal, expected_calibration_error
 from nervure.uncertainty.outputs import as_probabilities
 from nervure.uncertainty.temperature import temperature_of

@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 import nervure as nv
-from nervure._atomic import replacing
-from nervure._described import number
-from nervure._heads import records_of
+from nervure.base.checks import number
+from nervure.base.files import replacing
 from nervure.cli.judging import judge, reports
 from nervure.data import prepare, row_names
-from nervure.data.preprocessing import Amounts, Classes, Preprocessing
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Amounts, Classes
 from nervure.executors import Data
-from nervure.modelfile import ModelFileError
-from nervure.predicting import Predictor
+from nervure.network.modelfile import ModelFileError
+from nervure.network.predicting import Predictor
+from nervure.network.targets import records_of
 from nervure.uncertainty import Conformal
 from nervure.uncertainty.outputs import as_probabilities
 

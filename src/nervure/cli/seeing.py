@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure import sight
+from nervure.cli.pictures import as_bytes, check_name, write_sheet
 from nervure.cli.predicting import predictions
 from nervure.data import prepare
 from nervure.executors import Data
-from nervure.modelfile import ModelFileError
-from nervure.network import Network
-from nervure.pictures import as_bytes, check_name, write_sheet
-from nervure.saving import load_network
+from nervure.network.modelfile import ModelFileError
+from nervure.network.network import Network
+from nervure.runs.loading import load_network
 
 Array = npt.NDArray[Any]
 

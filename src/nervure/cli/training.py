@@ -11,20 +11,14 @@ from typing import Any
 import nervure as nv
 from nervure.cli.judging import calibrated, judge, reports
 from nervure.data import Dataset
-from nervure.defaults import VALIDATION
-from nervure.spec import (
-    DataSpec,
-    Spec,
-    SpecError,
-    TrainingSpec,
-    apply_sets,
-    parse_spec,
-    read_tables,
-    spec_to_dict,
-)
-from nervure.training.ensemble import EnsembleRun
+from nervure.ensemble.ensemble import EnsembleRun
+from nervure.runs.training import fit_spec, resume
+from nervure.spec.defaults import VALIDATION
+from nervure.spec.reading import apply_sets, parse_spec, read_tables
+from nervure.spec.rows import default_for, load_data
+from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
+from nervure.spec.written import spec_to_dict
 from nervure.training.progress import duration
-from nervure.training.specs import default_for, fit_spec, load_data, resume
 from nervure.uncertainty.calibration import calibrate
 from nervure.zoo import ARCHITECTURES
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nervure import _toml
-from nervure._wording import is_table, short
+from nervure.base import toml
+from nervure.base.words import is_table, short
 from nervure.cli.training import (
     INTERRUPTED,
     Request,
@@ -16,7 +16,7 @@ from nervure.cli.training import (
     latest_folder,
     new_folder,
 )
-from nervure.spec import SpecError
+from nervure.spec.tables import SpecError
 from nervure.tuning import Tuning
 from nervure.tuning.search import tune as search
 from nervure.tuning.study import optuna
@@ -51,7 +51,7 @@ def tune(
 def _range(text: str) -> tuple[str, Any]:
     """The key and the range of ``--vary``."""
     key, equals, value = text.partition("=")
-    found = _toml.parse_value(value.strip())
+    found = toml.parse_value(value.strip())
     if not equals or not is_table(found):
         raise SpecError(
             f"[--vary] found {short(text)}; expected a key and its range, as "

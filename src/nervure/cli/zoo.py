@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from nervure.saving import described_graph
-from nervure.spec import SpecError, TrainingSpec, save_spec, write_spec
-from nervure.summary import table
+from nervure.graph.summary import table
+from nervure.spec.tables import SpecError, TrainingSpec
+from nervure.spec.written import described_graph, save_spec, write_spec
 from nervure.zoo import ARCHITECTURES, ZooNetwork, architecture
 
 

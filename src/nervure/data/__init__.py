@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nervure._lazy import loader
+from nervure.base.lazy import loader
 
 if TYPE_CHECKING:
     from nervure.data._dataset import Dataset, make_dataset
@@ -47,24 +47,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BUILTIN": "builtin",
-    "DataError": "_errors",
-    "Dataset": "_dataset",
-    "Encodings": "encodings",
-    "Preprocessing": "preprocessing",
-    "Raw": "_raw",
-    "UnknownCategoryWarning": "_encode_table",
-    "as_inputs": "arrays",
-    "as_targets": "arrays",
-    "cache_folder": "download",
-    "fit_preprocessing": "fitting",
-    "load": "sources",
-    "make_dataset": "_dataset",
-    "prepare": "sources",
-    "read": "sources",
-    "read_idx": "idx",
-    "row_names": "sources",
-    "split": "splitting",
+    "BUILTIN": ".builtin",
+    "DataError": "._errors",
+    "Dataset": "._dataset",
+    "Encodings": ".encodings",
+    "Preprocessing": ".preprocessing",
+    "Raw": "._raw",
+    "UnknownCategoryWarning": "._encode_table",
+    "as_inputs": ".arrays",
+    "as_targets": ".arrays",
+    "cache_folder": ".download",
+    "fit_preprocessing": ".fitting",
+    "load": ".sources",
+    "make_dataset": "._dataset",
+    "prepare": ".sources",
+    "read": ".sources",
+    "read_idx": ".idx",
+    "row_names": ".sources",
+    "split": ".splitting",
 }
 
 __getattr__ = loader(__name__, _HOMES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -13,30 +14,23 @@ from numpy.typing import NDArray
 
 from nervure.data._encode_table import Encoded, changed, encode_table
 from nervure.data._errors import fail, listing
-from nervure.data.arrays import as_inputs, check_finite, is_frame
-from nervure.data.columns import (
-    Column,
-    Table,
+from nervure.data.arrays import as_inputs, check_finite
+from nervure.data.columns import Column, Table, table_of
+from nervure.data.frames import (
     column_of,
+    is_frame,
     table_from_frame,
     table_from_mapping,
-    table_of,
 )
-from nervure.data.preprocessing import (
-    Amounts,
-    ArrayInput,
-    Category,
-    Classes,
-    Preprocessing,
-    TableInput,
-)
+from nervure.data.opening import How, features_of
+from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
 
 Array = NDArray[Any]
 _CHUNK = 1 << 18
 
 
 def encode(
-    record: Preprocessing,
+    record: TableInput | ArrayInput,
     raw: Any,
     *,
     query: str | None = None,
@@ -45,11 +39,9 @@ def encode(
 ) -> Array:
     """See `Preprocessing.encode`."""
     rows, where = _opened(record, raw, query, where)
-    if isinstance(rows, Table):
-        assert isinstance(record.inputs, TableInput)
-        return encode_table(record.inputs, rows, dtype, where).warned(where, 3)
-    assert isinstance(record.inputs, ArrayInput)
-    return encode_array(record.inputs, rows, dtype, where)
+    if isinstance(record, TableInput):
+        return encode_table(record, rows, dtype, where).warned(where, 3)
+    return encode_array(record, rows, dtype, where)
 
 
 def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
@@ -59,21 +51,19 @@ def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
 
 
 def _opened(
-    record: Preprocessing, raw: Any, query: str | None, where: str | None
+    record: TableInput | ArrayInput, raw: Any, query: str | None, where: str | None
 ) -> tuple[Any, str]:
     """A table or array of what may be a file, and its name."""
     if isinstance(raw, str | Path):
-        from nervure.data.sources import read_features
-
         where = where or Path(raw).name
-        raw = read_features(raw, record, query=query)
+        raw = features_of(os.fspath(raw), How(query, inputs=record))
     elif query is not None:
         raise fail(where or "rows", "a query without a file", "give a table file")
     where = where or (raw.where if isinstance(raw, Table) else "rows")
-    if isinstance(record.inputs, TableInput):
-        return _table_of(record.inputs, raw, where), where
+    if isinstance(record, TableInput):
+        return _table_of(record, raw, where), where
     table = _named_columns(raw, where)
-    return (raw if table is None else _stacked(record.inputs, table, where)), where
+    return (raw if table is None else _stacked(record, table, where)), where
 
 
 def _table_of(record: TableInput, raw: Any, where: str) -> Table:
@@ -91,18 +81,6 @@ def _named_columns(
     if isinstance(raw, Mapping):
         return table_from_mapping(cast("Mapping[str, Any]", raw), where, wanted)
     return raw if isinstance(raw, Table) else None
-
-
-def text_columns(record: Preprocessing) -> set[str]:
-    """Columns that a CSV file must give as text, whatever they look like."""
-    names: set[str] = set()
-    if isinstance(record.inputs, TableInput):
-        categories = (c for c in record.inputs.columns if isinstance(c, Category))
-        names = {column.name for column in categories if column.source == "text"}
-    target = record.target
-    if isinstance(target, Classes) and isinstance(target.labels[0], str):
-        names.add(target.name)
-    return names
 
 
 # -- tables -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 from nervure.data._encode_table import infinite_value
 from nervure.data._errors import DataError, fail
 from nervure.data.columns import Column, Table, as_integers, as_texts

@@ -10,17 +10,11 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 from nervure.data._errors import DataError, fail, listing
-from nervure.data.arrays import as_inputs, is_frame
-from nervure.data.columns import (
-    Column,
-    Table,
-    column_of,
-    integers,
-    reals,
-    table_from_frame,
-)
+from nervure.data.arrays import as_inputs
+from nervure.data.columns import Column, Table, integers, reals
+from nervure.data.frames import column_of, is_frame, table_from_frame
 
 Array = NDArray[Any]
 Task = Literal["classification", "regression"]

@@ -10,22 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._errors import DataError, fail
+from nervure.data.frames import is_frame, table_from_frame
 
 Array = NDArray[Any]
 
-FRAME_LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "narwhals")
 LARGEST_CLASS = 2**31 - 1
 _CHUNK = 1 << 18  # elements looked at in one go, to keep temporaries small
-
-
-def is_frame(value: object) -> bool:
-    """Whether ``value`` is a data frame or series of a library that narwhals knows."""
-    kind = type(value)
-    if kind.__module__.partition(".")[0] not in FRAME_LIBRARIES:
-        return False
-    several = hasattr(kind, "__len__") or hasattr(kind, "collect")  # no Timestamp
-    # Arrow's plain arrays are no columns to narwhals; NumPy reads them.
-    return several and not any(base.__name__ == "Array" for base in kind.__mro__)
 
 
 def as_inputs(
@@ -249,8 +239,6 @@ def _is_number(value: object) -> bool:
 
 def _frame_values(frame: Any, where: str) -> Array:
     """Values of a frame or series of numbers; for others see `nervure.data.load`."""
-    from nervure.data.columns import table_from_frame
-
     table = table_from_frame(frame, where)
     arrays: list[Array] = []
     for column in table.columns.values():

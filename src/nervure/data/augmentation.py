@@ -26,8 +26,9 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count, flag, number, read
-from nervure._registry import hints_of
+from nervure.base.checks import count, flag, number
+from nervure.base.described import Described, family, hints_of
+from nervure.base.named import read
 from nervure.data._errors import fail
 from nervure.data.arrays import as_inputs
 
@@ -41,7 +42,7 @@ _MOST_ALPHA = 1000.0
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Described):
     """What every change of images declares.
 
     Class attributes: ``kind`` is the name in specs, ``change`` the engine's change (by
@@ -361,20 +362,23 @@ class CutMix(_Mixing):
     kind: ClassVar[str] = "cutmix"
 
 
-AUGMENTATIONS: tuple[type[Augmentation], ...] = (
-    Shift,
-    Crop,
-    Flip,
-    Rotate,
-    Scale,
-    Shear,
-    Elastic,
-    Brightness,
-    Contrast,
-    ColorJitter,
-    Cutout,
-    Mixup,
-    CutMix,
+AUGMENTATIONS: tuple[type[Augmentation], ...] = family(
+    Augmentation,
+    (
+        Shift,
+        Crop,
+        Flip,
+        Rotate,
+        Scale,
+        Shear,
+        Elastic,
+        Brightness,
+        Contrast,
+        ColorJitter,
+        Cutout,
+        Mixup,
+        CutMix,
+    ),
 )
 
 
@@ -492,7 +496,7 @@ def augment(
     >>> augment(image, [Shift((0, 1), fill=9)], seed=2)[0].ravel().tolist()
     [9.0, 0.0, 1.0, 2.0]
     """
-    from nervure._engine import engine, in_memory
+    from nervure.base.engine import engine, in_memory
 
     pixels = as_inputs(images, where="images")
     found = augmentations(changes)

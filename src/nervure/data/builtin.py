@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from nervure.data._raw import Parts
-from nervure.data.columns import column_of, integers, reals, table_of, texts
+from nervure.data.columns import integers, reals, table_of, texts
 from nervure.data.download import downloaded
+from nervure.data.frames import column_of
 from nervure.data.idx import read_idx_folder
 
 TABLES = ("iris", "wine", "breast_cancer", "diabetes")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nervure._atomic import replacing
+from nervure.base.files import replacing
 from nervure.data._errors import DataError, fail, oneline
 from nervure.data.idx import FILES, idx_files
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 from nervure.data._errors import DataError
 
 Method = Literal["standard", "robust", "quantile", "piecewise"]

@@ -30,7 +30,7 @@ from nervure.data.image_files import (
     read_header,
     read_pixels,
 )
-from nervure.data.preprocessing import ArrayInput, Preprocessing
+from nervure.data.records import ArrayInput, TableInput
 
 LARGEST_SIDE = 64
 """Pixels of the longer side that is chosen; ``image_size`` may ask for more."""
@@ -186,7 +186,9 @@ def _skipped(found: Folder, train: Folder, test: Folder | None) -> list[str]:
 # -- images for a network that is trained ---------------------------------------------
 
 
-def images_for(found: Folder, record: Preprocessing) -> tuple[Pixels, Column | None]:
+def images_for(
+    found: Folder, record: TableInput | ArrayInput
+) -> tuple[Pixels, Column | None]:
     """Images of the size that a network was trained on, and their classes if any.
 
     Raises:
@@ -206,18 +208,19 @@ def image_names(found: Folder) -> list[str]:
     return [file.relative_to(found.path).as_posix() for file in files]
 
 
-def _shape(record: Preprocessing, where: str) -> tuple[Size, int]:
-    inputs = record.inputs
-    bytes_ = isinstance(inputs, ArrayInput) and abs(inputs.scale / BYTE - 1) < 1e-6
-    if not bytes_ or len(record.shape) != 3 or record.shape[2] not in (1, 3):
-        found = " x ".join(map(str, record.shape))
+def _shape(record: TableInput | ArrayInput, where: str) -> tuple[Size, int]:
+    array = isinstance(record, ArrayInput)
+    shape = record.shape if array else (record.width,)
+    bytes_ = array and abs(record.scale / BYTE - 1) < 1e-6
+    if not bytes_ or len(shape) != 3 or shape[2] not in (1, 3):
+        found = " x ".join(map(str, shape))
         raise fail(
             where,
             f"images for a network of {found} inputs that are not images of bytes; "
             "expected data as in training",
             "give such data, or train a network on images",
         )
-    height, width, channels = record.shape
+    height, width, channels = shape
     return (height, width), channels
 
 

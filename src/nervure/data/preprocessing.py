@@ -16,26 +16,15 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nervure.data._encode import encode, encode_rows, encode_targets
 from nervure.data._errors import DataError, fail
 from nervure.data.records import (
     Amounts,
     ArrayInput,
-    Category,
     Classes,
-    Numeric,
     TableInput,
 )
 from nervure.data.scaling import STRICT
-
-__all__ = [
-    "Amounts",
-    "ArrayInput",
-    "Category",
-    "Classes",
-    "Numeric",
-    "Preprocessing",
-    "TableInput",
-]
 
 Array = NDArray[Any]
 
@@ -44,6 +33,7 @@ Array = NDArray[Any]
 class Preprocessing:
     """Raw rows to network inputs, and network outputs to labels or amounts.
 
+    >>> from nervure.data.records import Numeric
     >>> from nervure.data.scaling import Affine
     >>> record = Preprocessing(
     ...     TableInput(("age",), (Numeric("age", Affine(mean=40.0, scale=10.0)),)),
@@ -140,9 +130,7 @@ class Preprocessing:
             UnknownCategoryWarning: categories that were not seen in training, one
                 warning for each column. One-hot they become zeros, embedded the code 0.
         """
-        from nervure.data._encode import encode
-
-        return encode(self, raw, query=query, dtype=np.dtype(dtype), where=where)
+        return encode(self.inputs, raw, query=query, dtype=np.dtype(dtype), where=where)
 
     def unknown_categories(self, raw: Any) -> dict[str, int]:
         """Rows that hold categories not seen in training, by column.
@@ -150,8 +138,6 @@ class Preprocessing:
         ``raw`` is as for `encode`, but for files; columns without such rows are left
         out.
         """
-        from nervure.data._encode import encode_rows
-
         if isinstance(self.inputs, ArrayInput):
             return {}
         return encode_rows(self.inputs, raw, np.dtype(np.float32)).counts()
@@ -165,8 +151,6 @@ class Preprocessing:
         Raises:
             DataError: a label that was not there in training, a missing value.
         """
-        from nervure.data._encode import encode_targets
-
         return encode_targets(self.target, raw, np.dtype(dtype))
 
     def decode_classes(self, indices: Any) -> Array:

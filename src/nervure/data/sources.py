@@ -1,30 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a source may be, and how each kind is read.
-
-A source is the name of a built-in data set, a folder of images or of IDX files, a file
-(``.npz``, CSV, TSV, Parquet, JSON), a data frame, or a tuple of arrays.
-"""
+"""Sources as data sets, and as rows for a network that is trained already."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nervure._names import unknown
 from nervure.data._dataset import Dataset, make_dataset
-from nervure.data._encode import encode, text_columns
-from nervure.data._errors import DataError, fail, listing
-from nervure.data._raw import Parts, Raw, parts_of, raw_from_parts, raw_from_table
-from nervure.data.arrays import is_frame
-from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
-from nervure.data.columns import Column, Table, table_from_frame, table_from_mapping
+from nervure.data._errors import fail, listing
+from nervure.data._raw import Raw, raw_from_parts, raw_from_table
+from nervure.data.builtin import BUILTIN
+from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.opening import How, features_of, is_idx, open_source
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Classes
 from nervure.data.splitting import split
@@ -119,7 +112,7 @@ def read(
     image_size: tuple[int, int] | None = None,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
-    found = _open(source, _How(query, task, image_size=image_size))
+    found = open_source(source, How(query, task, image_size=image_size))
     if image_size is not None and (isinstance(found, Table) or not found.image_size):
         raise fail(
             found.where,
@@ -159,23 +152,16 @@ def prepare(
         DataError: the source does not fit the record, or has no targets.
     """
     number = np.dtype(dtype)
-    how = _How(query, preprocessing.task, preprocessing)
+    how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
     if not labelled:
-        return encode(preprocessing, _features(source, how), dtype=number), None
-    found = _open(source, how)
+        return preprocessing.encode(features_of(source, how), dtype=number), None
+    found = open_source(source, how)
     if isinstance(found, Table):
         return _labelled_table(found, preprocessing, number)
     inputs, columns = found.test or (found.inputs, found.targets)
-    encoded = encode(preprocessing, inputs, dtype=number, where=found.where)
+    encoded = preprocessing.encode(inputs, dtype=number, where=found.where)
     targets = columns[0] if len(columns) == 1 else _values(columns)
     return encoded, preprocessing.encode_targets(targets, dtype=number)
-
-
-def read_features(
-    path: str | Path, record: Preprocessing, *, query: str | None = None
-) -> Table | Array:
-    """Rows to predict for, from a file or a folder; targets are not needed."""
-    return _features(os.fspath(path), _How(query, record=record))
 
 
 def row_names(source: Any) -> list[str] | None:
@@ -185,166 +171,8 @@ def row_names(source: Any) -> list[str] | None:
     if not isinstance(source, str | os.PathLike) or source in BUILTIN:
         return None
     path = Path(cast("str | os.PathLike[str]", source)).expanduser()
-    found = find_images(path) if path.exists() and not _is_idx(path) else None
+    found = find_images(path) if path.exists() and not is_idx(path) else None
     return None if found is None else image_names(found)
-
-
-# -- opening ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _How:
-    """How to read a source: what the user asks for, and what a trained net expects."""
-
-    query: str | None = None
-    task: str | None = None
-    record: Preprocessing | None = None
-    image_size: tuple[int, int] | None = None
-
-    @property
-    def text(self) -> set[str]:
-        """Columns that are text whatever they look like."""
-        return text_columns(self.record) if self.record else set()
-
-
-def _open(source: Any, how: _How) -> Table | Parts:
-    if isinstance(source, str | os.PathLike):
-        return _open_named(cast("str | os.PathLike[str]", source), how)
-    if how.query is not None:
-        raise fail(
-            "query", "a query over something that is no file", "give a table file"
-        )
-    if is_frame(source):
-        return table_from_frame(source)
-    if isinstance(source, Mapping):
-        return table_from_mapping(cast("Mapping[str, Any]", source))
-    if isinstance(source, tuple) and len(cast("tuple[Any, ...]", source)) in (2, 4):
-        inputs, targets, *test = cast("tuple[Any, ...]", source)
-        pair = (test[0], test[1]) if test else None
-        return parts_of(inputs, targets, task=how.task, test=pair)
-    raise fail(
-        "source",
-        f"a {type(cast(object, source)).__name__}; expected a name, a path, a data "
-        "frame, a dict of columns or a tuple (X, y)",
-        "see nervure.data.load",
-    )
-
-
-def _open_named(source: str | os.PathLike[str], how: _How) -> Table | Parts:
-    from nervure.data.archive import arrays_of, read_npz
-    from nervure.data.tables import read_table, table_format
-
-    if source in BUILTIN and how.query is None:
-        return read_builtin(cast(str, source))
-    path = _existing(source)
-    if path.is_file() and table_format(path):
-        return read_table(path, how.query, how.text)
-    if how.query is not None:
-        raise fail(path.name, "a query over a file without a table", _FILES)
-    if _is_idx(path):
-        return idx_parts(path, path.name)
-    found = _images(path, how)
-    if found is not None:
-        return found
-    if path.is_dir():
-        _foreign_folder(path)
-    if path.suffix.lower() == ".npz":
-        arrays = arrays_of(read_npz(path), path.name)
-        inputs, targets, test = arrays.inputs, arrays.targets, arrays.test
-        return parts_of(inputs, targets, path.name, how.task, test)
-    raise fail(path.name, f"a {path.suffix or 'nameless'} file; expected data", _FILES)
-
-
-def _images(path: Path, how: _How) -> Parts | None:
-    """The images at a path with their classes, or None where there are none."""
-    from nervure.data.image_folders import find_images, image_parts, images_for
-
-    found = find_images(path)
-    if found is None:
-        return None
-    if how.record is None:
-        return image_parts(found, how.image_size)
-    pixels, labels = images_for(found, how.record)
-    if labels is None:
-        raise fail(
-            found.name,
-            "images without a class; expected one sub-folder for each class",
-            "use predict, or put them into such folders",
-        )
-    return Parts(found.name, pixels, (labels,))
-
-
-_FILES = (
-    "use .csv, .tsv, .parquet, .json, .jsonl, .npz, or a folder of images (one "
-    "sub-folder per class) or of IDX files"
-)
-
-
-def _existing(source: str | os.PathLike[str]) -> Path:
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
-    name = os.fspath(source)
-    if "://" in name:
-        raise fail(
-            name, "an address; expected a file on this machine", "download it first"
-        )
-    if path.suffix or len(path.parts) > 1:
-        raise fail(name, "there is no such file or folder", "check the path")
-    raise DataError(unknown("source", "data set or file", name, BUILTIN))
-
-
-def _is_idx(folder: Path) -> bool:
-    from nervure.data.idx import idx_files
-
-    return folder.is_dir() and bool(idx_files(folder))
-
-
-def _foreign_folder(folder: Path) -> NoReturn:
-    names = sorted(path.name for path in folder.iterdir())
-    raise fail(
-        folder.name,
-        f"a folder with {listing(names, 5) or 'nothing in it'}; expected one "
-        "sub-folder of JPEG or PNG images per class, or IDX files "
-        "(train-images-idx3-ubyte, train-labels-idx1-ubyte, or .gz)",
-        "give one of the files in it, or put such files there",
-    )
-
-
-def _features(source: Any, how: _How) -> Any:
-    """What `encode` takes: a table, a frame, a dict, or an array of inputs."""
-    if isinstance(source, str | os.PathLike) and source not in BUILTIN:
-        path = _existing(cast("str | os.PathLike[str]", source))
-        array = None if how.query is not None else _array_file(path, how.record)
-        if array is not None:
-            return array
-    elif not isinstance(source, str | tuple):
-        if how.query is not None:
-            raise fail("query", "a query over something that is no file", "give a file")
-        return cast(Any, source)
-    found = _open(source, replace(how, task=None))
-    if isinstance(found, Table):
-        return found
-    return found.test[0] if found.test else found.inputs
-
-
-def _array_file(path: Path, record: Preprocessing | None) -> Array | None:
-    """The inputs in a file of arrays or images, or None for another kind of source."""
-    from nervure.data.archive import arrays_of, read_npy, read_npz
-    from nervure.data.idx import read_idx
-    from nervure.data.image_folders import find_images, images_for
-
-    if path.suffix.lower() == ".npy":
-        return read_npy(path)
-    if path.suffix.lower() == ".npz":
-        arrays = arrays_of(read_npz(path), path.name, targets=False)
-        return arrays.test[0] if arrays.test else arrays.inputs
-    if path.is_file() and "-ubyte" in path.name:
-        return read_idx(path)
-    if record is None or _is_idx(path):
-        return None
-    found = find_images(path)
-    return None if found is None else images_for(found, record)[0]
 
 
 # -- targets ------------------------------------------------------------------------
@@ -373,7 +201,7 @@ def _labelled_table(
             "add it",
         )
     kept = table.take(~lost) if lost.any() else table
-    inputs = encode(record, kept.without(names), dtype=dtype, where=table.where)
+    inputs = record.encode(kept.without(names), dtype=dtype, where=table.where)
     if isinstance(record.target, Classes):
         return inputs, record.encode_targets(kept[names[0]], dtype=dtype)
     amounts = {name: _amount(kept[name], table.where) for name in names}

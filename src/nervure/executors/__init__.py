@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 from nervure.executors._executor import (
     Data,
     Draw,

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data.augmentation import Augmentation
-from nervure.graph import Graph
-from nervure.objective import Objective
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.graph.parameters import Layout, Segment
 from nervure.optimizers import UpdateRule
-from nervure.parameters import Layout, Segment
 from nervure.regularizers import Regularizer
 
 Array = npt.NDArray[Any]

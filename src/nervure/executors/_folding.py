@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from nervure.executors._executor import Floats, Model
-from nervure.graph import Graph, Node
+from nervure.graph.graph import Graph
+from nervure.graph.node import Node
+from nervure.graph.parameters import Layout, Segment, aligned_zeros
 from nervure.layers import BatchNorm, Dense
 from nervure.layers._convolving import Convolving
 from nervure.layers.transposed_convolution import TransposedConvolution
-from nervure.parameters import Layout, Segment, aligned_zeros
 
 WORTH = 4
 """Values that BatchNorms must pass over for each number that is folded or copied. A

@@ -15,11 +15,11 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.executors._executor import Data, Model
-from nervure.graph import Graph
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.graph.parameters import Layout
 from nervure.layers import Layer, Pass
 from nervure.losses import CustomLoss
-from nervure.objective import Objective
-from nervure.parameters import Layout
 
 Array = Any
 """An array of JAX, traced or on the device."""
@@ -59,6 +59,11 @@ def precision(jax: Any, dtype: np.dtype[Any]) -> Generator[None]:
         stack.enter_context(cast(Any, enable_x64)(dtype == np.float64))
         stack.enter_context(jax.default_matmul_precision("highest"))
         yield
+
+
+def upload(jax: Any, array: Array) -> Array:
+    """A copy on the device: JAX may else read the host's memory later on."""
+    return jax.numpy.array(array, copy=True)
 
 
 def refuse_custom(objective: Objective) -> None:

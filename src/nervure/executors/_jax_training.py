@@ -13,7 +13,7 @@ to step is what `JaxTrainer.run` gives back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from nervure.executors import _jax_fold as compute
 from nervure.executors._executor import Floats, Job, Model, Stretch, StretchResult
 from nervure.layers import Pass
 from nervure.optimizers import Setting, enter, leave, update
-
-if TYPE_CHECKING:
-    from nervure.executors.jax import JaxExecutor
 
 Array = Any
 
@@ -194,14 +191,14 @@ class Program:
 class JaxTrainer:
     """Takes training steps on the device, where the data lie throughout."""
 
-    def __init__(self, executor: JaxExecutor, job: Job, program: Program) -> None:
-        self._executor, self._job, self._program = executor, job, program
-        self._model = executor.model
+    def __init__(self, jax: Any, model: Model, job: Job, program: Program) -> None:
+        self._jax, self._job, self._program = jax, job, program
+        self._model = model
         # All stretches have the shape of a whole epoch: one compilation.
         self._capacity = max(1, job.data.rows // job.batch_size)
         arrays = compute.on_host(job.data, self._model.dtype)
         with self._precision():
-            self._data = executor.jax.tree.map(executor.jax.numpy.asarray, arrays)
+            self._data = jax.tree.map(jax.numpy.asarray, arrays)
 
     def run(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
         """Take the steps of ``stretch``."""
@@ -271,8 +268,8 @@ class JaxTrainer:
         return np.array([weights[rows].sum() for rows in batches], np.float64)
 
     def _upload(self) -> State:
-        copy = self._executor.upload
-        return copy(self._model.values), tuple(copy(slot) for slot in self._job.slots)
+        slots = tuple(compute.upload(self._jax, slot) for slot in self._job.slots)
+        return compute.upload(self._jax, self._model.values), slots
 
     def _download(self, state: State) -> None:
         self._model.values[:] = np.asarray(state[0])
@@ -280,4 +277,4 @@ class JaxTrainer:
             slot[:] = np.asarray(found)
 
     def _precision(self) -> Any:
-        return compute.precision(self._executor.jax, self._model.dtype)
+        return compute.precision(self._jax, self._model.dtype)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from nervure.executors import _jax_fold as compute
 from nervure.executors._executor import Data, Draw, Floats, Job, Model, Trace
 from nervure.executors._jax_training import JaxTrainer, Program
+from nervure.graph.objective import Objective
 from nervure.layers import INFERENCE, Pass
-from nervure.objective import Objective
 
 INFERENCE_ROWS = 1024
 
@@ -79,7 +79,7 @@ class JaxExecutor:
         arrays = compute.on_host(data, model.dtype)
         size = compute.rounded(data.rows, most)
         with compute.precision(self.jax, model.dtype):
-            values = self.upload(model.values)
+            values = compute.upload(self.jax, model.values)
             for first in range(0, data.rows, size):
                 rows = np.arange(first, min(first + size, data.rows))
                 # The last batch is filled up with its first row: one shape for all.
@@ -131,7 +131,8 @@ class JaxExecutor:
         )
         batch = compute.on_host(data, self.model.dtype)
         with compute.precision(self.jax, self.model.dtype):
-            cost, gradients = function(self.upload(self.model.values), batch)
+            values = compute.upload(self.jax, self.model.values)
+            cost, gradients = function(values, batch)
             self._keep_gradients(gradients)
         return float(cost)
 
@@ -173,7 +174,7 @@ class JaxExecutor:
         batch = compute.on_host(data, self.model.dtype)
         with compute.precision(self.jax, self.model.dtype):
             cost, values, deltas, gradients = function(
-                self.upload(self.model.values), batch
+                compute.upload(self.jax, self.model.values), batch
             )
             if objective is not None:
                 self._keep_gradients(gradients)
@@ -241,13 +242,9 @@ class JaxExecutor:
         )
         if same not in self._compiled:
             self._compiled[same] = Program(self.jax, self.model, job, scales)
-        return JaxTrainer(self, job, self._compiled[same])
+        return JaxTrainer(self.jax, self.model, job, self._compiled[same])
 
     # -- shared -------------------------------------------------------------------
-
-    def upload(self, array: npt.NDArray[Any]) -> Any:
-        """A copy on the device: JAX may else read the host's memory later on."""
-        return self.jax.numpy.array(array, copy=True)
 
     def _kept(self, key: Hashable, make: Callable[[], Function]) -> Function:
         """The compiled function of this key."""

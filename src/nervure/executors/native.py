@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure._engine import in_memory
-from nervure._memory import check_memory
+from nervure.base.engine import in_memory
+from nervure.base.memory import check_memory
 from nervure.data.augmentation import engine_changes
 from nervure.executors._executor import (
     Array,
@@ -26,9 +26,9 @@ from nervure.executors._executor import (
     Trace,
 )
 from nervure.executors._folding import Folding, folding_of
+from nervure.executors.plan import Mode, Plan, Traits, engine_plan, make_plan
+from nervure.graph.objective import Cost, Objective
 from nervure.losses import CustomLoss
-from nervure.objective import Cost, Objective
-from nervure.plan import Mode, Plan, Traits, engine_plan, make_plan
 from nervure.regularizers import L2, Regularizer
 
 PARALLEL_FLOPS = 1_000_000
@@ -53,7 +53,7 @@ Key = tuple[Mode, int, Objective | None]
 @functools.cache
 def engine() -> Any:
     """The engine's module, loaded at first use."""
-    from nervure._engine import engine as module
+    from nervure.base.engine import engine as module
 
     return module
 

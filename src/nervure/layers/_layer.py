@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nervure.base.described import Described
+
 if TYPE_CHECKING:
     from nervure.initializers import Initializer
 
@@ -71,7 +73,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Described):
     """What every layer declares. Subclass it as a frozen dataclass.
 
     Class attributes: ``kind`` is the name in specs and of the engine's kernel,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._names import unknown
+from nervure.base.formulas import gaussian_cdf, logistic
+from nervure.base.words import unknown
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -18,7 +19,6 @@ from nervure.layers._layer import (
     Pass,
     Shape,
 )
-from nervure.layers._special import gaussian_cdf, logistic
 from nervure.layers.softmax import LogSoftmax, Softmax
 
 

@@ -9,13 +9,7 @@ from typing import Any, ClassVar
 
 from nervure.layers._family import Ranked
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
-from nervure.layers._window import (
-    Padding,
-    checked_padding,
-    padded,
-    pads,
-    spatial,
-)
+from nervure.layers._window import Padding, checked_padding, padded, pads, spatial
 
 Sides = tuple[tuple[int, int], ...]
 

@@ -11,15 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nervure.layers._axis import sample_axis
-from nervure.layers._layer import (
-    Array,
-    Attribute,
-    Example,
-    Layer,
-    Pass,
-    Shape,
-    whole,
-)
+from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape, whole
 
 
 @dataclass(frozen=True)

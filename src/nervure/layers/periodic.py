@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._described import number
+from nervure.base.checks import number
 from nervure.initializers import Normal, Uniform
 from nervure.layers._layer import (
     Array,

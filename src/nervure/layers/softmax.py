@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._stop_gradient import stop_gradient
+from nervure.base.formulas import stop_gradient
 from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape
 
 _EXAMPLES: tuple[Shape, ...] = ((5,), (1,), (37,), (2, 3))

@@ -8,15 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.layers._layer import (
-    Array,
-    Attribute,
-    Example,
-    Layer,
-    Pass,
-    Shape,
-    wholes,
-)
+from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape, wholes
 
 
 def _checked(layer: Layer, shape: Any) -> Shape:

@@ -10,13 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nervure._described import read
-from nervure.losses._loss import (
-    Loss,
-    LossError,
-    LossExample,
-    activation_name,
-)
+from nervure.base.described import family
+from nervure.base.named import read
+from nervure.losses._loss import Loss, LossError, LossExample, activation_name
 from nervure.losses.classification import KL, BinaryCrossEntropy, CrossEntropy, Hinge
 from nervure.losses.custom import CustomLoss
 from nervure.losses.focal import Focal
@@ -58,20 +54,23 @@ __all__ = [
     "weighted_mean",
 ]
 
-LOSSES: tuple[type[Loss], ...] = (
-    Quadratic,
-    MSE,
-    MAE,
-    Huber,
-    LogCosh,
-    CrossEntropy,
-    BinaryCrossEntropy,
-    Focal,
-    Hinge,
-    Poisson,
-    Pinball,
-    KL,
-    Cosine,
+LOSSES: tuple[type[Loss], ...] = family(
+    Loss,
+    (
+        Quadratic,
+        MSE,
+        MAE,
+        Huber,
+        LogCosh,
+        CrossEntropy,
+        BinaryCrossEntropy,
+        Focal,
+        Hinge,
+        Poisson,
+        Pinball,
+        KL,
+        Cosine,
+    ),
 )
 """Every built-in loss; a new one is one line here and one in engine/losses/list.h."""
 

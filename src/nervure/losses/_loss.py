@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nervure._stop_gradient import stop_gradient
+from nervure.base.described import Described
+from nervure.base.formulas import stop_gradient
 from nervure.losses import _targets
 
 Array = Any
@@ -61,7 +62,7 @@ class LossExample:
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Described):
     """What every loss declares. Subclass it as a frozen dataclass.
 
     Class attributes: ``kind`` is the name in specs and in the engine, ``task`` what the

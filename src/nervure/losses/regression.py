@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import number
+from nervure.base.checks import number
 from nervure.losses import _targets
 from nervure.losses._loss import (
     ARRANGING,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nervure._described import read
+from nervure.base.described import family
+from nervure.base.named import read
 from nervure.optimizers._rule import Optimizer, Slots, UpdateRule
 from nervure.optimizers.adam import Adam, AdamW, NAdam
 from nervure.optimizers.adaptive import Adadelta, Adagrad, RMSprop
@@ -53,17 +54,20 @@ __all__ = [
     "update",
 ]
 
-OPTIMIZERS: tuple[type[Optimizer], ...] = (
-    GradientDescent,
-    SGD,
-    Adam,
-    AdamW,
-    NAdam,
-    RMSprop,
-    Adagrad,
-    Adadelta,
-    Lion,
-    LBFGS,
+OPTIMIZERS: tuple[type[Optimizer], ...] = family(
+    Optimizer,
+    (
+        GradientDescent,
+        SGD,
+        Adam,
+        AdamW,
+        NAdam,
+        RMSprop,
+        Adagrad,
+        Adadelta,
+        Lion,
+        LBFGS,
+    ),
 )
 
 

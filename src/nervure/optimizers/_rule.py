@@ -16,7 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._described import number
+from nervure.base.checks import number
+from nervure.base.described import Described
 from nervure.optimizers.schedules import Schedule, rate
 
 Array = Any
@@ -30,7 +31,7 @@ SHARED = ("learning_rate", "weight_decay", "clip_value", "clip_norm")
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Described):
     """What every optimizer has: its ``kind``, the name in specs.
 
     ``full_batch`` says that a step takes all the data; ``stepwise`` that it is an

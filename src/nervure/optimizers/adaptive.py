@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._described import flag, number
+from nervure.base.checks import flag, number
 from nervure.optimizers._rule import Array, Slots, UpdateRule, memory
 from nervure.optimizers.schedules import Schedule
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure._described import flag
+from nervure.base.checks import flag
 from nervure.optimizers._rule import Array, Attribute, Slots, UpdateRule, memory
 from nervure.optimizers.schedules import Schedule
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count, number
+from nervure.base.checks import count, number
 from nervure.optimizers._rule import Optimizer
 
 Vector = npt.NDArray[np.float64]

@@ -22,14 +22,16 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count, number, read
+from nervure.base.checks import count, number
+from nervure.base.described import Described, family
+from nervure.base.named import read
 
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Described):
     """What every schedule declares: its ``kind`` and its values."""
 
     kind: ClassVar[str] = ""
@@ -457,18 +459,21 @@ class ReduceOnPlateau(Schedule):
         return gain > self.min_delta
 
 
-SCHEDULES: tuple[type[Schedule], ...] = (
-    Constant,
-    Step,
-    Exponential,
-    InverseTime,
-    Polynomial,
-    Cosine,
-    OneCycle,
-    WarmUp,
-    Chain,
-    Product,
-    ReduceOnPlateau,
+SCHEDULES: tuple[type[Schedule], ...] = family(
+    Schedule,
+    (
+        Constant,
+        Step,
+        Exponential,
+        InverseTime,
+        Polynomial,
+        Cosine,
+        OneCycle,
+        WarmUp,
+        Chain,
+        Product,
+        ReduceOnPlateau,
+    ),
 )
 
 

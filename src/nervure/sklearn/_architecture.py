@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from nervure.graph import Graph, sequence
+from nervure.graph.graph import Graph
+from nervure.graph.objective import activation_of, answering
+from nervure.graph.symbols import sequence
 from nervure.layers import Dense, Input, Layer
 from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
-from nervure.network import Network
-from nervure.objective import activation_of, answering
+from nervure.network.network import Network
 from nervure.zoo import architecture, image_shape
 
 HIDDEN = (100,)
@@ -126,8 +127,8 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
 
 
 def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
-    from nervure.saving import graph_of
-    from nervure.spec import load_spec
+    from nervure.graph.written import graph_of
+    from nervure.spec.reading import load_spec
 
     spec = load_spec(path)
     if spec.network is not None:

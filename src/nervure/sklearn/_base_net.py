@@ -15,13 +15,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from nervure._codes import check_codes
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
 from nervure.executors import Data
-from nervure.network import Network
+from nervure.graph.codes import check_codes
+from nervure.network.inputs import check_categories
+from nervure.network.network import Network
+from nervure.network.saving import to_bytes
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.saving import from_bytes, to_bytes
+from nervure.runs.loading import from_bytes
 from nervure.sklearn._architecture import Entrance, Head, given_loss, make_network
 from nervure.sklearn._callbacks import CallbackSupport, EpochTasks
 from nervure.sklearn._compat import (
@@ -39,7 +41,6 @@ from nervure.sklearn._table_encoder import (
     wants_encoding,
 )
 from nervure.sklearn._training import ONE_EPOCH, Course, train, train_on
-from nervure.training.prepare import check_categories
 from nervure.training.run import Run
 from nervure.training.state import State
 
@@ -253,7 +254,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
     def _run(self, net: Network, X: Array) -> Array:
         shape = net.graph.input_shapes[0]
         rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
-        check_codes(net.graph, (rows,), ("X",))
+        check_codes(net.graph.codes, (rows,), ("X",))
         (y,) = net.executor(self.executor).outputs(Data((rows,)))
         return y.reshape(len(y), -1)
 

@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import number
+from nervure.base.checks import number
 from nervure.executors import Data, Job, Stretch
 from nervure.executors.native import NativeTrainer
-from nervure.objective import Objective
+from nervure.graph.objective import Objective
+from nervure.graph.parameters import ALIGNMENT, Floats, aligned_zeros
 from nervure.optimizers import SGD, Adam, UpdateRule
-from nervure.parameters import ALIGNMENT, Floats, aligned_zeros
 from nervure.regularizers import L2
 from nervure.sklearn._perceptron import Perceptron
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
-from nervure.graph import Graph, sequence
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.graph.symbols import sequence
 from nervure.layers import Dense, Input, Layer
 from nervure.losses import BinaryCrossEntropy, CrossEntropy, CustomLoss, Loss, Quadratic
-from nervure.network import Network
-from nervure.objective import Objective
+from nervure.network.network import Network
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.executors import Data
-from nervure.objective import Objective
+from nervure.graph.objective import Objective
 from nervure.sklearn._perceptron import Perceptron
 
 Vector = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nervure.network import Network
+from nervure.network.network import Network
 from nervure.training.state import State
 
 

@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from nervure.data._encode import encode_rows
 from nervure.data._encode_table import Encoded
 from nervure.data._fit_table import Notes, fit_table
-from nervure.data.arrays import is_frame
-from nervure.data.columns import Table, column_of, table_from_frame, table_of
+from nervure.data.columns import Table, table_of
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.frames import column_of, is_frame, table_from_frame
 from nervure.data.records import TableInput
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance

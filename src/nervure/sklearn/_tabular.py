@@ -16,7 +16,8 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from nervure.data.preprocessing import Amounts, Classes, Preprocessing
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Amounts, Classes
 from nervure.sklearn._compat import Interval, TableTagsMixin, TagsMixin, fit_context
 from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._table_encoder import TableEncoder

@@ -9,19 +9,21 @@ from typing import Any, cast
 
 import numpy as np
 
-from nervure.network import Network
-from nervure.objective import Objective
+from nervure.graph.objective import Objective
+from nervure.graph.parameters import aligned_zeros
+from nervure.network.network import Network
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.parameters import aligned_zeros
 from nervure.regularizers import regularizer as find_regularizer
-from nervure.training.callbacks import Callback, EarlyStopping, as_callback
+from nervure.spec.stopping import EarlyStopping
+from nervure.training.callbacks import Callback, as_callback
 from nervure.training.checks import check_trainable
 from nervure.training.lbfgs import LbfgsSession
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.progress import make_progress
 from nervure.training.run import Run
-from nervure.training.session import Session, Settings
+from nervure.training.session import Session
+from nervure.training.settings import Settings
 from nervure.training.state import State
 
 AUTO_BATCH = (32, 200)

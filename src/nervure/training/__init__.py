@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from nervure.training.callbacks import Callback, EarlyStopping
+from nervure.spec.stopping import EarlyStopping
+from nervure.training.callbacks import Callback
 from nervure.training.fit import DivergenceError, fit
 from nervure.training.history import History
 from nervure.training.run import Run

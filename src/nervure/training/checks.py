@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence, Set
 from nervure.data import DataError
 from nervure.data._errors import fail
 from nervure.data.augmentation import Augmentation, check_images
-from nervure.graph import Graph
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
 from nervure.layers import LayerError
-from nervure.objective import Objective
 from nervure.optimizers import Optimizer
 
 

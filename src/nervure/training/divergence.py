@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nervure.executors import Data
-from nervure.training.prepare import take
+from nervure.network.inputs import take
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
     from nervure.training.run import Run
-    from nervure.training.session import Settings
+    from nervure.training.settings import Settings
 
 
 class DivergenceError(ArithmeticError):

@@ -10,28 +10,32 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 
-from nervure._described import count, flag, number
-from nervure._plain import write
-from nervure._wording import short
+from nervure.base.checks import count, flag, number
+from nervure.base.plain import write
+from nervure.base.words import short
 from nervure.data.augmentation import augmentations, engine_changes
 from nervure.executors import Data
+from nervure.graph.naming import multipliers
+from nervure.graph.parameters import LARGEST_SEED
 from nervure.optimizers import LBFGS, Optimizer, UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.parameters import LARGEST_SEED
 from nervure.regularizers import regularizer as find_regularizer
-from nervure.training.callbacks import Callback, EarlyStopping, as_callback
+from nervure.spec.stopping import EarlyStopping
+from nervure.spec.written import write_spec
+from nervure.training.callbacks import Callback, as_callback
 from nervure.training.checks import check_augmentation, check_rates, check_trainable
+from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.lbfgs import LbfgsSession
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.progress import Progress, make_progress
 from nervure.training.run import Run
-from nervure.training.session import Session, Settings
-from nervure.transfer import multipliers
+from nervure.training.session import Session
+from nervure.training.settings import Settings
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
 
 __all__ = ["DivergenceError", "fit"]
 
@@ -225,7 +229,7 @@ def progress_of(progress: bool | TextIO) -> Progress:
 
 def check_arguments(given: dict[str, Any]) -> None:
     """What needs no look at the data, before anything else is done."""
-    from nervure.network import Network
+    from nervure.network.network import Network
 
     if not isinstance(given["network"], Network):
         raise TypeError(
@@ -297,11 +301,9 @@ def _open(
     if resume and folder.spec.exists():
         folder.read_checkpoint(session.state, fingerprint)
         return
-    from nervure.spec import write_spec
-    from nervure.training.specs import code_of, spec_of
 
     again = code_of(session.settings) + again
-    spec = write_spec(spec_of(session))
+    spec = write_spec(spec_of(session.net, session.settings, folder.data))
     folder.create(spec, session.state, fingerprint, again)
 
 

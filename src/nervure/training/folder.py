@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nervure._atomic import (
-    WriteError,
-    explained,
-    remove_leftovers,
-    write_atomically,
-)
-from nervure.modelfile import ModelFileError, read_model, write_model
+from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
+from nervure.network.modelfile import ModelFileError, read_model, write_model
 from nervure.training.state import State
 
 if TYPE_CHECKING:
-    from nervure.spec import DataSpec
+    from nervure.spec.tables import DataSpec
 
 KEPT = 2
 """Checkpoints kept: the latest, and the one before it in case that is damaged."""

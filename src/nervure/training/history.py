@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nervure._names import unknown
+from nervure.base.words import unknown
 
 
 class History(Mapping[str, list[float]]):

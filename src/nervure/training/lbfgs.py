@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.network.inputs import take
 from nervure.optimizers import minimize
 from nervure.regularizers import L2
-from nervure.training.prepare import take
 from nervure.training.run import Run
 from nervure.training.session import Session
 from nervure.training.state import State

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count, number
+from nervure.base.checks import count, number
 from nervure.executors import Job, Stretch, Trainer
+from nervure.graph.parameters import LARGEST_SEED, aligned_zeros
 from nervure.optimizers import UpdateRule
 from nervure.optimizers import optimizer as find_optimizer
-from nervure.parameters import LARGEST_SEED, aligned_zeros
 from nervure.regularizers import regularizer as find_regularizer
 from nervure.training.checks import check_trainable
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.sampler import epoch_order
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
 
 Floats = npt.NDArray[np.float64]
 Rows = Iterator[npt.NDArray[np.int64]]

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._heads import targets_of
 from nervure.data import Dataset, Preprocessing, split
-from nervure.data.records import Amounts, TableInput
+from nervure.data.records import Amounts
 from nervure.executors import Data
-from nervure.graph import Graph
-from nervure.losses import Pinball, class_weights, combine_weights
-from nervure.objective import Objective
-from nervure.predicting import Predictor
+from nervure.graph.objective import Objective
+from nervure.losses import Pinball, class_weights
+from nervure.network.inputs import check_categories, make_data, take, without_targets
+from nervure.network.targets import targets_of
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
 
 Rows = npt.NDArray[np.int64]
 
@@ -68,15 +67,6 @@ def prepare(
     return found
 
 
-def without_targets(y: Any) -> None:
-    """Raises where targets are given that a Dataset brings itself."""
-    if y is not None:
-        raise ValueError(
-            "[fit] y beside a Dataset; expected its own targets; leave y out, or pass "
-            "dataset.inputs and y"
-        )
-
-
 def _check_classes(target: npt.NDArray[Any], name: str) -> None:
     """Several rows of one class, of which there is nothing to learn."""
     first = target[:1]
@@ -87,33 +77,6 @@ def _check_classes(target: npt.NDArray[Any], name: str) -> None:
             f"{name!r}; expected at least two classes; check y and how its rows were "
             "chosen"
         )
-
-
-def make_data(
-    net: Predictor,
-    X: Any,
-    y: Any,
-    objective: Objective,
-    sample_weight: Any = None,
-    class_weight: Any = None,
-    scale: float = 1.0,
-) -> Data:
-    """Inputs, targets and weights as the executors take them."""
-    if y is None:
-        raise ValueError(
-            "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
-            "them as the third argument"
-        )
-    inputs = net.arrays(X)
-    targets = objective.check_targets(net.graph, net.targets(y), net.dtype)
-    for array, name in zip(targets, net.graph.output_names, strict=True):
-        if len(array) != len(inputs[0]):
-            raise ValueError(
-                f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
-                "of inputs; expected as many; give exactly one target per row"
-            )
-    weights = combine_weights(targets[0], sample_weight, class_weight)
-    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
 
 
 def _prepare_dataset(
@@ -143,28 +106,6 @@ def _prepare_dataset(
             return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
         data = take(data, dataset.train_rows)
     return _with_validation(net, data, objective, validation, class_weight, seed)
-
-
-def check_categories(graph: Graph, record: Preprocessing) -> None:
-    """Raise for a column of codes that the network would read as a number."""
-    if not isinstance(record.inputs, TableInput):
-        return
-    embedded = record.inputs.embedded
-    first = record.inputs.width - len(embedded)
-    found = {
-        int(column): int(size)
-        for codes in graph.codes
-        for column, size in zip(codes.columns, codes.sizes, strict=True)
-    }
-    for place, column in enumerate(embedded, start=first):
-        if found.get(place, 0) < column.codes:
-            raise ValueError(
-                f"[fit] column {column.name!r} holds codes from 0 to "
-                f"{column.codes - 1}; expected an embedding of {column.codes} "
-                "categories that reads it; begin the network with "
-                "dataset.entrance(), or load the data with "
-                f"columns={{{column.name!r}: 'one_hot'}}"
-            )
 
 
 def _answering(record: Preprocessing, objective: Objective) -> Preprocessing:
@@ -220,13 +161,3 @@ def _own(
 ) -> Data:
     X, y, weights = given
     return make_data(net, X, y, objective, weights, class_weight, scale)
-
-
-def take(data: Data, rows: Rows) -> Data:
-    """Some rows of the data."""
-    return Data(
-        tuple(x[rows] for x in data.inputs),
-        tuple(y[rows] for y in data.targets),
-        None if data.weights is None else data.weights[rows],
-        data.scales,
-    )

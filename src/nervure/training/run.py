@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
     from nervure.training.history import History
     from nervure.training.state import State
 

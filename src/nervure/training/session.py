@@ -7,67 +7,37 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nervure import transfer
-from nervure._atomic import WriteError
-from nervure.data.augmentation import Augmentation
+from nervure.base.files import WriteError
 from nervure.executors import Job, Stretch, Trainer
+from nervure.graph.naming import factors
+from nervure.graph.parameters import aligned_zeros
 from nervure.metrics import Metric
-from nervure.objective import Objective
+from nervure.network.evaluation import evaluate_data, measure, metrics_of
 from nervure.optimizers import ReduceOnPlateau, UpdateRule, learning_rates
-from nervure.parameters import aligned_zeros
-from nervure.regularizers import Regularizer
-from nervure.training.callbacks import Callback, EarlyStopping
 from nervure.training.divergence import DivergenceError, explain, remedy
-from nervure.training.evaluation import evaluate_data, measure, metrics_of
 from nervure.training.folder import RunFolder
 from nervure.training.interrupt import Interruption
 from nervure.training.prepare import Prepared
 from nervure.training.progress import Progress
 from nervure.training.run import Run
 from nervure.training.sampler import epoch_order
+from nervure.training.settings import Settings
 from nervure.training.state import State
 from nervure.training.trunk import Learner, learner_of
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
 
 STRETCH_SECONDS = 0.05
 """How long the engine works before Python looks up: progress, Ctrl-C, time limits."""
 
 RUNAWAY = 1e4
 """A cost that has grown so many times (and past it) will not come back."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of `fit`, checked; ``validation`` where it is a fraction."""
-
-    objective: Objective
-    optimizer: Any
-    epochs: int
-    batch_size: int
-    metrics: Any = None
-    early_stopping: EarlyStopping | None = None
-    callbacks: tuple[Callback, ...] = ()
-    regularizer: Regularizer | None = None
-    class_weight: Any = None
-    validation: float = 0.0
-    shuffle: bool = True
-    seed: int = 0
-    max_steps: int | None = None
-    max_seconds: float | None = None
-    checkpoint_steps: int | None = None
-    checkpoint_seconds: float | None = None
-    executor: str = "native"
-    threads: int | None = None
-    augmentation: tuple[Augmentation, ...] = ()
-    learning_rates: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class Session:
@@ -201,7 +171,7 @@ class Session:
     @cached_property
     def _trainer(self) -> Trainer:
         settings, learner = self.settings, self._learner
-        names = transfer.factors(self.net.graph, settings.learning_rates)
+        names = factors(self.net.graph, settings.learning_rates)
         job = Job(
             objective=learner.objective,
             data=learner.data,
@@ -398,7 +368,7 @@ class Session:
     def _monitored(self, values: dict[str, float], name: str | None, who: str) -> float:
         monitor = name or self._default_monitor
         if monitor not in values:
-            from nervure._names import unknown
+            from nervure.base.words import unknown
 
             raise ValueError(unknown(who, "value to monitor", monitor, values))
         return values[monitor]

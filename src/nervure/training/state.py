@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.graph.parameters import Floats
 from nervure.optimizers import PlateauState
-from nervure.parameters import Floats
 from nervure.training.history import History
 
 Array = npt.NDArray[Any]

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nervure.executors import Data, Executor, Model, make_executor
-from nervure.graph import Entry, Graph, leading_to
+from nervure.graph.graph import Graph, leading_to
+from nervure.graph.node import Entry
+from nervure.graph.objective import Objective
+from nervure.graph.parameters import Layout
 from nervure.layers import Input
-from nervure.objective import Objective
-from nervure.parameters import Layout
 
 if TYPE_CHECKING:
-    from nervure.network import Network
+    from nervure.network.network import Network
     from nervure.training.prepare import Prepared
 
 FEATURE_BYTES = 2**30
@@ -131,7 +132,7 @@ def _above(
 ) -> tuple[Model, dict[int, int]]:
     """The rest of the network, fed by the features; places of its nodes in it."""
     graph = model.graph
-    inputs = [Entry(graph.nodes[i].name, Input(graph.nodes[i].shape)) for i in ends]
+    inputs = [Entry(Input(graph.nodes[i].shape), graph.nodes[i].name) for i in ends]
     rest = [i for i in range(len(graph.nodes)) if i not in trunk]
     outputs = [graph.nodes[i].name for i in graph.outputs]
     made = Graph.of([*inputs, *map(graph.entry, rest)], outputs)

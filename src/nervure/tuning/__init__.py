@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nervure._lazy import loader
+from nervure.base.lazy import loader
 
 if TYPE_CHECKING:
+    from nervure.spec.space import Range, TuneSpec
     from nervure.tuning.report import Trial, Tuning
     from nervure.tuning.search import TuneError, tune
-    from nervure.tuning.space import Range, TuneSpec
 
 __all__ = ["Range", "Trial", "TuneError", "TuneSpec", "Tuning", "tune"]
 
 _HOMES = {
-    "Range": "space",
-    "Trial": "report",
-    "TuneError": "search",
-    "TuneSpec": "space",
-    "Tuning": "report",
-    "tune": "search",
+    "Range": "nervure.spec.space",
+    "Trial": ".report",
+    "TuneError": ".search",
+    "TuneSpec": "nervure.spec.space",
+    "Tuning": ".report",
+    "tune": ".search",
 }
 
 __getattr__ = loader(__name__, _HOMES)

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nervure._atomic import write_atomically
-from nervure.spec import Spec, save_spec
-from nervure.summary import table
-from nervure.tuning.space import word_of
+from nervure.base.files import write_atomically
+from nervure.graph.summary import table
+from nervure.spec.space import word_of
+from nervure.spec.tables import Spec
+from nervure.spec.written import save_spec
 
 MOST_SHOWN = 10
 

@@ -13,29 +13,23 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TextIO
 
-from nervure._names import unknown
-from nervure._plain import Faults, read, write
+from nervure.base.plain import Faults, read, write
+from nervure.base.words import unknown
 from nervure.data import Dataset
-from nervure.defaults import VALIDATION
 from nervure.metrics import METRICS
-from nervure.spec import (
-    DataSpec,
-    Spec,
-    SpecError,
-    TrainingSpec,
-    apply_values,
-    load_spec,
-    parse_spec,
-    save_spec,
-    spec_to_dict,
-)
+from nervure.runs.building import network_for
+from nervure.runs.training import fit_spec
+from nervure.spec.defaults import VALIDATION
+from nervure.spec.reading import apply_values, load_spec, parse_spec
+from nervure.spec.rows import default_for, load_data
+from nervure.spec.space import Range, TuneSpec
+from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
+from nervure.spec.written import save_spec, spec_to_dict
 from nervure.training.callbacks import Callback
 from nervure.training.divergence import DivergenceError
 from nervure.training.interrupt import Interruption
 from nervure.training.run import Run
-from nervure.training.specs import default_for, fit_spec, load_data, network_for
 from nervure.tuning.report import Trial, Tuning, taken, write_report
-from nervure.tuning.space import Range, TuneSpec
 from nervure.tuning.study import Study, quiet
 
 WATCH_SECONDS = 0.1

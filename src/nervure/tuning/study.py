@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nervure.spec.space import Range, TuneSpec
 from nervure.tuning.report import Trial
-from nervure.tuning.space import Range, TuneSpec
 
 NAME = "nervure"
 NOTE, STATE, SECONDS, EPOCHS = "note", "state", "seconds", "epochs"

@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nervure._lazy import loader
+from nervure.base.lazy import loader
 
 if TYPE_CHECKING:
+    from nervure.network.conformal import Conformal, ConformalError
     from nervure.uncertainty.calibration import (
         calibrate,
         conformalize,
         predict_interval,
         predict_set,
     )
-    from nervure.uncertainty.conformal import Conformal, ConformalError
     from nervure.uncertainty.quantiles import predict_quantiles, quantile_interval
     from nervure.uncertainty.reliability import (
         Reliability,
@@ -60,23 +60,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Conformal": "conformal",
-    "ConformalError": "conformal",
-    "Reliability": "reliability",
-    "Spread": "spread",
-    "apply_temperature": "temperature",
-    "calibrate": "calibration",
-    "conformalize": "calibration",
-    "ensemble_spread": "spread",
-    "expected_calibration_error": "reliability",
-    "find_temperature": "temperature",
-    "mc_dropout": "spread",
-    "predict_interval": "calibration",
-    "predict_quantiles": "quantiles",
-    "predict_set": "calibration",
-    "quantile_interval": "quantiles",
-    "reliability_curve": "reliability",
-    "scale_temperature": "temperature",
+    "Conformal": "nervure.network.conformal",
+    "ConformalError": "nervure.network.conformal",
+    "Reliability": ".reliability",
+    "Spread": ".spread",
+    "apply_temperature": ".temperature",
+    "calibrate": ".calibration",
+    "conformalize": ".calibration",
+    "ensemble_spread": ".spread",
+    "expected_calibration_error": ".reliability",
+    "find_temperature": ".temperature",
+    "mc_dropout": ".spread",
+    "predict_interval": ".calibration",
+    "predict_quantiles": ".quantiles",
+    "predict_set": ".calibration",
+    "quantile_interval": ".quantiles",
+    "reliability_curve": ".reliability",
+    "scale_temperature": ".temperature",
 }
 
 __getattr__ = loader(__name__, _HOMES)

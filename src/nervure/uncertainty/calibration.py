@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset
-from nervure.ensemble import Ensemble
+from nervure.ensemble.ensemble import Ensemble
 from nervure.executors import Data
-from nervure.network import Network
-from nervure.uncertainty.conformal import Conformal, ConformalError, Method
+from nervure.network.conformal import Conformal, ConformalError, Method
+from nervure.network.network import Network
 from nervure.uncertainty.outputs import (
     Floats,
     as_probabilities,
@@ -88,7 +88,7 @@ def calibrate(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
 
     Args:
         network: trained on the data set, with one output.
-        dataset: as `nervure.training.specs.load_data` gives it.
+        dataset: as `nervure.runs.training.load_data` gives it.
 
     Raises:
         ConformalError: the data set keeps no rows for calibration, or the network has

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure.data.preprocessing import Classes
+from nervure.data.records import Classes
+from nervure.graph.objective import answering, gives_probabilities
 from nervure.metrics import probabilities, target_classes
-from nervure.objective import answering, gives_probabilities
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]

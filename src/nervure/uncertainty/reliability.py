@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure._described import count
+from nervure.base.checks import count
 from nervure.metrics import target_classes
 from nervure.uncertainty.outputs import Floats, as_probabilities, same_rows
 

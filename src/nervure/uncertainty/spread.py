@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from nervure._described import count
+from nervure.base.checks import count
+from nervure.graph.parameters import LARGEST_SEED
 from nervure.layers import BatchNorm
-from nervure.network import Network
-from nervure.parameters import LARGEST_SEED
-from nervure.predicting import encoded
+from nervure.network.network import Network
+from nervure.network.predicting import encoded
 from nervure.uncertainty.outputs import (
     Floats,
     as_probabilities,

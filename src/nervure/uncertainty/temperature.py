@@ -12,20 +12,15 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.executors import Data
-from nervure.graph import Entry, Graph
+from nervure.graph.graph import Graph
+from nervure.graph.node import Entry
+from nervure.graph.objective import gives_probabilities
 from nervure.layers import Layer, Normalize
 from nervure.layers.activation import activation_layer
 from nervure.metrics import target_classes
-from nervure.network import Network
-from nervure.objective import gives_probabilities
-from nervure.predicting import encoded
-from nervure.transfer import rebuilt
-from nervure.uncertainty.outputs import (
-    Floats,
-    as_probabilities,
-    classes_of,
-    same_rows,
-)
+from nervure.network.network import Network
+from nervure.network.predicting import encoded
+from nervure.uncertainty.outputs import Floats, as_probabilities, classes_of, same_rows
 
 LAYER = "temperature"
 """Name of the layer that divides by the temperature."""
@@ -162,7 +157,7 @@ def with_temperature(network: Network, temperature: float) -> Network:
     graph = network.graph
     if temperature_of(network) is None:
         graph = Graph.of(*_with_layer(graph))
-    made = rebuilt(network, graph)
+    made = network.rebuilt(graph)
     known = temperature_of(network) or 1.0
     made.parameters[f"{LAYER}.scale"][...] = known * temperature
     return made
@@ -179,11 +174,11 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
     others = [entry for entry in graph.entries if entry is not end]
     below, last = _cut(end.layer, end.name)
     if below is not None:
-        others.append(Entry(end.name, below, end.inputs))
+        others.append(Entry(below, end.name, end.inputs))
     feeds = end.inputs if below is None else (end.name,)
-    others.append(Entry(LAYER, Normalize(0.0, 1.0), feeds))
+    others.append(Entry(Normalize(0.0, 1.0), LAYER, feeds))
     name = end.name if below is None else f"{end.name}.{last.kind}"
-    others.append(Entry(name, dataclasses.replace(last, name=None), (LAYER,)))
+    others.append(Entry(dataclasses.replace(last, name=None), name, (LAYER,)))
     return others, (name,)
 
 
@@ -206,4 +201,4 @@ def logits_of(network: Network) -> Network:
     graph = network.graph
     last = graph.output_names[0]
     entries = [entry for entry in graph.entries if entry.name != last]
-    return rebuilt(network, Graph.of(entries, (LAYER,)))
+    return network.rebuilt(Graph.of(entries, (LAYER,)))

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nervure._described import count
-from nervure.graph import Graph, from_symbols
+from nervure.base.checks import count
+from nervure.graph.graph import Graph
+from nervure.graph.symbols import from_symbols
 from nervure.layers import Dense, Input, Layer, LayerError, Shape, Symbol
-from nervure.network import Network
+from nervure.network.network import Network
 
 SMALL = 64
 """Pixels; where images have fewer, networks begin without reducing them."""

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from nervure.graph import Graph, leading_to
-from nervure.network import Network
-from nervure.transfer import rebuilt
+from nervure.graph.graph import Graph, leading_to
+from nervure.network.network import Network
 
 
 def without_auxiliary(net: Network, output: str = "head") -> Network:
@@ -24,4 +23,4 @@ def without_auxiliary(net: Network, output: str = "head") -> Network:
     """
     entries = net.graph.entries
     graph = Graph.of(leading_to(entries, [output]) or entries, [output])
-    return rebuilt(net, graph)
+    return net.rebuilt(graph)

@@ -12,18 +12,18 @@ import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from nervure._plain import Faults, Place
-from nervure._wording import short
-from nervure.graph import Graph, Node
+from nervure.base.plain import Faults, Place
+from nervure.base.words import short
+from nervure.graph.graph import Graph
+from nervure.graph.node import Node
+from nervure.graph.parameters import Layout, Segment, initialize
 from nervure.layers import Dense, Dropout, Flatten, Shape
-from nervure.network import Network
-from nervure.parameters import Layout, Segment, initialize
-from nervure.zoo._architecture import Architecture
+from nervure.network.network import Network
 from nervure.zoo._errors import CheckpointError
 from nervure.zoo._weights import Tensors, as_floats, read_tensors
 
@@ -40,6 +40,16 @@ _WORDS = {
     "running_variance": "running_var",
 }
 _COUNTER = ".num_batches_tracked"
+
+
+class Published(Protocol):
+    """An architecture, as far as its checkpoints go."""
+
+    auxiliary: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str: ...
+    def torch_names(self) -> TorchNames: ...
 
 
 @dataclass(frozen=True)
@@ -79,9 +89,7 @@ class Checkpoint:
         return net
 
 
-def tensors_for(
-    architecture: Architecture, weights: str | os.PathLike[str]
-) -> Checkpoint:
+def tensors_for(architecture: Published, weights: str | os.PathLike[str]) -> Checkpoint:
     """The file of an architecture's weights, opened.
 
     Raises:

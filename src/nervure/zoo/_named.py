@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nervure._described import count
-from nervure._names import unknown
+from nervure.base.checks import count
+from nervure.base.words import unknown
 from nervure.layers import Layer, Shape
-from nervure.network import Network
+from nervure.network.network import Network
 from nervure.zoo._architecture import Architecture
 from nervure.zoo._list import ARCHITECTURES
 

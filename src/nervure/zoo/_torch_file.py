@@ -21,7 +21,7 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure._wording import is_table, short
+from nervure.base.words import is_table, short
 from nervure.zoo._errors import CheckpointError, damaged
 from nervure.zoo._pickle import (
     MOST_BYTES,

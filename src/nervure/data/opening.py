@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a source may be, and how each kind is read.
+
+A source is the name of a built-in data set, a folder of images or of IDX files, a file
+(``.npz``, CSV, TSV, Parquet, JSON), a data frame, or a tuple of arrays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from numpy.typing import NDArray
+
+from nervure.base.words import unknown
+from nervure.data._errors import DataError, fail, listing
+from nervure.data._raw import Parts, parts_of
+from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
+from nervure.data.columns import Table
+from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
+from nervure.data.records import Amounts, ArrayInput, Category, Classes, TableInput
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class How:
+    """How to read a source: what the user asks for, and what a trained net expects."""
+
+    query: str | None = None
+    task: str | None = None
+    inputs: TableInput | ArrayInput | None = None
+    target: Classes | Amounts | None = None
+    image_size: tuple[int, int] | None = None
+
+    @property
+    def text(self) -> set[str]:
+        """Columns that a CSV file must give as text, whatever they look like."""
+        names: set[str] = set()
+        if isinstance(self.inputs, TableInput):
+            categories = (c for c in self.inputs.columns if isinstance(c, Category))
+            names = {column.name for column in categories if column.source == "text"}
+        target = self.target
+        if isinstance(target, Classes) and isinstance(target.labels[0], str):
+            names.add(target.name)
+        return names
+
+
+def open_source(source: Any, how: How) -> Table | Parts:
+    """The table or the arrays that a source holds.
+
+    Raises:
+        DataError: it cannot be read, or is none.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _open_named(cast("str | os.PathLike[str]", source), how)
+    if how.query is not None:
+        raise fail(
+            "query", "a query over something that is no file", "give a table file"
+        )
+    if is_frame(source):
+        return table_from_frame(source)
+    if isinstance(source, Mapping):
+        return table_from_mapping(cast("Mapping[str, Any]", source))
+    if isinstance(source, tuple) and len(cast("tuple[Any, ...]", source)) in (2, 4):
+        inputs, targets, *test = cast("tuple[Any, ...]", source)
+        pair = (test[0], test[1]) if test else None
+        return parts_of(inputs, targets, task=how.task, test=pair)
+    raise fail(
+        "source",
+        f"a {type(cast(object, source)).__name__}; expected a name, a path, a data "
+        "frame, a dict of columns or a tuple (X, y)",
+        "see nervure.data.load",
+    )
+
+
+def _open_named(source: str | os.PathLike[str], how: How) -> Table | Parts:
+    from nervure.data.archive import arrays_of, read_npz
+    from nervure.data.tables import read_table, table_format
+
+    if source in BUILTIN and how.query is None:
+        return read_builtin(cast(str, source))
+    path = _existing(source)
+    if path.is_file() and table_format(path):
+        return read_table(path, how.query, how.text)
+    if how.query is not None:
+        raise fail(path.name, "a query over a file without a table", _FILES)
+    if is_idx(path):
+        return idx_parts(path, path.name)
+    found = _images(path, how)
+    if found is not None:
+        return found
+    if path.is_dir():
+        _foreign_folder(path)
+    if path.suffix.lower() == ".npz":
+        arrays = arrays_of(read_npz(path), path.name)
+        inputs, targets, test = arrays.inputs, arrays.targets, arrays.test
+        return parts_of(inputs, targets, path.name, how.task, test)
+    raise fail(path.name, f"a {path.suffix or 'nameless'} file; expected data", _FILES)
+
+
+def _images(path: Path, how: How) -> Parts | None:
+    """The images at a path with their classes, or None where there are none."""
+    from nervure.data.image_folders import find_images, image_parts, images_for
+
+    found = find_images(path)
+    if found is None:
+        return None
+    if how.inputs is None:
+        return image_parts(found, how.image_size)
+    pixels, labels = images_for(found, how.inputs)
+    if labels is None:
+        raise fail(
+            found.name,
+            "images without a class; expected one sub-folder for each class",
+            "use predict, or put them into such folders",
+        )
+    return Parts(found.name, pixels, (labels,))
+
+
+_FILES = (
+    "use .csv, .tsv, .parquet, .json, .jsonl, .npz, or a folder of images (one "
+    "sub-folder per class) or of IDX files"
+)
+
+
+def _existing(source: str | os.PathLike[str]) -> Path:
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    name = os.fspath(source)
+    if "://" in name:
+        raise fail(
+            name, "an address; expected a file on this machine", "download it first"
+        )
+    if path.suffix or len(path.parts) > 1:
+        raise fail(name, "there is no such file or folder", "check the path")
+    raise DataError(unknown("source", "data set or file", name, BUILTIN))
+
+
+def is_idx(folder: Path) -> bool:
+    """Whether a folder holds IDX files."""
+    from nervure.data.idx import idx_files
+
+    return folder.is_dir() and bool(idx_files(folder))
+
+
+def _foreign_folder(folder: Path) -> NoReturn:
+    names = sorted(path.name for path in folder.iterdir())
+    raise fail(
+        folder.name,
+        f"a folder with {listing(names, 5) or 'nothing in it'}; expected one "
+        "sub-folder of JPEG or PNG images per class, or IDX files "
+        "(train-images-idx3-ubyte, train-labels-idx1-ubyte, or .gz)",
+        "give one of the files in it, or put such files there",
+    )
+
+
+def features_of(source: Any, how: How) -> Any:
+    """What is encoded for prediction: a table, a frame, a dict, or an array of inputs.
+
+    Targets are not needed.
+    """
+    if isinstance(source, str | os.PathLike) and source not in BUILTIN:
+        path = _existing(cast("str | os.PathLike[str]", source))
+        array = None if how.query is not None else _array_file(path, how.inputs)
+        if array is not None:
+            return array
+    elif not isinstance(source, str | tuple):
+        if how.query is not None:
+            raise fail("query", "a query over something that is no file", "give a file")
+        return cast(Any, source)
+    found = open_source(source, replace(how, task=None))
+    if isinstance(found, Table):
+        return found
+    return found.test[0] if found.test else found.inputs
+
+
+def _array_file(path: Path, record: TableInput | ArrayInput | None) -> Array | None:
+    """The inputs in a file of arrays or images, or None for another kind of source."""
+    from nervure.data.archive import arrays_of, read_npy, read_npz
+    from nervure.data.idx import read_idx
+    from nervure.data.image_folders import find_images, images_for
+
+    if path.suffix.lower() == ".npy":
+        return read_npy(path)
+    if path.suffix.lower() == ".npz":
+        arrays = arrays_of(read_npz(path), path.name, targets=False)
+        return arrays.test[0] if arrays.test else arrays.inputs
+    if path.is_file() and "-ubyte" in path.name:
+        return read_idx(path)
+    if record is None or is_idx(path):
+        return None
+    found = find_images(path)
+    return None if found is None else images_for(found, record)[0]

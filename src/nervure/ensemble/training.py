@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Training of ensembles: a session per member, several of them at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import Any, cast
+
+from nervure.base.checks import count, flag
+from nervure.base.files import write_atomically
+from nervure.base.words import unknown
+from nervure.graph.parameters import LARGEST_SEED
+from nervure.network.network import Network
+from nervure.spec.reading import load_spec
+from nervure.spec.tables import EnsembleSpec, TrainingSpec
+from nervure.spec.written import write_spec
+from nervure.training.checks import check_trainable
+from nervure.training.described import spec_of
+from nervure.training.divergence import DivergenceError
+from nervure.training.fit import (
+    arrange,
+    arrays_again,
+    begin,
+    check_arguments,
+    fit,
+    folder_of,
+    progress_of,
+)
+from nervure.training.folder import RunFolder, RunFolderError
+from nervure.training.interrupt import Interruption
+from nervure.training.prepare import Prepared
+from nervure.training.progress import Progress, Silence
+from nervure.training.run import Run
+from nervure.training.sampler import bootstrap
+from nervure.training.session import Session
+from nervure.training.settings import Settings
+
+MEMBERS = "members"
+"""Folder of the members' runs in that of the ensemble: ``members/0``, ..."""
+
+MOST_JOBS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What training several networks gives: their runs, and the folder of all."""
+
+    runs: tuple[Run, ...]
+    folder: RunFolder | None
+
+
+def fit_members(
+    members: Sequence[Network],
+    X: Any,
+    y: Any = None,
+    *,
+    bagged: bool = False,
+    jobs: int | None = None,
+    **arguments: Any,
+) -> Trained:
+    """Train every network in place, on the same data (see `Ensemble.fit`)."""
+    flag("ensemble", "bagged", bagged)
+    if jobs is not None:
+        count("ensemble", "jobs", jobs, least=1, most=MOST_JOBS)
+    given = _arguments(members[0], X, y, arguments)
+    check_arguments(given)
+    most = LARGEST_SEED - len(members) + 1
+    count("ensemble", "seed", given["seed"], least=0, most=most)
+    often = given["checkpoint_steps"] or given["checkpoint_seconds"]
+    folder = folder_of(given["directory"], given["resume"], often)
+    for member in members:
+        check_trainable(member.graph, member.frozen)
+    prepared, settings = arrange(given)
+    for member in members:
+        member.preprocessing = given["network"].preprocessing
+    at_once, threads = _shares(len(members), jobs, settings)
+    settings = dataclasses.replace(settings, threads=threads)
+    displays = _displays(progress_of(given["progress"]), settings, len(members))
+    plan = _Plan(members, prepared, settings, given, bagged)
+    sessions = plan.sessions(folder, displays)
+    runs = tuple(session.run for session in sessions)
+    _train(sessions, at_once)
+    return Trained(runs, folder)
+
+
+def _arguments(
+    first: Network, X: Any, y: Any, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of `nervure.fit` for the first member, defaults included."""
+    signature = inspect.signature(fit)
+    for name in arguments:
+        if name not in signature.parameters:
+            raise TypeError(unknown("ensemble", "argument", name, signature.parameters))
+    bound = signature.bind(first, X, y, **arguments)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _shares(
+    members: int, jobs: int | None, settings: Settings
+) -> tuple[int, int | None]:
+    """Members trained at once, and the threads of each.
+
+    One network after the other makes use of the engine's pool; those that find it busy
+    run on their own thread.
+    """
+    from nervure.executors.native import engine
+
+    cores = engine().default_threads()
+    usual = cores if settings.executor == "native" else 1
+    at_once = min(members, usual if jobs is None else jobs)
+    return at_once, settings.threads or (1 if at_once >= cores > 1 else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """What the members' sessions are made of."""
+
+    members: Sequence[Network]
+    prepared: Prepared
+    settings: Settings
+    given: Mapping[str, Any]
+    bagged: bool
+
+    def sessions(
+        self, folder: RunFolder | None, displays: Sequence[Progress]
+    ) -> list[Session]:
+        """A session for each member, its folder made or taken over."""
+        resume = self.given["resume"] and folder is not None and folder.spec.exists()
+        if folder is not None:
+            self._check_run(folder) if resume else _clear(folder)
+        places = [folder and member_folder(folder, i) for i in range(len(displays))]
+        sessions = [
+            self._session(i, place, display, resume)
+            for i, (place, display) in enumerate(zip(places, displays, strict=True))
+        ]
+        if folder is not None and not resume:  # last: it says that all of it is there
+            write_atomically(folder.spec, self._spec(sessions[0]))
+        return sessions
+
+    def _session(
+        self, index: int, folder: RunFolder | None, display: Progress, resume: bool
+    ) -> Session:
+        member = self.members[index]
+        seed = self.settings.seed + index
+        objective = member.objective(self.given["loss"], self.given["loss_weights"])
+        settings = dataclasses.replace(self.settings, objective=objective, seed=seed)
+        prepared = self.prepared
+        if self.bagged:
+            rows = bootstrap(prepared.rows, seed)
+            prepared = dataclasses.replace(prepared, rows=rows)
+        again = arrays_again(self.given)
+        return begin(member, prepared, settings, display, folder, again, resume)
+
+    def _spec(self, first: Session) -> str:
+        one = spec_of(first.net, first.settings, first.folder and first.folder.data)
+        training = dataclasses.replace(
+            one.training or TrainingSpec(), seed=self.settings.seed
+        )
+        own = EnsembleSpec(len(self.members), self.bagged)
+        return write_spec(dataclasses.replace(one, training=training, ensemble=own))
+
+    def _check_run(self, folder: RunFolder) -> None:
+        found = load_spec(folder.spec).ensemble
+        wanted = EnsembleSpec(len(self.members), self.bagged)
+        if found != wanted:
+            held = "a single network" if found is None else _words(found)
+            raise RunFolderError(
+                f"[{folder.path}] holds a run of {held}; expected one of "
+                f"{_words(wanted)}; resume it as it was begun"
+            )
+
+
+def _words(spec: EnsembleSpec) -> str:
+    return f"{spec.members} {'bagged ' if spec.bagged else ''}members"
+
+
+def member_folder(folder: RunFolder, index: int) -> RunFolder:
+    """The run folder of a member."""
+    return RunFolder(folder.path / MEMBERS / str(index), folder.data)
+
+
+def _clear(folder: RunFolder) -> None:
+    """Raise where there is a run; undo what a process killed at this place has made."""
+    folder.refuse_run()
+    for place in (folder.path / MEMBERS).glob("*"):
+        left = RunFolder(place)
+        if left.untrained():
+            left.spec.unlink(missing_ok=True)
+
+
+# -- all at once ----------------------------------------------------------------------
+
+
+def _train(sessions: list[Session], jobs: int) -> None:
+    """Train all; the first error stops the others and is raised when they have."""
+    runs = [session.run for session in sessions]
+    with Interruption() as interruption, ThreadPoolExecutor(jobs, "member") as pool:
+        for session in sessions:
+            session.interruption = interruption
+        futures = [pool.submit(_train_one, sessions, i) for i in range(len(sessions))]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [f for f in futures if f.done() and f.exception() is not None]
+        interruption.requested = interruption.requested or bool(failed)
+    for i, future in enumerate(futures):
+        error = future.exception()
+        if isinstance(error, DivergenceError):
+            raise DivergenceError(f"{error} (member {i} of the ensemble)", runs[i])
+        if error is not None:
+            error.add_note(f"in member {i} of the ensemble")
+            raise error
+
+
+def _train_one(sessions: list[Any], index: int) -> None:
+    session = cast(Session, sessions[index])
+    sessions[index] = None  # so that what it holds can go when it has ended
+    if session.interruption.requested:
+        session.state.stopped = "interrupted"
+    else:
+        session.train()
+
+
+# -- progress -------------------------------------------------------------------------
+
+
+def _displays(shown: Progress, settings: Settings, members: int) -> list[Progress]:
+    if isinstance(shown, Silence):
+        return [shown for _ in range(members)]
+    together = _Together(shown, members, settings.epochs)
+    return [_Member(together, i) for i in range(members)]
+
+
+class _Together:
+    """One display for all members: the epochs of all of them as one series."""
+
+    def __init__(self, shown: Progress, members: int, epochs: int) -> None:
+        self._shown, self._lock = shown, Lock()
+        self._total = members * epochs
+        self._epochs = epochs
+        self._done = [0.0] * members
+        self._open = members
+
+    def step(self, member: int, done: float, cost: float) -> None:
+        with self._lock:
+            self._done[member] = done
+            whole, share = divmod(sum(self._done), 1)
+            if whole < self._total:
+                self._shown.step(int(whole), self._total, share, cost)
+
+    def epoch(self, member: int, done: int, values: Mapping[str, float]) -> None:
+        with self._lock:
+            self._done[member] = done
+            (name, value), *others = values.items()
+            named = {f"member {member} {name}": value, **dict(others)}
+            self._shown.epoch(max(int(sum(self._done)), 1) - 1, self._total, named)
+
+    def close(self, member: int) -> None:
+        with self._lock:
+            self._done[member] = self._epochs
+            self._open -= 1
+            if self._open == 0:
+                self._shown.close()
+
+
+class _Member:
+    """What the session of one member tells."""
+
+    def __init__(self, together: _Together, index: int) -> None:
+        self._together, self._index = together, index
+
+    def step(self, epoch: int, epochs: int, share: float, cost: float) -> None:
+        self._together.step(self._index, epoch + share, cost)
+
+    def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+        self._together.epoch(self._index, epoch + 1, values)
+
+    def close(self) -> None:
+        self._together.close(self._index)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Objective: which loss is taken where, with what weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.base.checks import number
+from nervure.base.words import unknown
+from nervure.graph.graph import Graph
+from nervure.graph.node import Node
+from nervure.layers import EnsembleMean, Layer, Shape
+from nervure.losses import CustomLoss, Loss, activation_name
+from nervure.losses import loss as find_loss
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The loss of one output.
+
+    ``node`` is where the loss reads and writes dC/dz: the output itself, or the input
+    of its activation where the two are fused; ``fused`` then names the activation.
+    Where the output is the mean of an ensemble, each of its ``members`` has a cost, and
+    that of a row is their mean.
+    """
+
+    output: int
+    loss: Loss
+    weight: float
+    node: int
+    activation: str
+    fused: str
+    members: int = 1
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One cost per output; the cost of a batch is their weighted sum."""
+
+    costs: tuple[Cost, ...]
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        loss: object,
+        loss_weights: object = None,
+    ) -> Objective:
+        """The objective of a graph.
+
+        Args:
+            loss: one loss for every output, a sequence, or a mapping by output name.
+            loss_weights: in the same forms; 1 by default.
+
+        Raises:
+            ValueError: unknown names, another count than outputs, a loss that the
+                output layer does not fit.
+        """
+        losses = _per_output(graph, loss, "loss")
+        given = loss_weights if loss_weights is not None else 1.0
+        weights = _per_output(graph, given, "loss weight")
+        for name, weight in zip(graph.output_names, weights, strict=True):
+            number("loss weight", name, weight, least=0)
+        if not any(weights):
+            raise ValueError(
+                "[loss weight] every loss weighs 0; expected a positive weight; change "
+                "loss_weights="
+            )
+        costs: list[Cost] = []
+        taken = set(graph.outputs)  # nodes where no fused loss may write
+        for i, (one, weight) in enumerate(zip(losses, weights, strict=True)):
+            costs.append(_cost(graph, i, find_loss(one), float(weight), taken))
+            taken.add(costs[-1].node)
+        return cls(tuple(costs))
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        return tuple(cost.node for cost in self.costs)
+
+    def check_targets(
+        self, graph: Graph, targets: Sequence[npt.ArrayLike], dtype: npt.DTypeLike
+    ) -> tuple[npt.NDArray[Any], ...]:
+        """The targets as the executors take them: int32 classes or rows of ``dtype``.
+
+        Raises:
+            LossError: a target that does not fit its loss and output.
+        """
+        if len(targets) != len(self.costs):
+            raise ValueError(
+                f"[fit] {len(targets)} targets; expected {len(self.costs)}, one for "
+                f"each output ({', '.join(graph.output_names)}); give a list or mapping"
+            )
+        return tuple(
+            cost.loss.check_target(_size(graph, cost), cost.activation, y, dtype=dtype)
+            for cost, y in zip(self.costs, targets, strict=True)
+        )
+
+
+def _cost(
+    graph: Graph, output: int, loss: Loss, weight: float, taken: set[int]
+) -> Cost:
+    index = graph.outputs[output]
+    shape, members = graph.nodes[index].shape, 1
+    own = answering(graph, output)
+    if own not in taken and not isinstance(loss, CustomLoss):
+        index, members = own, math.prod(graph.nodes[own].shape) // math.prod(shape)
+    node = graph.nodes[index]
+    function = getattr(node.layer, "function", None)
+    activation = activation_name(node.layer.kind, function)
+    loss.check_output(node.layer.kind, function, math.prod(shape), name=node.group)
+    _check_rows(node, shape, loss, activation)
+    fused = activation in loss.fuses and node.inputs[0] not in taken
+    place, form = (node.inputs[0], activation) if fused else (index, "")
+    return Cost(output, loss, weight, place, activation, form, members)
+
+
+def answering(graph: Graph, output: int) -> int:
+    """The node that gives an output: its own, or that of the members it is the mean of.
+
+    >>> import nervure as nv
+    >>> layers = [nv.Input(2), nv.EnsembleDense(3, 8, "softmax"), nv.EnsembleMean()]
+    >>> graph = nv.Network(layers).graph
+    >>> graph.nodes[answering(graph, 0)].layer.kind
+    'softmax'
+    """
+    node = graph.nodes[graph.outputs[output]]
+    ends = isinstance(node.layer, EnsembleMean)
+    return node.inputs[0] if ends else graph.outputs[output]
+
+
+PROBABILITIES = ("softmax", "log_softmax", "logistic")
+"""Activations whose outputs are probabilities, or logarithms of them."""
+
+
+def activation_of(layer: Layer) -> str:
+    """What a layer is as an output: its activation, else its kind.
+
+    >>> import nervure as nv
+    >>> activation_of(nv.Activation("sigmoid")), activation_of(nv.Softmax())
+    ('logistic', 'softmax')
+    """
+    return activation_name(layer.kind, getattr(layer, "function", None))
+
+
+def gives_probabilities(layer: Layer) -> bool:
+    """Whether what a layer gives are probabilities, or logarithms of them."""
+    return activation_of(layer) in PROBABILITIES
+
+
+def _check_rows(node: Node, shape: Shape, loss: Loss, activation: str) -> None:
+    """A loss of a distribution takes the whole output as one; a softmax may not."""
+    several = activation in ("softmax", "log_softmax") and len(shape) > 1
+    if several and activation in loss.fuses:
+        raise loss.fail(
+            f"output {node.group!r} has shape {shape}; expected (classes,)",
+            f"put nv.Flatten() before the {activation} if all {math.prod(shape)} "
+            "are classes of one question, or make one output per question",
+        )
+
+
+def _size(graph: Graph, cost: Cost) -> int:
+    return int(np.prod(graph.nodes[graph.outputs[cost.output]].shape))
+
+
+def _per_output(graph: Graph, given: object, what: str) -> list[Any]:
+    names = graph.output_names
+    if isinstance(given, Mapping) and "type" not in given:
+        table = cast(Mapping[str, Any], given)
+        for key in table:
+            if key not in names:
+                raise ValueError(unknown(what, "output", key, names))
+        missing = [name for name in names if name not in table]
+        if missing:
+            raise ValueError(
+                f"[{what}] no {what} for output {missing[0]!r}; expected one for each "
+                f"of {', '.join(names)}; add it"
+            )
+        return [table[name] for name in names]
+    if isinstance(given, list | tuple):
+        some = cast(Sequence[Any], given)
+        if len(some) != len(names):
+            raise ValueError(
+                f"[{what}] {len(some)} given; expected {len(names)}, one for each "
+                f"output ({', '.join(names)}); give a list of that length"
+            )
+        return list(some)
+    return [given] * len(names)

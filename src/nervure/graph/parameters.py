@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All parameters of a network in one flat array, and the views into it."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.base.words import unknown
+from nervure.graph.graph import Graph
+from nervure.initializers import fans_of
+from nervure.layers import Parameter, Shape
+
+ALIGNMENT = 64
+"""Bytes: a cache line and a vector register of the widest instruction set."""
+
+_GRAIN = 16
+"""Elements: every segment begins on a cache line in float32 and float64."""
+
+LARGEST_SEED = 2**64 - 1
+"""Seeds key Philox generators with 64 bits."""
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One parameter's place in the flat array."""
+
+    name: str
+    node: int
+    parameter: Parameter
+    offset: int
+
+    @property
+    def shape(self) -> Shape:
+        return self.parameter.shape
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.parameter.shape)
+
+    def view(self, flat: Floats) -> Floats:
+        """The parameter's part of a flat array, in its shape."""
+        return flat[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of all parameters: segments in layer order and the flat array's size."""
+
+    segments: tuple[Segment, ...]
+    size: int
+
+    @classmethod
+    def of(cls, graph: Graph) -> Layout:
+        segments: list[Segment] = []
+        offset = 0
+        for i, node in enumerate(graph.nodes):
+            for parameter in node.parameters:
+                segment = Segment(f"{node.name}.{parameter.name}", i, parameter, offset)
+                segments.append(segment)
+                offset += -(-segment.size // _GRAIN) * _GRAIN
+        return cls(tuple(segments), max(offset, _GRAIN))
+
+    def of_node(self, node: int) -> tuple[Segment, ...]:
+        return tuple(s for s in self.segments if s.node == node)
+
+    @property
+    def count(self) -> int:
+        """Number of parameters, stored state included."""
+        return sum(segment.size for segment in self.segments)
+
+
+def aligned_zeros(size: int, dtype: npt.DTypeLike) -> Floats:
+    """A flat array of zeros that begins on a cache line."""
+    item = np.dtype(dtype).itemsize
+    raw = np.zeros(size * item + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size * item].view(dtype)
+
+
+def initialize(layout: Layout, seed: int, flat: Floats) -> None:
+    """Give every parameter its beginning, keyed by the seed and its own name.
+
+    A parameter begins the same whatever other layers the network has.
+    """
+    for segment in layout.segments:
+        key = np.array([seed, zlib.crc32(segment.name.encode())], dtype=np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=key))
+        initializer = segment.parameter.initializer
+        fans = fans_of(segment.shape)
+        segment.view(flat)[...] = initializer.sample(segment.shape, fans, generator)
+
+
+class ParameterViews(Mapping[str, Floats]):
+    """Parameters by name, each a view: writing into it changes the network.
+
+    ``parameters["dense.weight"] = array`` copies the array into the view.
+    """
+
+    def __init__(self, layout: Layout, flat: Floats) -> None:
+        self._views = {s.name: s.view(flat) for s in layout.segments}
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._views:
+            raise KeyError(unknown("parameters", "parameter", name, self._views))
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
+        view = self[name]
+        try:
+            array = np.asarray(value, view.dtype)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
+                f"shape {view.shape}; give an array of them"
+            ) from None
+        if array.shape != view.shape:
+            raise ValueError(
+                f"[parameters] {name!r} is given shape {array.shape}; expected "
+                f"{view.shape}; reshape it"
+            )
+        view[...] = array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {v.shape}" for name, v in self._views.items())
+        return f"<parameters: {shapes}>"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks: a graph and its parameters, which run, predict and are saved."""

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Evaluation: loss and metrics of a network on data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.base.words import unknown
+from nervure.data import Dataset
+from nervure.executors import Data
+from nervure.graph.objective import Objective
+from nervure.losses import weighted_mean
+from nervure.metrics import METRICS, Metric, default_metrics, metric
+from nervure.network.inputs import make_data, without_targets
+from nervure.network.predicting import Inference, Predictor
+from nervure.network.targets import targets_of
+
+Array = npt.NDArray[Any]
+
+_OF_VALUES = ("r2", "mae", "mse", "rmse")
+
+
+def metrics_of(
+    net: Predictor, objective: Objective, data: Data, metrics: Any
+) -> list[tuple[int, str, Metric]]:
+    """(output, name in the history, metric) of each metric that is wanted."""
+    found: list[tuple[int, str, Metric]] = []
+    names = net.graph.output_names
+    for cost, target in zip(objective.costs, data.targets, strict=True):
+        wanted = _wanted(metrics, names[cost.output], names)
+        if wanted is None:
+            classes = target.dtype.kind in "iu" or cost.loss.one_hot
+            chosen = default_metrics(cost.loss, classes=classes and target.ndim == 1)
+        else:
+            chosen = [metric(one, cost.loss) for one in wanted]
+            if cost.loss.task == "regression":
+                _check_targets(chosen, target, names[cost.output])
+        prefix = f"{names[cost.output]}_" if len(names) > 1 else ""
+        found += [(cost.output, prefix + one.name, one) for one in chosen]
+    return found
+
+
+def _check_targets(metrics: Sequence[Metric], target: Array, output: str) -> None:
+    """Metrics of classes want classes: one column of other values is none."""
+    if target.ndim == 1 or target.shape[1] > 1:
+        return
+    for one in metrics:
+        of_classes = one.name in METRICS and one.name not in _OF_VALUES
+        if of_classes and not np.isin(target, (-1, 0, 1)).all():
+            row = int(np.argmin(np.isin(target[:, 0], (-1, 0, 1))))
+            raise ValueError(
+                f"[metrics] {one.name} for {output!r}, whose target in row {row} is "
+                f"{target[row, 0]:g}; expected classes; use {', '.join(_OF_VALUES)}"
+            )
+
+
+def _wanted(metrics: Any, output: str, outputs: Sequence[str]) -> list[Any] | None:
+    """The metrics of one output; None for the default ones."""
+    if isinstance(metrics, Mapping):
+        table = cast(Mapping[str, Any], metrics)
+        for name in table:
+            if name not in outputs:
+                raise ValueError(unknown("metrics", "output", name, outputs))
+        metrics = table.get(output, ())
+    if metrics is None:
+        return None
+    return list(cast(Any, metrics)) if isinstance(metrics, list | tuple) else [metrics]
+
+
+def measure(
+    metrics: Sequence[tuple[int, str, Metric]],
+    outputs: Sequence[Array],
+    targets: Sequence[Array],
+    weights: Array | None,
+) -> dict[str, float]:
+    """The value of every metric."""
+    return {
+        name: one(targets[i], outputs[i].reshape(len(outputs[i]), -1), weights)
+        for i, name, one in metrics
+    }
+
+
+def evaluate(
+    net: Predictor,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: object = None,
+    metrics: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> dict[str, float]:
+    """Loss and metrics of ``net`` on data (see `Network.evaluate`)."""
+    objective = net.objective(loss)
+    if isinstance(X, Dataset):
+        without_targets(y)
+        scale = X.preprocessing.scale
+        weights = X.weights if sample_weight is None else sample_weight
+        targets = targets_of(net.graph, X.targets)
+        data = make_data(
+            net, X.inputs, targets, objective, weights, class_weight, scale
+        )
+    else:
+        data = make_data(net, X, y, objective, sample_weight, class_weight)
+    known = metrics_of(net, objective, data, metrics)
+    return evaluate_data(net.executor(), objective, data, known)
+
+
+def evaluate_data(
+    executor: Inference,
+    objective: Objective,
+    data: Data,
+    metrics: Sequence[tuple[int, str, Metric]],
+) -> dict[str, float]:
+    """Loss and metrics on data that is ready."""
+    outputs, costs = executor.row_costs(data, objective)
+    result = {"loss": float(weighted_mean(np.asarray(costs), data.weights))}
+    return result | measure(metrics, outputs, data.targets, data.weights)

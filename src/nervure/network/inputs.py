@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From what the user gives to the arrays that executors read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import TableInput
+from nervure.executors import Data
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.losses import combine_weights
+from nervure.network.predicting import Reader
+
+Rows = npt.NDArray[np.int64]
+
+
+def without_targets(y: Any) -> None:
+    """Raises where targets are given that a Dataset brings itself."""
+    if y is not None:
+        raise ValueError(
+            "[fit] y beside a Dataset; expected its own targets; leave y out, or pass "
+            "dataset.inputs and y"
+        )
+
+
+def make_data(
+    net: Reader,
+    X: Any,
+    y: Any,
+    objective: Objective,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    scale: float = 1.0,
+) -> Data:
+    """Inputs, targets and weights as the executors take them."""
+    if y is None:
+        raise ValueError(
+            "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
+            "them as the third argument"
+        )
+    inputs = net.arrays(X)
+    targets = objective.check_targets(net.graph, net.targets(y), net.dtype)
+    for array, name in zip(targets, net.graph.output_names, strict=True):
+        if len(array) != len(inputs[0]):
+            raise ValueError(
+                f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
+                "of inputs; expected as many; give exactly one target per row"
+            )
+    weights = combine_weights(targets[0], sample_weight, class_weight)
+    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
+
+
+def check_categories(graph: Graph, record: Preprocessing) -> None:
+    """Raise for a column of codes that the network would read as a number."""
+    if not isinstance(record.inputs, TableInput):
+        return
+    embedded = record.inputs.embedded
+    first = record.inputs.width - len(embedded)
+    found = {
+        int(column): int(size)
+        for codes in graph.codes
+        for column, size in zip(codes.columns, codes.sizes, strict=True)
+    }
+    for place, column in enumerate(embedded, start=first):
+        if found.get(place, 0) < column.codes:
+            raise ValueError(
+                f"[fit] column {column.name!r} holds codes from 0 to "
+                f"{column.codes - 1}; expected an embedding of {column.codes} "
+                "categories that reads it; begin the network with "
+                "dataset.entrance(), or load the data with "
+                f"columns={{{column.name!r}: 'one_hot'}}"
+            )
+
+
+def take(data: Data, rows: Rows) -> Data:
+    """Some rows of the data."""
+    return Data(
+        tuple(x[rows] for x in data.inputs),
+        tuple(y[rows] for y in data.targets),
+        None if data.weights is None else data.weights[rows],
+        data.scales,
+    )

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From raw rows to predictions in the user's terms, for whatever gives outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.data.preprocessing import Preprocessing
+from nervure.executors import Data
+from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
+from nervure.network.conformal import Conformal
+from nervure.network.targets import records_of
+
+Array = npt.NDArray[Any]
+
+
+class Inference(Protocol):
+    """The part of an executor that gives outputs and costs of rows."""
+
+    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Array]:
+        """What comes out for every row."""
+        ...
+
+    def row_costs(
+        self, data: Data, objective: Objective
+    ) -> tuple[list[Array], npt.NDArray[np.float64]]:
+        """Outputs and the cost of every row."""
+        ...
+
+
+class Reader(Protocol):
+    """What reads rows and targets: a `Network`, or an `Ensemble` of them."""
+
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def dtype(self) -> str: ...
+    def arrays(self, X: Any) -> tuple[Array, ...]: ...
+    def targets(self, y: Any) -> list[Array]: ...
+    def objective(
+        self, loss: object = None, loss_weights: object = None
+    ) -> Objective: ...
+
+
+class Predictor(Reader, Protocol):
+    """What predicts."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None: ...
+    @property
+    def conformal(self) -> Conformal | None: ...
+    def executor(self, name: str = "native") -> Inference: ...
+
+
+def encoded(model: Predictor, X: Any) -> Data:
+    """Raw rows as the network takes them."""
+    record = model.preprocessing
+    if record is None:
+        return Data(model.arrays(X))
+    return Data(model.arrays(record.encode(X)), scales=(record.scale,))
+
+
+def decoded(model: Predictor, outputs: Sequence[Array]) -> list[Array]:
+    """Outputs in the user's terms: amounts in the units of the targets."""
+    record = model.preprocessing
+    if record is None or record.task != "regression":
+        return list(outputs)
+    pairs = zip(records_of(model.graph, record), outputs, strict=True)
+    return [own.decode_targets(y.reshape(len(y), -1)) for own, y in pairs]
+
+
+def predict(model: Predictor, X: Any) -> Any:
+    """Outputs for raw rows (see `Network.predict`)."""
+    return alone(decoded(model, model.executor().outputs(encoded(model, X))))
+
+
+def alone(found: list[Array]) -> Any:
+    """The output, or the list of them where there are several."""
+    return found[0] if len(found) == 1 else found
+
+
+def predict_classes(model: Predictor, X: Any) -> Array:
+    """The most probable class of each raw row (see `Network.predict_classes`)."""
+    found = predict(model, X)
+    if isinstance(found, list):
+        raise ValueError(
+            f"[network] {len(model.graph.outputs)} outputs; expected one for "
+            "predict_classes; use net.predict(X)[i].argmax(axis=1)"
+        )
+    p = cast(Array, found)
+    flat = p.reshape(len(p), -1)
+    index = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
+    index = index.astype(np.int64)
+    if model.preprocessing is None:
+        return index
+    return model.preprocessing.decode_classes(index)

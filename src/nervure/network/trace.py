@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Backpropagation you can read: every quantity of every node.
+
+Legend, per layer: ``z`` what its nodes sum up, ``a`` what they output,
+``delta = dC/dz``, and the gradients of its parameters. For the dense layer l with
+activation φ, and a cost C that is a mean over the batch:
+
+    delta_{l-1} = (delta_l W_l^T) * φ'(z_{l-1})
+    dC/dW_l = a_{l-1}^T delta_l,   dC/db_l = sum of delta_l over the rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.base.words import unknown
+from nervure.executors import Data, Executor, Trace
+from nervure.graph.parameters import Floats, Layout
+from nervure.network.inputs import make_data
+from nervure.network.predicting import Reader
+
+Array = npt.NDArray[Any]
+
+
+class Traceable(Reader, Protocol):
+    """A network, as far as a trace goes."""
+
+    layout: Layout
+    gradients: Floats
+
+    def executor(self, name: str = "native") -> Executor: ...
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What one layer computed, rows first.
+
+    ``delta`` is None without targets, and for layers that no gradient passes.
+    ``gradient`` maps the names of the layer's own parameters ("weight", "bias").
+    """
+
+    name: str
+    z: Array
+    a: Array
+    delta: Array | None
+    gradient: Mapping[str, Array] = field(default_factory=dict[str, Array])
+
+
+class NetworkTrace(Mapping[str, LayerTrace]):
+    """Layers by name, and the loss."""
+
+    def __init__(self, layers: Mapping[str, LayerTrace], loss: float) -> None:
+        self._layers = dict(layers)
+        self.loss = loss
+
+    def __getitem__(self, name: str) -> LayerTrace:
+        if name not in self._layers:
+            raise KeyError(unknown("trace", "layer", name, self._layers))
+        return self._layers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{t.name}: z {t.z.shape}, a {t.a.shape}, |delta| {_norm(t.delta)}"
+            for t in self.values()
+        ]
+        return "\n".join([f"<trace, loss {self.loss:.6g}", *lines]) + ">"
+
+
+def _norm(array: Array | None) -> str:
+    return "-" if array is None else f"{np.linalg.norm(array):.3g}"
+
+
+def trace(
+    net: Traceable,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: object = None,
+    sample_weight: Any = None,
+) -> NetworkTrace:
+    """Everything that forward and backward pass of one batch compute.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(2), nv.Dense(1, activation="tanh")], seed=0)
+    >>> t = net.trace([[1.0, 2.0]], [[0.0]], loss="mse")
+    >>> t["dense"].delta.shape, t["dense"].gradient["weight"].shape
+    ((1, 1), (2, 1))
+    """
+    objective = None if y is None else net.objective(loss)
+    if objective is None:
+        data = Data(net.arrays(X))
+    else:
+        data = make_data(net, X, y, objective, sample_weight)
+    found = net.executor().trace(data, objective)
+    gradients = net.gradients.copy() if objective is not None else None
+    layers = {
+        name: _layer(net, name, nodes, found, gradients)
+        for name, nodes in net.graph.groups.items()
+    }
+    return NetworkTrace(layers, found.cost)
+
+
+def _layer(
+    net: Traceable,
+    name: str,
+    nodes: tuple[int, ...],
+    found: Trace,
+    gradients: Array | None,
+) -> LayerTrace:
+    first, last = nodes[0], nodes[-1]
+    own: dict[str, Array] = {}
+    for node in nodes:
+        # Parameters of a composite's further nodes keep the rest of their name.
+        prefix = net.graph.nodes[node].name.removeprefix(name).lstrip(".")
+        for segment in net.layout.of_node(node) if gradients is not None else ():
+            label = f"{prefix}.{segment.parameter.name}".lstrip(".")
+            own[label] = segment.view(gradients)  # pyright: ignore[reportArgumentType]
+    return LayerTrace(
+        name, found.values[first], found.values[last], found.gradients[first], own
+    )

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The rows that a spec names."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nervure.data import Dataset, Raw, make_dataset, read, split
+from nervure.spec.defaults import TEST, default_spec
+from nervure.spec.tables import DataSpec, Spec, SpecError
+
+Rows = npt.NDArray[np.int64]
+
+
+def default_for(
+    data: DataSpec, seed: int = 0, dtype: str = "float32", *, test: bool = True
+) -> tuple[Spec, Dataset]:
+    """The spec that is chosen for a source, and its rows.
+
+    With ``test`` a part is held out where the source has no test part of its own.
+
+    Raises:
+        SpecError, DataError: see `read_data`.
+    """
+    raw = read_data(data)
+    if raw.test is None and test:
+        data = dataclasses.replace(data, test=TEST)
+    data = dataclasses.replace(data, image_size=raw.image_size)
+    dataset = load_data(data, seed, dtype, raw)
+    return default_spec(dataset, data, seed), dataset
+
+
+def read_data(data: DataSpec) -> Raw:
+    """The source of a spec, read but not yet encoded.
+
+    Raises:
+        SpecError: no source.
+        DataError: the source cannot be read or used.
+    """
+    if data.source is None:
+        raise SpecError(
+            "[data] no source; expected a data set, a file or a folder; add "
+            'source = "..." under [data]'
+        )
+    target = data.target if isinstance(data.target, str | None) else list(data.target)
+    return read(
+        data.source,
+        target=target,
+        query=data.query,
+        task=data.task,
+        weights=data.weights,
+        image_size=data.image_size,
+    )
+
+
+def load_data(
+    data: DataSpec, seed: int = 0, dtype: str = "float32", raw: Raw | None = None
+) -> Dataset:
+    """The data set of a spec; training never sees ``test`` and ``calibration``.
+
+    Statistics are those of the rows that are trained on. Where ``data.test`` is 0 the
+    test part is the source's own, if it has one. ``raw`` is the source where it was
+    read already.
+
+    Raises:
+        SpecError, DataError: see `read_data`.
+    """
+    raw = read_data(data) if raw is None else raw
+    strata = raw.strata()
+
+    def apart(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
+        of_rows = None if strata is None else strata[rows]
+        kept, aside = split(len(rows), fraction, of_rows, seed)
+        return rows[kept], rows[aside]
+
+    rest, test = apart(np.arange(raw.rows), data.test)
+    rest, calibration = apart(rest, data.calibration)
+    train, held_out = apart(rest, data.validation)
+    if len(train) == raw.rows:
+        return make_dataset(raw, dtype=dtype, encodings=data.encodings)
+    made = make_dataset(raw, train, held_out, dtype=dtype, encodings=data.encodings)
+    if len(rest) == raw.rows:
+        return made
+
+    def part(rows: Rows) -> tuple[Any, Any] | None:
+        return (made.inputs[rows], made.targets[rows]) if len(rows) else None
+
+    return dataclasses.replace(
+        made,
+        inputs=made.inputs[rest],
+        targets=made.targets[rest],
+        weights=None if made.weights is None else made.weights[rest],
+        test=part(test) or made.test,
+        calibration=part(calibration),
+        train_rows=np.searchsorted(rest, train) if len(held_out) else None,
+        held_out_rows=np.searchsorted(rest, held_out) if len(held_out) else None,
+    )
