@@ -16,8 +16,8 @@ import nervure as nv
 from nervure.executors.native import NativeTrainer
 from nervure.losses import LossError
 from nervure.optimizers import schedules
+from nervure.training.meter import Meter
 from nervure.training.sampler import epoch_order
-from nervure.training.session import Session
 
 
 def fit(net: nv.Network, X: Any, y: Any = None, **given: Any) -> nv.Run:
@@ -412,13 +412,13 @@ def test_early_stopping_gives_the_best_weights(monkeypatch) -> None:
     """The validation loss falls and rises again by its definition."""
     values = iter([5.0, 3.0, 4.0, 2.0, 2.5, 2.2, 9.0, 1.0])
     weights: list[np.ndarray] = []
-    measured = Session._measured
+    measured = Meter.values
 
-    def measure(self: Session) -> dict[str, float]:
-        weights.append(self.net.values.copy())
-        return measured(self) | {"validation_loss": next(values)}
+    def measure(self: Meter, state: Any, learner: Any) -> dict[str, float]:
+        weights.append(state.values.copy())
+        return measured(self, state, learner) | {"validation_loss": next(values)}
 
-    monkeypatch.setattr(Session, "_measured", measure)
+    monkeypatch.setattr(Meter, "values", measure)
     net = line_net()
     run = fit(
         net, LINE_X, LINE_Y, epochs=20, validation=(LINE_X, LINE_Y),

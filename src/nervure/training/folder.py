@@ -10,16 +10,14 @@ import os
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
 from nervure.network.modelfile import ModelFileError, read_model, write_model
+from nervure.spec.tables import DataSpec
 from nervure.training.state import State
-
-if TYPE_CHECKING:
-    from nervure.spec.tables import DataSpec
 
 KEPT = 2
 """Checkpoints kept: the latest, and the one before it in case that is damaged."""

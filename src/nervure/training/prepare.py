@@ -26,11 +26,15 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prepared:
-    """All rows, those that are trained on, and the validation data."""
+    """All rows, those that are trained on, and the validation data.
+
+    ``share`` is the fraction of the rows that were held out here, 0 if none were.
+    """
 
     data: Data
     rows: Rows
     validation: Data | None
+    share: float = 0.0
 
 
 def prepare(
@@ -131,9 +135,10 @@ def _with_validation(
     everything = np.arange(data.rows)
     if validation is None or (isinstance(validation, float | int) and not validation):
         return Prepared(data, everything, None)
-    if isinstance(validation, float):
-        train, held_out = split(data.rows, validation, data.targets[0], seed)
-        return Prepared(data, train, take(data, held_out))
+    share = _share(validation)
+    if share is not None:
+        train, held_out = split(data.rows, share, data.targets[0], seed)
+        return Prepared(data, train, take(data, held_out), share)
     if isinstance(validation, Dataset):
         targets = targets_of(net.graph, validation.targets)
         own = (validation.inputs, targets, validation.weights)
@@ -154,6 +159,12 @@ def _with_validation(
         f"[fit] validation = {shown}; expected a fraction in "
         "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
     )
+
+
+def _share(validation: Any) -> float | None:
+    """The fraction of the rows that is to be held out, where it is one."""
+    number = isinstance(validation, float | np.floating)
+    return float(validation) if number else None  # pyright: ignore
 
 
 def _own(
