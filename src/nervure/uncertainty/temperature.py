@@ -183,7 +183,7 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
 
 
 def _parts(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
-    """What gives logits in the last layer, if it does, and what makes shares of them."""
+    """What gives logits in the last layer, if it does, and what shares them out."""
     if gives_probabilities(layer):
         return None, layer
     below, last = layer.apart() if isinstance(layer, Activated) else (layer, None)
