@@ -34,9 +34,15 @@ class Activated(Layer):
         """How weights begin that no initializer is given for."""
         return default_for(activation)
 
-    def expand(self, *inputs: Symbol) -> Symbol | None:
+    def apart(self) -> tuple[Layer, Layer | None]:
+        """The linear layer alone, and the activation behind it."""
         if self.activation is None:
+            return self, None
+        return replace(self, activation=None), activation_layer(self.activation)
+
+    def expand(self, *inputs: Symbol) -> Symbol | None:
+        _, layer = self.apart()
+        if layer is None:
             return None
-        layer = activation_layer(self.activation)
         begin = initializer(self.initializer or self.beginning(layer))
         return layer(replace(self, activation=None, initializer=begin)(*inputs))
