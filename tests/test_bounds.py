@@ -96,7 +96,9 @@ SPECS = {
 def test_specs_of_such_geometry_are_refused(kind: str) -> None:
     body = SPECS[kind].format(n=2**62)
     text = f'[[layer]]\ntype = "input"\nshape = [2, 2, 1]\n[[layer]]\ntype = "{kind}"'
-    with pytest.raises(ValueError, match=r"^\[spec\.toml\] layer\[1\]: .+; use at most"):
+    with pytest.raises(
+        ValueError, match=r"^\[spec\.toml\] layer\[1\]: .+; use at most"
+    ):
         parse_spec(f"{text}\n{body}\n", "spec.toml")
 
 

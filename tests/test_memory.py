@@ -190,7 +190,9 @@ def test_no_rows_are_refused() -> None:
 def test_gradients_without_targets_are_refused() -> None:
     """They were read where there are none."""
     net, objective, data = objective_and_data()
-    message = r"^\[executor\] 0 targets; expected 1, one for each cost; give data of that"
+    message = (
+        r"^\[executor\] 0 targets; expected 1, one for each cost; give data of that"
+    )
     for call in (net.executor().gradient, net.executor().trace):
         with pytest.raises(ValueError, match=message):
             call(changed(data, targets=()), objective)
@@ -201,7 +203,9 @@ def test_parameters_that_are_assigned_are_copied_into_their_memory() -> None:
     net = network("float32", 2)
     before, memory = net.forward(X), net.values
     size = len(memory)
-    message = rf"^\[parameters\] 'values' is given shape \(3,\); expected \({size},\); re"
+    message = (
+        rf"^\[parameters\] 'values' is given shape \(3,\); expected \({size},\); re"
+    )
     with pytest.raises(ValueError, match=message):
         net.values = np.zeros(3, np.float32)
     with pytest.raises(AttributeError):
@@ -213,7 +217,7 @@ def test_parameters_that_are_assigned_are_copied_into_their_memory() -> None:
 
 
 def test_the_engine_refuses_parameters_of_another_size() -> None:
-    net, objective, data = objective_and_data()
+    net, _objective, _data = objective_and_data()
     plan = net.executor().plan_that_fits("infer", 4, None)  # type: ignore[attr-defined]
     fields = engine_plan(net.graph, net.layout, plan, frozenset(), frozenset())
     with pytest.raises(ValueError, match=r"parameters: 3 elements; at least \d+"):
