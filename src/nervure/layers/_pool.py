@@ -30,6 +30,21 @@ Spans = tuple[tuple[int, int], ...]
 """Where the windows of one axis begin and end."""
 
 
+@dataclass(frozen=True)
+class Row:
+    """The windows of one axis: the first begins ``before`` pixels outside."""
+
+    size: int
+    stride: int
+    before: int
+    count: int
+
+    def spans(self, extent: int) -> Spans:
+        """Where they begin and end inside of the axis."""
+        first = (i * self.stride - self.before for i in range(self.count))
+        return tuple((max(0, b), min(extent, b + self.size)) for b in first)
+
+
 # -- what becomes of a window ----------------------------------------------------------
 
 
@@ -64,22 +79,22 @@ _SUMMARIES = {"max_pool": _largest, "average_pool": _mean, "l2_pool": _root_mean
 class _AnyPool(Ranked):
     """Windows given by where they begin and end on each axis."""
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def spans(self, extents: Shape) -> tuple[Spans, ...]:
         """The windows of every axis, without what lies in the padding."""
         raise NotImplementedError(self.kind)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        spans = self._spans(spatial(self, shape, self.rank))
+        spans = self.spans(spatial(self, shape, self.rank))
         return (*map(len, spans), shape[-1])
 
     def flops(self, *inputs: Shape) -> int:
-        spans = self._spans(inputs[0][:-1])
+        spans = self.spans(inputs[0][:-1])
         fields = math.prod(sum(end - begin for begin, end in axis) for axis in spans)
         return (2 if self.native == "l2_pool" else 1) * fields * inputs[0][-1]
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
-        axes = self._spans(inputs[0][:-1])
+        axes = self.spans(inputs[0][:-1])
         begins, ends = zip(*(span for axis in axes for span in axis), strict=True)
         return {"counts": tuple(map(len, axes)), "begins": begins, "ends": ends}
 
@@ -87,7 +102,7 @@ class _AnyPool(Ranked):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        spans = self._spans(tuple(x.shape[1:-1]))
+        spans = self.spans(tuple(x.shape[1:-1]))
         views: list[Array] = []
         inside: list[Array] = []
         for place in product(*(range(max(e - b for b, e in axis)) for axis in spans)):
@@ -144,23 +159,23 @@ class Pool(_AnyPool):
         padding = checked_padding(self, self.padding, self.rank, POOL_MODES)
         object.__setattr__(self, "padding", padding)
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def rows(self, extents: Shape) -> tuple[Row, ...]:
+        """The windows of every axis, as far as they lie in the padding too."""
         size = spread(self.size, self.rank)
         stride = spread(self.size if self.stride is None else self.stride, self.rank)
         ones = (1,) * self.rank
         sides = pads(self.padding, extents, size, stride, ones)
         counts = windows(self, extents, size, stride, ones, sides)
-        axes = zip(extents, size, stride, sides, counts, strict=True)
-        spans = tuple(
-            tuple(
-                (max(0, i * s - before), min(n, i * s - before + k))
-                for i in range(count)
-            )
-            for n, k, s, (before, _), count in axes
-        )
+        axes = zip(size, stride, sides, counts, strict=True)
+        return tuple(Row(k, s, before, count) for k, s, (before, _), count in axes)
+
+    def spans(self, extents: Shape) -> tuple[Spans, ...]:
+        rows = zip(self.rows(extents), extents, strict=True)
+        spans = tuple(row.spans(extent) for row, extent in rows)
         if any(begin >= end for axis in spans for begin, end in axis):
             raise self.fail(
-                f"padding = {self.padding!r} leaves windows {size} with nothing inside",
+                f"padding = {self.padding!r} leaves windows "
+                f"{spread(self.size, self.rank)} with nothing inside",
                 "use less padding than the size of a window",
             )
         return spans
@@ -193,7 +208,7 @@ class AdaptivePool(_AnyPool):
             self, "shape", per_axis(self, "shape", self.shape, self.rank)
         )
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def spans(self, extents: Shape) -> tuple[Spans, ...]:
         counts = spread(self.shape, self.rank)
         return tuple(
             tuple((i * n // m, -(-(i + 1) * n // m)) for i in range(m))
@@ -213,7 +228,7 @@ class GlobalPool(_AnyPool):
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(), ((2, 2, 3, 2)[3 - cls.rank :],)),)
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def spans(self, extents: Shape) -> tuple[Spans, ...]:
         return tuple(((0, n),) for n in extents)
 
     def output_shape(self, *inputs: Shape) -> Shape:
