@@ -805,3 +805,121 @@ def test_a_cost_that_runs_away_without_overflow_is_divergence() -> None:
     )
     assert text.endswith("the network keeps its weights from before training")
     np.testing.assert_array_equal(net.values, before)
+
+
+# -- values that are monitored ---------------------------------------------------------
+
+
+def replayed(monkeypatch: pytest.MonkeyPatch, **series: list[float]) -> None:
+    """The meter shows these values, epoch by epoch."""
+    shown = {name: iter(values) for name, values in series.items()}
+    measured = Meter.values
+
+    def values(self: Meter, state: Any, learner: Any) -> dict[str, float]:
+        found = {name: next(each) for name, each in shown.items()}
+        return measured(self, state, learner) | found
+
+    monkeypatch.setattr(Meter, "values", values)
+
+
+def test_nan_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = math.nan
+    replayed(monkeypatch, validation_loss=[nan, 3.0, 2.0, nan, 4.0, 5.0, 6.0])
+    run = fit(
+        line_net(), LINE_X, LINE_Y, epochs=7, validation=(LINE_X, LINE_Y),
+        callbacks=[nv.EarlyStopping(patience=3)],
+    )  # fmt: skip
+    assert run.best_epoch == 2
+    assert run.epoch == 6
+
+
+def test_where_all_is_nan_no_epoch_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed(monkeypatch, validation_loss=[math.nan] * 9)
+    net = line_net()
+    run = fit(
+        net, LINE_X, LINE_Y, epochs=9, validation=(LINE_X, LINE_Y),
+        callbacks=[nv.EarlyStopping(patience=4)],
+    )  # fmt: skip
+    assert (run.best_epoch, run.epoch) == (-1, 4)
+    assert (net.values == run.best_network().values).all()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "rates"),
+    [
+        ("validation_accuracy", [0.1, 0.2, 0.3, 0.4], 1.0),
+        ("validation_accuracy", [0.4, 0.3, 0.2, 0.1], 0.125),
+        ("validation_loss", [0.4, 0.3, 0.2, 0.1], 1.0),
+        ("validation_loss", [0.1, 0.2, 0.3, 0.4], 0.125),
+    ],
+)
+def test_a_plateau_knows_which_way_is_better(
+    make_net, blobs, monkeypatch: pytest.MonkeyPatch, monitor: str,
+    values: list[float], rates: float,
+) -> None:  # fmt: skip
+    replayed(monkeypatch, **{monitor: values})
+    plateau = schedules.ReduceOnPlateau(1.0, 0.5, patience=1, monitor=monitor)
+    X, y = blobs
+    states: list[float] = []
+
+    def look(run: nv.Run) -> None:
+        states.append(run._state.plateau.scale)
+
+    fit(
+        make_net(), X, y, epochs=4, validation=(X, y), optimizer=nv.SGD(plateau),
+        metrics=["accuracy"], callbacks=[look],
+    )  # fmt: skip
+    assert states[-1] == rates
+
+
+def test_integers_are_values_where_the_loss_takes_values() -> None:
+    X = LINE_X[:3]
+    for y in (
+        [-1, 5, 6],
+        np.array([-1, 5, 6], np.int64),
+        np.array([3, 0, 1], np.uint8),
+    ):
+        fit(line_net(), X, y, loss="mse", epochs=1)
+    large = 2**31 + np.arange(3)
+    run = fit(line_net(), X, large, loss="mae", epochs=1, optimizer=nv.SGD(1e-9))
+    assert run.history["loss"][0] == pytest.approx(2**31 + 1, rel=1e-9)
+
+
+def test_plus_and_minus_one_are_the_sides_of_a_hinge() -> None:
+    y = np.sign(LINE_X[:, 0]).astype(int)
+    run = fit(line_net(), LINE_X, y, loss="hinge", epochs=60, optimizer=nv.SGD(0.5))
+    assert run.history["accuracy"][-1] == 1
+
+
+def test_a_first_batch_that_is_cheap_is_no_divergence() -> None:
+    y = np.zeros(64)
+    y[40] = 1000
+    X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    run = fit(
+        line_net(), X, y, epochs=3, batch_size=32, shuffle=False,
+        optimizer=nv.SGD(1e-6),
+    )  # fmt: skip
+    assert run.epoch == 3
+
+
+def test_growth_within_the_first_epoch_is_divergence() -> None:
+    X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    with pytest.raises(nv.DivergenceError, match="cost grew from"):
+        fit(line_net(), X, X, epochs=3, batch_size=4, optimizer=nv.SGD(4.0))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_weights_that_leave_a_part_empty_are_refused(inside: bool) -> None:
+    weights = np.zeros(8)
+    held = fit(line_net(), LINE_X, LINE_Y, epochs=1, validation=0.25, seed=3)
+    del held
+    from nervure.data import split
+
+    train, aside = split(8, 0.25, None, 3)
+    weights[aside if inside else train] = 1.0
+    what = "trained on" if inside else "held out"
+    with pytest.raises(ValueError, match=rf"all \d rows that are {what} weigh 0"):
+        fit(
+            line_net(), LINE_X, LINE_Y, epochs=1, validation=0.25, seed=3,
+            sample_weight=weights,
+        )  # fmt: skip

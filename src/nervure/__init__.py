@@ -43,6 +43,10 @@ _MODULES = {
     "nervure.spec.reading": "load_spec",
     "nervure.network.modelfile": "ModelFileError",
     "nervure.data": "Dataset DataError",
+    "nervure.losses": (
+        "BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE MSE "
+        "Pinball Poisson Quadratic"
+    ),
     "nervure.regularizers": "L1 L2 ElasticNet MaxNorm",
     "nervure.optimizers": (
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"

@@ -155,10 +155,9 @@ class CustomLoss(Loss):
     ) -> npt.NDArray[Any]:
         """Finite numbers; what they mean is the function's affair."""
         found = _targets.plain(target, self.fail)
-        if found.dtype.kind in "iu" and found.ndim == 1:
+        if _targets.fit_int32(found) and found.ndim == 1:
             return found.astype(np.int32)
-        kept = found if found.ndim == 1 else found.reshape(len(found), -1)
-        return np.ascontiguousarray(kept, dtype)
+        return np.ascontiguousarray(found.reshape(len(found), -1), dtype)
 
     def formula(self, xp: Any, output: Array, target: Array) -> Array:
         raise self.fail(

@@ -110,6 +110,7 @@ def _session(
     session = Session(net, prepared, settings, make_progress(bool(estimator.verbose)))
     if begun is not None:
         _go_on(session.state, begun)
+        session.resume()
     return session
 
 
@@ -120,6 +121,7 @@ def _go_on(state: State, begun: State) -> None:
     state.epoch, state.step = begun.epoch, begun.step
     state.seconds, state.history = begun.seconds, begun.history
     state.best, state.plateau = begun.best, begun.plateau
+    state.monitors = begun.monitors
 
 
 def _aligned(slot: Any) -> Any:

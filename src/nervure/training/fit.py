@@ -219,6 +219,7 @@ def _open(folder: RunFolder, session: Session, again: list[str], resume: bool) -
     fingerprint = session.recorder.fingerprint
     if resume and folder.spec.exists():
         folder.read_checkpoint(session.state, fingerprint)
+        session.resume()
         return
     settings = session.settings
     data = folder.data or DataSpec(validation=session.prepared.share)

@@ -64,11 +64,25 @@ def prepare(
     else:
         data = make_data(net, X, y, objective, sample_weight, class_weight)
         found = _with_validation(net, data, objective, validation, class_weight, seed)
+    _check_weights(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification":
             name = net.graph.output_names[cost.output]
             _check_classes(target[found.rows], name)
     return found
+
+
+def _check_weights(found: Prepared) -> None:
+    """Rows of which none counts."""
+    held = found.validation.weights if found.validation else None
+    own = found.data.weights
+    parts = {"trained on": own if own is None else own[found.rows], "held out": held}
+    for name, weights in parts.items():
+        if weights is not None and not weights.any():
+            raise ValueError(
+                f"[fit] all {len(weights)} rows that are {name} weigh 0; expected some "
+                "that count; change sample_weight, or hold out other rows (validation=)"
+            )
 
 
 def _check_classes(target: npt.NDArray[Any], name: str) -> None:

@@ -7,6 +7,8 @@ import time
 from typing import Any, NoReturn
 
 from nervure.graph.parameters import Floats
+from nervure.losses import weighted_mean
+from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
 from nervure.training.divergence import DivergenceError, explain, remedy
@@ -73,6 +75,10 @@ class Session:
                 changing=bool(settings.augmentation),
             )
         return self._learner
+
+    def resume(self) -> None:
+        """After the state was taken over from a checkpoint."""
+        self._monitor.resume()
 
     # -- the whole ----------------------------------------------------------------
 
@@ -155,11 +161,20 @@ class Session:
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
 
     def _check_growth(self, cost: float, rate: float, last_good: Floats) -> None:
-        first = self._monitor.runaway(cost)
+        first = self._monitor.runaway(cost, lambda: self._cost_of(last_good))
         if first is not None:
             grown = f"[loss] cost grew from {first:.3g} to {cost:.3g} at learning rate"
             message = f"{grown} {rate:g}; expected it to fall; {remedy(rate)}"
             self._stop_diverged(message, last_good)
+
+    def _cost_of(self, values: Floats) -> float:
+        """The cost of all rows that are trained on, under other weights."""
+        kept, learner = self.net.values.copy(), self.learner
+        rows = take(learner.data, self.prepared.rows)
+        self.net.values[:] = values
+        _, costs = learner.executor.row_costs(rows, learner.objective)
+        self.net.values[:] = kept
+        return float(weighted_mean(costs, rows.weights))
 
     def diverged(self, rows: Any, rate: float, last_good: Floats) -> NoReturn:
         """Say where numbers stopped being finite; keep the last good weights.

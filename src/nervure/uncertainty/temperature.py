@@ -7,16 +7,16 @@ import dataclasses
 import importlib
 import math
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.node import Entry
-from nervure.graph.objective import gives_probabilities
+from nervure.graph.objective import activation_of, gives_probabilities
 from nervure.layers import Layer, Normalize
-from nervure.layers.activation import activation_layer
+from nervure.layers._weights import Activated
 from nervure.metrics import target_classes
 from nervure.network.network import Network
 from nervure.network.predicting import encoded
@@ -172,7 +172,7 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
         )
     end = next(e for e in graph.entries if e.name == graph.output_names[0])
     others = [entry for entry in graph.entries if entry is not end]
-    below, last = _cut(end.layer, end.name)
+    below, last = _parts(end.layer, end.name)
     if below is not None:
         others.append(Entry(below, end.name, end.inputs))
     feeds = end.inputs if below is None else (end.name,)
@@ -182,17 +182,17 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
     return others, (name,)
 
 
-def _cut(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
-    """A layer without its activation (None: it is one), and the activation."""
+def _parts(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
+    """What gives logits in the last layer, if it does, and what shares them out."""
     if gives_probabilities(layer):
         return None, layer
-    word = getattr(layer, "activation", None)
-    if word is not None and gives_probabilities(last := activation_layer(word)):
-        return dataclasses.replace(cast(Any, layer), activation=None), last
+    below, last = layer.apart() if isinstance(layer, Activated) else (layer, None)
+    if last is not None and gives_probabilities(last):
+        return below, last
+    word = f" with activation {activation_of(last)!r}" if last else ""
     raise ValueError(
-        f"[temperature] the network ends in {layer.kind} {name!r}"
-        f"{f' with activation {word!r}' if word else ''}; expected a softmax, "
-        "log-softmax or logistic; use a network that gives probabilities"
+        f"[temperature] the network ends in {layer.kind} {name!r}{word}; expected a "
+        "softmax, log-softmax or logistic; use a network that gives probabilities"
     )
 
 
