@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nervure.data._errors import fail
+from nervure.data.meaning.forms import Form
 from nervure.data.scaling import DAMAGED, STRICT, Scaling
 
 MOST_COLUMNS = 100_000
@@ -25,6 +26,7 @@ class Numeric:
     """A column of numbers (or dates, in seconds since 1970), scaled.
 
     Missing values become ``fill``; ``flag`` adds an input that is 1 where x is missing.
+    ``written`` is how the numbers or dates stood in a text file, if not plainly.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Numeric:
     fill: float = 0.0
     flag: bool = False
     date: bool = False
+    written: Form | None = None
     kind: Literal["numeric"] = "numeric"
     __pydantic_config__ = STRICT
 
@@ -198,13 +201,15 @@ class Classes:
 class Amounts:
     """A target of one or more numbers, learned as ``(y - mean) / scale``.
 
-    ``quantiles``, if any, are what the network gives of a single number, in order.
+    ``quantiles``, if any, are what the network gives of a single number, in order;
+    ``written`` is how the numbers stood in a text file, if not plainly.
     """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     quantiles: tuple[float, ...] = ()
+    written: Form | None = None
     kind: Literal["amounts"] = "amounts"
     __pydantic_config__ = STRICT
 
