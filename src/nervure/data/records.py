@@ -12,7 +12,7 @@ from typing import Literal
 
 from nervure.data._errors import fail
 from nervure.data.meaning.forms import Form
-from nervure.data.scaling import DAMAGED, STRICT, Scaling
+from nervure.data.scaling import DAMAGED, Scaling
 
 MOST_COLUMNS = 100_000
 MOST_FEATURES = 1_000_000  # after encoding
@@ -36,7 +36,6 @@ class Numeric:
     date: bool = False
     written: Form | None = None
     kind: Literal["numeric"] = "numeric"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -70,7 +69,6 @@ class Category:
     source: Literal["text", "boolean", "integer"] = "text"
     embedded: bool = False
     kind: Literal["category"] = "category"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -109,7 +107,6 @@ class TableInput:
     names: tuple[str, ...]
     columns: tuple[Numeric | Category, ...]
     kind: Literal["table"] = "table"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_count("columns", "columns", len(self.names), MOST_COLUMNS)
@@ -153,7 +150,6 @@ class ArrayInput:
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     kind: Literal["array"] = "array"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         place = "array inputs"
@@ -188,7 +184,6 @@ class Classes:
     name: str
     labels: tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
     kind: Literal["classes"] = "classes"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -211,7 +206,6 @@ class Amounts:
     quantiles: tuple[float, ...] = ()
     written: Form | None = None
     kind: Literal["amounts"] = "amounts"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_count("targets", "targets", len(self.names), MOST_COLUMNS)

@@ -22,7 +22,6 @@ Array = NDArray[Any]
 Values = NDArray[np.float64]
 
 DAMAGED = "the record is damaged: train again"
-STRICT: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 SMOOTH_CLIP = 3.0
 QUANTILES = 256
@@ -43,7 +42,6 @@ class Affine:
     scale: float = 1.0
     clip: float | None = None
     kind: Literal["affine"] = "affine"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         positive = [self.scale] if self.clip is None else [self.scale, self.clip]
@@ -86,7 +84,6 @@ class Quantiles:
 
     points: tuple[float, ...]
     kind: Literal["quantiles"] = "quantiles"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("quantiles", self.points, strictly=False)
@@ -129,7 +126,6 @@ class Bins:
 
     edges: tuple[float, ...]
     kind: Literal["bins"] = "bins"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("bins", self.edges, strictly=True)
