@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,10 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
 def take(data: Data, rows: Rows) -> Data:
     """Some rows of the data."""
     weights, own = data.weights, data.row_weights
-    return Data(
-        tuple(x[rows] for x in data.inputs),
-        tuple(y[rows] for y in data.targets),
-        None if weights is None else weights[rows],
-        data.scales,
-        None if own is None else own[rows],
+    return replace(
+        data,
+        inputs=tuple(x[rows] for x in data.inputs),
+        targets=tuple(y[rows] for y in data.targets),
+        weights=None if weights is None else weights[rows],
+        row_weights=None if own is None else own[rows],
     )
