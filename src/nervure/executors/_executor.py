@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.memory import check_memory
+from nervure.base.words import many
 from nervure.data.augmentation import Augmentation
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
@@ -19,6 +22,8 @@ from nervure.regularizers import Regularizer
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
+
+FEWER = "take fewer rows at a time, or use smaller layers"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,13 @@ class Model:
         own = self.graph.nodes[node]
         names = [f"{own.name}.{p.name}" for p in own.parameters]
         return bool(names) and self.frozen.issuperset(names)
+
+    def empty_outputs(self, rows: int) -> list[Floats]:
+        """Arrays for what the network gives for so many rows."""
+        shapes, size = self.graph.output_shapes, self.dtype.itemsize
+        wanted = rows * size * sum(map(math.prod, shapes))
+        check_memory(wanted, "predict", f"the outputs of {many(rows, 'row')}", FEWER)
+        return [np.empty((rows, *shape), self.dtype) for shape in shapes]
 
     @property
     def thawed(self) -> Model:

@@ -16,18 +16,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from nervure.base.words import short, unknown
+from nervure.base.words import amount, short, unknown
 from nervure.graph.codes import Codes, codes_of
 from nervure.graph.node import Entry, GraphError, Node, placed
 from nervure.graph.symbols import reachable
-from nervure.layers import Input, Layer, LayerError, Shape, Symbol
+from nervure.layers import Attribute, Input, Layer, LayerError, Shape, Symbol
 
 MOST_NODES = 20_000
 """More than any published architecture; a bound for files from strangers."""
 
-
 MOST_VALUES = 2**31
-"""Of one sample between two layers: a bound for files from strangers."""
+"""Of one sample between two layers: a bound for files from strangers.
+
+No whole number that a kernel reads is larger either, so that what it works out from
+them fits 64 bits.
+"""
+
+MOST_AXES = 31
+"""Of a sample: with the batch as many as every NumPy has."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +212,31 @@ def _unconsumed(entries: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries if entry.name not in consumed)
 
 
+def _check_shape(name: str, shape: Shape) -> None:
+    if len(shape) > MOST_AXES:
+        raise LayerError(
+            f"[{name}] a shape of {len(shape):,} axes; expected at most {MOST_AXES}; "
+            "use fewer axes"
+        )
+    if math.prod(shape) > MOST_VALUES:
+        raise LayerError(
+            f"[{name}] shape {short(shape)} holds {amount(math.prod(shape))} values; "
+            "expected at most 2^31 for one sample; use a smaller shape"
+        )
+
+
+def _check_numbers(name: str, attributes: Mapping[str, Attribute]) -> None:
+    """Whether the whole numbers that a kernel reads are such as it computes with."""
+    for key, value in attributes.items():
+        several = value if isinstance(value, tuple) else (value,)
+        for number in several:
+            if isinstance(number, int) and abs(number) > MOST_VALUES:
+                raise LayerError(
+                    f"[{name}] {key} = {short(number)}; expected whole numbers of at "
+                    "most 2^31; use a smaller one"
+                )
+
+
 class _Builder:
     """Expands entries and places their nodes, inferring shapes."""
 
@@ -241,12 +272,10 @@ class _Builder:
         layer = dataclasses.replace(layer, name=name)
         shapes = tuple(self.nodes[i].shape for i in feeds)
         shape = layer.output_shape(*shapes)
-        if math.prod(shape) > MOST_VALUES:
-            raise LayerError(
-                f"[{name}] shape {short(shape)} holds {math.prod(shape):,} values; "
-                f"expected at most 2^31 for one sample; use a smaller shape"
-            )
+        _check_shape(name, shape)
         parameters = layer.parameters(*shapes)
+        if not isinstance(layer, Input):
+            _check_numbers(name, layer.attributes(*shapes))
         node = Node(name, group, layer, feeds, shapes, shape, parameters)
         self.nodes.append(node)
         self._names.add(name)
