@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -176,13 +177,51 @@ def prepare(
     how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
     if not labelled:
         return preprocessing.encode(features_of(source, how), dtype=number), None
-    found = open_source(source, how)
+    found = with_targets(source, preprocessing, query=query, dtype=dtype)
+    return found.inputs, found.targets
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Encoded rows with their targets; ``test`` if they are a test part alone."""
+
+    inputs: Array
+    targets: Array
+    test: bool = False
+
+
+def with_targets(
+    source: Any,
+    preprocessing: Preprocessing,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> Labelled:
+    """Inputs and targets of any source for a network that is trained already.
+
+    ``everything`` takes the rows beside the test part too; else see `prepare`.
+
+    Raises:
+        DataError: the source does not fit the record, or has no targets.
+    """
+    number, record = np.dtype(dtype), preprocessing
+    found = open_source(source, How(query, record.task, record.inputs, record.target))
     if isinstance(found, Table):
-        return _labelled_table(found, preprocessing, number)
-    inputs, columns = found.test or (found.inputs, found.targets)
-    encoded = preprocessing.encode(inputs, dtype=number, where=found.where)
-    targets = columns[0] if len(columns) == 1 else _values(columns)
-    return encoded, preprocessing.encode_targets(targets, dtype=number)
+        return Labelled(*_labelled_table(found, record, number))
+
+    def encoded(inputs: Any, columns: tuple[Column, ...]) -> tuple[Array, Array]:
+        targets = columns[0] if len(columns) == 1 else _values(columns)
+        x = record.encode(inputs, dtype=number, where=found.where)
+        return x, record.encode_targets(targets, dtype=number)
+
+    if found.test is None:
+        return Labelled(*encoded(found.inputs, found.targets))
+    if not everything:
+        return Labelled(*encoded(*found.test), test=True)
+    parts = [encoded(found.inputs, found.targets), encoded(*found.test)]
+    inputs, targets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Labelled(inputs, targets)
 
 
 def row_names(source: Any) -> list[str] | None:

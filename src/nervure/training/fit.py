@@ -224,6 +224,6 @@ def _open(folder: RunFolder, session: Session, again: list[str], resume: bool) -
         session.resume()
         return
     settings = session.settings
-    data = folder.data or DataSpec(validation=session.prepared.share)
+    data = folder.data or DataSpec(validation=session.prepared.share or None)
     spec = write_spec(spec_of(session.net, settings, data))
     folder.create(spec, session.state, fingerprint, code_of(settings) + again)
