@@ -44,8 +44,8 @@ def join(path: str, key: str) -> str:
 def short(value: object) -> str:
     """A value as a message shows it: never more than about 60 characters.
 
-    >>> short("a" * 1000), short([[0] * 1000] * 1000)[:30]
-    ("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...", '[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0')
+    >>> short([[0] * 1000] * 1000)
+    '[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...'
     """
     try:
         text = _Brief().repr(value)

@@ -13,7 +13,7 @@ from nervure.base import plain
 from nervure.layers import Layer, Parameter, Shape
 
 MOST_EDGES = 100_000
-"""Of a graph: more than any published architecture; a bound for files from strangers."""
+"""Of a graph: more than any published one; a bound for files from strangers."""
 
 
 class GraphError(ValueError):
