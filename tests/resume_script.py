@@ -17,7 +17,7 @@ import numpy as np
 import nervure as nv
 from nervure.executors.native import NativeTrainer
 from nervure.optimizers import schedules
-from nervure.training import session
+from nervure.training import steps
 from nervure.training.folder import RunFolder
 
 RNG = np.random.default_rng(8)
@@ -101,7 +101,7 @@ def kill_at(point: str, count: int) -> None:
     def after(function: Any) -> Any:
         return lambda *args: (function(*args), passed())[0]
 
-    session.STRETCH_SECONDS = 0.0
+    steps.STRETCH_SECONDS = 0.0
     if point == "step":
         NativeTrainer.run = before(NativeTrainer.run)
     elif point == "log":

@@ -9,12 +9,17 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import nervure as nv
 from nervure.base.files import WriteError, remove_leftovers, replacing, write_atomically
+from nervure.cli.pictures import write_sheet
+from nervure.cli.predicting import write
 
 
 def names(folder: Path) -> list[str]:
@@ -51,13 +56,57 @@ def test_permissions_of_the_earlier_file_are_kept(target: Path) -> None:
     assert target.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
-    old = os.umask(0o027)
-    try:
-        write_atomically(tmp_path / "a", b"")
-    finally:
-        os.umask(old)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+@pytest.fixture(params=[0o022, 0o077], ids=["umask-022", "umask-077"])
+def usual(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The permissions of new files, under two umasks."""
+    old = os.umask(request.param)
+    yield 0o666 & ~request.param
+    os.umask(old)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Permissions of all files below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.name: path.stat().st_mode & 0o777 for path in files}
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path, usual: int) -> None:
+    write_atomically(tmp_path / "a", b"")
+    assert modes(tmp_path) == {"a": usual}
+
+
+def test_so_does_one_that_a_library_puts_in_its_place(
+    tmp_path: Path, usual: int
+) -> None:
+    with replacing(tmp_path / "a") as temporary:
+        other = temporary.with_name("private")
+        other.touch(mode=0o600)
+        other.replace(temporary)
+    assert modes(tmp_path) == {"a": usual}
+
+
+def test_every_file_of_a_run_follows_the_umask(
+    tmp_path: Path, usual: int, make_net: Callable[[], nv.Network], blobs: Any
+) -> None:
+    nv.fit(make_net(), *blobs, epochs=2, directory=tmp_path / "run", progress=False)
+    found = modes(tmp_path)
+    assert {"model.safetensors", "spec.toml", "record.jsonl"} < {*found}
+    assert len(found) == 5  # and two checkpoints
+    assert {*found.values()} == {usual}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.npz"])
+def test_files_of_predictions_follow_the_umask(
+    tmp_path: Path, usual: int, name: str
+) -> None:
+    kind = name.partition(".")[2]
+    write({"prediction": np.arange(3)}, tmp_path / name, kind)
+    assert modes(tmp_path) == {name: usual}
+
+
+def test_sheets_follow_the_umask(tmp_path: Path, usual: int) -> None:
+    write_sheet(tmp_path / "a.png", [np.zeros((8, 8), np.uint8)])
+    assert modes(tmp_path) == {"a.png": usual}
 
 
 def test_a_symbolic_link_stays_one(target: Path) -> None:

@@ -193,7 +193,9 @@ TARGETS: dict[str, tuple[Any, Any, str]] = {
     "negative": (
         classifier(),
         LABELS - 1,
-        f"[y] class index -1; expected 0, 1, 2, ...; {ENCODE}",
+        "[cross_entropy] target row 7 is class -1, but the network has 3 outputs "
+        "(classes 0 to 2); recode the classes or give the last layer one unit per "
+        "class",
     ),
     "values for classes": (
         classifier(),

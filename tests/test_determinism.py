@@ -15,7 +15,7 @@ import pytest
 
 import nervure as nv
 from nervure.executors.native import NativeTrainer
-from nervure.training import session
+from nervure.training import steps
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(331, 40)).astype(np.float32)
@@ -106,11 +106,11 @@ def test_how_the_steps_are_cut_changes_no_bit(
 
     monkeypatch.setattr(NativeTrainer, "run", run)
     given = {"optimizer": OPTIMIZERS[name], "batch_size": 16}
-    monkeypatch.setattr(session, "STRETCH_SECONDS", 0.0)
+    monkeypatch.setattr(steps, "STRETCH_SECONDS", 0.0)
     single = train(**given)
     assert set(lengths) == {1}
     lengths.clear()
-    monkeypatch.setattr(session, "STRETCH_SECONDS", 1e9)
+    monkeypatch.setattr(steps, "STRETCH_SECONDS", 1e9)
     assert train(**given) == single
     assert max(lengths) > 5
 

@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from nervure.metrics import (
     default_metrics,
     metric,
     probabilities,
+    shares,
     top_k_accuracy,
 )
 
@@ -65,37 +67,88 @@ def test_one_hot_rows_are_classes(name: str) -> None:
     assert found == pytest.approx(METRICS[name](CLASSES, SHARES, WEIGHTS), rel=1e-12)
 
 
-def test_values_of_scikit_learn() -> None:
-    m, w = sklearn.metrics, {"sample_weight": WEIGHTS}
-    macro = {"average": "macro", "zero_division": 0, **w}
-    expected = {
-        "accuracy": m.accuracy_score(CLASSES, FOUND, **w),
-        "balanced_accuracy": m.balanced_accuracy_score(CLASSES, FOUND, **w),
-        "precision": m.precision_score(CLASSES, FOUND, **macro),
-        "recall": m.recall_score(CLASSES, FOUND, **macro),
-        "f1": m.f1_score(CLASSES, FOUND, **macro),
-        "auc": m.roc_auc_score(CLASSES, SHARES, multi_class="ovr", **w),
-        "log_loss": m.log_loss(CLASSES, SHARES, **w),
-        "top_k_accuracy": m.top_k_accuracy_score(CLASSES, SHARES, k=5, **w),
+def of_scikit_learn(
+    true: Any, said: Any, scores: Any, weights: Any
+) -> dict[str, float]:
+    """What scikit-learn says of classes, those that were predicted, and the scores."""
+    m, w = sklearn.metrics, {"sample_weight": weights}
+    two = len(np.unique(true)) == 2 and np.ndim(scores) == 1
+    zero = {"zero_division": 0, **w}
+    usual = {"average": "binary" if two else "macro", **zero}
+    several = {} if two else {"multi_class": "ovr"}
+    values = {
+        "accuracy": m.accuracy_score(true, said, **w),
+        "balanced_accuracy": m.balanced_accuracy_score(true, said, **w),
+        "auc": m.roc_auc_score(true, scores, **several, **w),
+        "average_precision": m.average_precision_score(true, scores, **w),
+        "log_loss": m.log_loss(true, scores, **w),
     }
+    for name in ("precision", "recall", "f1"):
+        score = getattr(m, f"{name}_score")
+        values[name] = score(true, said, **usual)
+        values[f"macro_{name}"] = score(true, said, average="macro", **zero)
+    return values
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["even", "weighted"])
+def test_values_of_scikit_learn(weights: Any) -> None:
+    expected = of_scikit_learn(CLASSES, FOUND, SHARES, weights)
+    expected["top_k_accuracy"] = sklearn.metrics.top_k_accuracy_score(
+        CLASSES, SHARES, k=5, sample_weight=weights
+    )
     for name, value in expected.items():
-        found = METRICS[name](CLASSES, SHARES, WEIGHTS)
+        found = METRICS[name](CLASSES, SHARES, weights)
         assert found == pytest.approx(value, rel=1e-12), name
 
 
-def test_values_of_scikit_learn_for_one_output() -> None:
-    m, w = sklearn.metrics, {"sample_weight": WEIGHTS}
-    yes = CHANCE[:, 0] > 0.5
-    expected = {
-        "accuracy": m.accuracy_score(YES, yes, **w),
-        "auc": m.roc_auc_score(YES, CHANCE[:, 0], **w),
-        "log_loss": m.log_loss(YES, CHANCE[:, 0], **w),
-        "f1": m.f1_score(YES, yes, average="macro", zero_division=0, **w),
-    }
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["even", "weighted"])
+@pytest.mark.parametrize("rounded", [1, 9], ids=["ties", "no ties"])
+def test_values_of_scikit_learn_for_two_classes(weights: Any, rounded: int) -> None:
+    """In every form of target and output; f1 and the like are of the positive class."""
+    chance = CHANCE.round(rounded)
+    yes = chance[:, 0] > 0.3
+    expected = of_scikit_learn(YES, yes, chance[:, 0], weights)
+    both = np.hstack([0.6 - chance, chance])  # the second is larger above 0.3
     for name, value in expected.items():
+        one = replace(METRICS[name], threshold=0.3)
         for target in (YES, YES[:, None], YES[:, None].astype(float)):
-            found = METRICS[name](target, CHANCE, WEIGHTS)
+            found = one(target, chance, weights)
             assert found == pytest.approx(value, rel=1e-12), name
+        if name != "log_loss":
+            assert one(YES, both, weights) == pytest.approx(value, rel=1e-12), name
+
+
+def test_values_of_scikit_learn_for_several_answers() -> None:
+    true, m = np.stack([CLASSES > 2, CLASSES < 5, YES == 1], axis=1), sklearn.metrics
+    scores = SHARES[:, :3]
+    macro = {"average": "macro", "zero_division": 0, "sample_weight": WEIGHTS}
+    expected = {"auc": m.roc_auc_score(true, scores, sample_weight=WEIGHTS)}
+    expected["average_precision"] = m.average_precision_score(
+        true, scores, sample_weight=WEIGHTS
+    )
+    for name in ("precision", "recall", "f1"):
+        value = getattr(m, f"{name}_score")(true, scores > 0.5, **macro)
+        expected |= {name: value, f"macro_{name}": value}
+    for name, value in expected.items():
+        found = METRICS[name](true.astype(float), scores, WEIGHTS)
+        assert found == pytest.approx(value, rel=1e-12), name
+
+
+def test_a_rare_class_that_is_missed() -> None:
+    """What accuracy hides: three of 100 say yes, and none is found."""
+    target, output = np.arange(100) < 3, np.full((100, 1), 0.1)
+    assert METRICS["accuracy"](target, output) == 0.97
+    assert METRICS["balanced_accuracy"](target, output) == 0.5
+    for name in ("precision", "recall", "f1"):
+        assert METRICS[name](target, output) == 0
+    assert METRICS["auc"](target, output) == 0.5
+    assert METRICS["average_precision"](target, output) == pytest.approx(0.03)
+
+
+def test_shares_of_classes_that_nobody_has_or_names() -> None:
+    recall, precision = shares(np.array([[4, 0, 1], [1, 0, 0], [0, 0, 0]]))
+    np.testing.assert_array_equal(recall, [0.8, 0, np.nan])
+    np.testing.assert_array_equal(precision, [0.8, np.nan, 0])
 
 
 @pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3), (60, 2, 2)])
@@ -182,9 +235,11 @@ def test_rows_of_float32_do_not_trouble_scikit_learn() -> None:
 @pytest.mark.filterwarnings("error")
 def test_classes_may_be_absent() -> None:
     few, rows = np.array([0, 0, 1]), SHARES[:3]
-    assert math.isnan(METRICS["auc"](few, rows))
-    assert math.isnan(METRICS["auc"](np.array([1, 1]), CHANCE[:2]))
-    for name in METRICS.keys() - {"auc"}:
+    ranking = {"auc", "average_precision"}
+    for name in ranking:
+        assert math.isnan(METRICS[name](few, rows))
+        assert math.isnan(METRICS[name](np.array([1, 1]), CHANCE[:2]))
+    for name in METRICS.keys() - ranking:
         assert math.isfinite(METRICS[name](few, rows)), name
 
 
@@ -231,6 +286,13 @@ def test_own_functions() -> None:
         own([[1.0]], [2.0], np.ones(1))
     bias.larger_is_better = False  # type: ignore[attr-defined]
     assert not metric(bias).larger_is_better
+
+    def of_keras(y_pred: Any, y_true: Any) -> float:
+        return float((y_pred - y_true).mean())
+
+    assert metric(of_keras)([[1.0], [2.0]], [2.0, 4.0]) == 1.5
+    assert metric(lambda a, b: float((b - a).mean()))([1.0], [4.0]) == 3
+    assert metric(sklearn.metrics.mean_absolute_error)([1.0], [4.0]) == 3
     weighted = metric(lambda target, output, weights=None: weights.sum())
     assert weighted([1.0, 2.0], [1.0, 2.0], np.array([2.0, 3.0])) == 5
     ready = Metric("bias", lambda t, o, w: 0.0, larger_is_better=False)
@@ -282,11 +344,12 @@ def test_rows_must_match(t: Any, a: Any) -> None:
         METRICS["mse"](t, a)
 
 
-def test_default_metrics_do_not_import_scikit_learn() -> None:
+def test_no_metric_imports_scikit_learn() -> None:
+    """Its import takes longer than many a training, and it may not be installed."""
     code = (
         "import sys; from nervure.metrics import METRICS\n"
-        "for name in ('accuracy', 'mse', 'rmse', 'mae', 'r2'):\n"
-        "    METRICS[name]([0, 1], [[1.0, 0.0], [0.0, 1.0]])\n"
-        "assert 'sklearn' not in sys.modules"
+        "for one in METRICS.values():\n"
+        "    one([0, 1], [[0.9, 0.1], [0.2, 0.8]])\n"
+        "assert not {'sklearn', 'scipy'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

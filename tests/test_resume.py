@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import json
+import math
 import os
 import re
 import resource
@@ -388,9 +389,9 @@ def test_what_changes_the_bits_is_refused(what: str, ended: Path) -> None:
     )
 
 
-def test_other_metrics_lack_their_outputs(tmp_path: Path) -> None:
+def test_within_an_epoch_other_metrics_lack_their_outputs(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    script.train("adam", folder, metrics=[])
+    script.train("adam", folder, metrics=[], max_steps=7)
     text = refused(folder, lambda: script.train("adam", folder, resume=True))
     assert re.search(
         r"lacks the array 'output.0' \(70, 2\); expected a checkpoint", text
@@ -634,3 +635,32 @@ def test_a_moved_folder_is_the_same_run(tmp_path: Path, whole: Any) -> None:
     shutil.move(tmp_path / "here", tmp_path / "there")
     run = nv.resume(tmp_path / "there", script.X, script.Y, progress=False)
     assert left_by(run, tmp_path / "there") == whole("adam")
+
+
+def test_another_value_to_monitor_begins_the_best_anew(tmp_path: Path) -> None:
+    net = script.net()
+    given = {"validation": 0.3, "batch_size": 12, "progress": False}
+    nv.fit(
+        net, script.X, script.Y, epochs=3, directory=tmp_path / "a", **given,
+        callbacks=[nv.EarlyStopping(patience=9)],
+    )  # fmt: skip
+    with pytest.warns(
+        UserWarning, match=r"monitored validation_loss so far, from here"
+    ):
+        run = nv.resume(
+            tmp_path / "a", script.X, script.Y, epochs=5, progress=False,
+            callbacks=[nv.EarlyStopping(patience=9, monitor="validation_accuracy")],
+        )  # fmt: skip
+    accuracy = run.history["validation_accuracy"]
+    assert run.best_epoch == 3 + int(np.argmax(accuracy[3:]))
+
+
+def test_other_metrics_have_a_value_for_each_epoch(tmp_path: Path) -> None:
+    given = {"batch_size": 12, "progress": False, "directory": tmp_path / "a"}
+    nv.fit(script.net(), script.X, script.Y, epochs=2, metrics=[], **given)
+    run = nv.resume(
+        tmp_path / "a", script.X, script.Y, epochs=3, metrics=["accuracy"],
+        progress=False,
+    )  # fmt: skip
+    assert [math.isnan(a) for a in run.history["accuracy"]] == [True, True, False]
+    assert len(run.history["loss"]) == 3

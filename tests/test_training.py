@@ -16,8 +16,8 @@ import nervure as nv
 from nervure.executors.native import NativeTrainer
 from nervure.losses import LossError
 from nervure.optimizers import schedules
+from nervure.training.meter import Meter
 from nervure.training.sampler import epoch_order
-from nervure.training.session import Session
 
 
 def fit(net: nv.Network, X: Any, y: Any = None, **given: Any) -> nv.Run:
@@ -233,6 +233,44 @@ def test_class_weights_are_sample_weights(make_net, blobs) -> None:
     assert balanced.tobytes() == by_row.tobytes()
 
 
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_metrics_are_plain_under_class_weights(executor, make_net, blobs) -> None:
+    """As in Keras and scikit-learn; weights of the rows count, and in the loss all."""
+    if executor == "jax":
+        pytest.importorskip("jax", reason="jax is not installed")
+    X, y = blobs
+    rows = np.random.default_rng(4).uniform(0.1, 2.0, 60)
+    held = np.random.default_rng(5).uniform(0.1, 2.0, 30)
+    for weights, own in ((None, None), (rows, held)):
+        net = make_net()
+        run = fit(
+            net, X[:60], y[:60], epochs=1, class_weight={0: 9.0}, sample_weight=weights,
+            validation=(X[60:], y[60:], own), metrics=["accuracy", "f1"],
+            executor=executor,
+        )  # fmt: skip
+        plain = net.evaluate(X[60:], y[60:], metrics=["accuracy", "f1"],
+                             sample_weight=own)  # fmt: skip
+        for name in ("accuracy", "f1"):
+            found = run.history[f"validation_{name}"][0]
+            assert found == pytest.approx(plain[name], rel=1e-6)
+        assert run.history["validation_loss"][0] != pytest.approx(plain["loss"])
+
+
+def test_training_metrics_are_plain_under_class_weights(make_net, blobs) -> None:
+    """With a rate of next to nothing they are those of the network as it is."""
+    X, y = blobs
+    net = make_net()
+    run = fit(
+        net, X, y, epochs=1, class_weight={0: 9.0}, optimizer=nv.SGD(1e-30),
+        metrics=["accuracy"],
+    )  # fmt: skip
+    assert run.history["accuracy"][0] == pytest.approx(
+        net.evaluate(X, y, metrics=["accuracy"])["accuracy"]
+    )
+    weighted = net.evaluate(X, y, sample_weight=np.where(y == 0, 9.0, 1.0))
+    assert run.history["loss"][0] == pytest.approx(weighted["loss"], rel=1e-5)
+
+
 def test_a_batch_of_weight_zero_changes_nothing(make_net, blobs) -> None:
     X, y = blobs
     net = make_net()
@@ -412,13 +450,13 @@ def test_early_stopping_gives_the_best_weights(monkeypatch) -> None:
     """The validation loss falls and rises again by its definition."""
     values = iter([5.0, 3.0, 4.0, 2.0, 2.5, 2.2, 9.0, 1.0])
     weights: list[np.ndarray] = []
-    measured = Session._measured
+    measured = Meter.values
 
-    def measure(self: Session) -> dict[str, float]:
-        weights.append(self.net.values.copy())
-        return measured(self) | {"validation_loss": next(values)}
+    def measure(self: Meter, state: Any, learner: Any) -> dict[str, float]:
+        weights.append(state.values.copy())
+        return measured(self, state, learner) | {"validation_loss": next(values)}
 
-    monkeypatch.setattr(Session, "_measured", measure)
+    monkeypatch.setattr(Meter, "values", measure)
     net = line_net()
     run = fit(
         net, LINE_X, LINE_Y, epochs=20, validation=(LINE_X, LINE_Y),
@@ -805,3 +843,121 @@ def test_a_cost_that_runs_away_without_overflow_is_divergence() -> None:
     )
     assert text.endswith("the network keeps its weights from before training")
     np.testing.assert_array_equal(net.values, before)
+
+
+# -- values that are monitored ---------------------------------------------------------
+
+
+def replayed(monkeypatch: pytest.MonkeyPatch, **series: list[float]) -> None:
+    """The meter shows these values, epoch by epoch."""
+    shown = {name: iter(values) for name, values in series.items()}
+    measured = Meter.values
+
+    def values(self: Meter, state: Any, learner: Any) -> dict[str, float]:
+        found = {name: next(each) for name, each in shown.items()}
+        return measured(self, state, learner) | found
+
+    monkeypatch.setattr(Meter, "values", values)
+
+
+def test_nan_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = math.nan
+    replayed(monkeypatch, validation_loss=[nan, 3.0, 2.0, nan, 4.0, 5.0, 6.0])
+    run = fit(
+        line_net(), LINE_X, LINE_Y, epochs=7, validation=(LINE_X, LINE_Y),
+        callbacks=[nv.EarlyStopping(patience=3)],
+    )  # fmt: skip
+    assert run.best_epoch == 2
+    assert run.epoch == 6
+
+
+def test_where_all_is_nan_no_epoch_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed(monkeypatch, validation_loss=[math.nan] * 9)
+    net = line_net()
+    run = fit(
+        net, LINE_X, LINE_Y, epochs=9, validation=(LINE_X, LINE_Y),
+        callbacks=[nv.EarlyStopping(patience=4)],
+    )  # fmt: skip
+    assert (run.best_epoch, run.epoch) == (-1, 4)
+    assert (net.values == run.best_network().values).all()
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "rates"),
+    [
+        ("validation_accuracy", [0.1, 0.2, 0.3, 0.4], 1.0),
+        ("validation_accuracy", [0.4, 0.3, 0.2, 0.1], 0.125),
+        ("validation_loss", [0.4, 0.3, 0.2, 0.1], 1.0),
+        ("validation_loss", [0.1, 0.2, 0.3, 0.4], 0.125),
+    ],
+)
+def test_a_plateau_knows_which_way_is_better(
+    make_net, blobs, monkeypatch: pytest.MonkeyPatch, monitor: str,
+    values: list[float], rates: float,
+) -> None:  # fmt: skip
+    replayed(monkeypatch, **{monitor: values})
+    plateau = schedules.ReduceOnPlateau(1.0, 0.5, patience=1, monitor=monitor)
+    X, y = blobs
+    states: list[float] = []
+
+    def look(run: nv.Run) -> None:
+        states.append(run._state.plateau.scale)
+
+    fit(
+        make_net(), X, y, epochs=4, validation=(X, y), optimizer=nv.SGD(plateau),
+        metrics=["accuracy"], callbacks=[look],
+    )  # fmt: skip
+    assert states[-1] == rates
+
+
+def test_integers_are_values_where_the_loss_takes_values() -> None:
+    X = LINE_X[:3]
+    for y in (
+        [-1, 5, 6],
+        np.array([-1, 5, 6], np.int64),
+        np.array([3, 0, 1], np.uint8),
+    ):
+        fit(line_net(), X, y, loss="mse", epochs=1)
+    large = 2**31 + np.arange(3)
+    run = fit(line_net(), X, large, loss="mae", epochs=1, optimizer=nv.SGD(1e-9))
+    assert run.history["loss"][0] == pytest.approx(2**31 + 1, rel=1e-9)
+
+
+def test_plus_and_minus_one_are_the_sides_of_a_hinge() -> None:
+    y = np.sign(LINE_X[:, 0]).astype(int)
+    run = fit(line_net(), LINE_X, y, loss="hinge", epochs=60, optimizer=nv.SGD(0.5))
+    assert run.history["accuracy"][-1] == 1
+
+
+def test_a_first_batch_that_is_cheap_is_no_divergence() -> None:
+    y = np.zeros(64)
+    y[40] = 1000
+    X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    run = fit(
+        line_net(), X, y, epochs=3, batch_size=32, shuffle=False,
+        optimizer=nv.SGD(1e-6),
+    )  # fmt: skip
+    assert run.epoch == 3
+
+
+def test_growth_within_the_first_epoch_is_divergence() -> None:
+    X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    with pytest.raises(nv.DivergenceError, match="cost grew from"):
+        fit(line_net(), X, X, epochs=3, batch_size=4, optimizer=nv.SGD(4.0))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_weights_that_leave_a_part_empty_are_refused(inside: bool) -> None:
+    weights = np.zeros(8)
+    held = fit(line_net(), LINE_X, LINE_Y, epochs=1, validation=0.25, seed=3)
+    del held
+    from nervure.data import split
+
+    train, aside = split(8, 0.25, None, 3)
+    weights[aside if inside else train] = 1.0
+    what = "trained on" if inside else "held out"
+    with pytest.raises(ValueError, match=rf"all \d rows that are {what} weigh 0"):
+        fit(
+            line_net(), LINE_X, LINE_Y, epochs=1, validation=0.25, seed=3,
+            sample_weight=weights,
+        )  # fmt: skip

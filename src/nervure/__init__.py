@@ -36,11 +36,17 @@ _MODULES = {
     "nervure.ensemble.ensemble": "Ensemble",
     "nervure.network.trace": "NetworkTrace",
     "nervure.network.gradients": "GradientCheck check_gradients",
+    "nervure.exchange.exporting": "export",
+    "nervure.exchange.errors": "ExchangeError",
     "nervure.runs.loading": "load",
     "nervure.spec.tables": "Spec SpecError",
     "nervure.spec.reading": "load_spec",
     "nervure.network.modelfile": "ModelFileError",
     "nervure.data": "Dataset DataError",
+    "nervure.losses": (
+        "BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE MSE "
+        "Pinball Poisson Quadratic"
+    ),
     "nervure.regularizers": "L1 L2 ElasticNet MaxNorm",
     "nervure.optimizers": (
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"

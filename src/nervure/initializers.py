@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -364,9 +364,14 @@ INITIALIZERS: tuple[type[Initializer], ...] = family(
 )
 
 
-def initializer(
-    found: str | Mapping[str, object] | Initializer, where: str = "initializer"
-) -> Initializer:
+if TYPE_CHECKING:
+    Named = Initializer | str | Mapping[str, object]
+else:
+    Named = Initializer
+"""What may be given for an initializer; a layer keeps the object that it stands for."""
+
+
+def initializer(found: Named, where: str = "initializer") -> Initializer:
     """The initializer that a name, a table or an initializer stands for.
 
     Raises:

@@ -45,7 +45,8 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     """Yield the path of an empty temporary file that replaces ``path`` on success.
 
     A symbolic link keeps pointing where it did: its target is replaced. Permissions
-    of an earlier file are kept.
+    of an earlier file are kept; those of a new one follow the umask, whatever the
+    library that writes it thinks of the matter.
 
     Raises:
         WriteError: the disk is full, the folder read-only, missing, or the like.
@@ -60,10 +61,10 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
-        mode = _mode_of(target)
-        _create(temporary)
+        earlier = _mode_of(target)
+        usual = _create(temporary)
         yield temporary
-        _sync(temporary, mode)
+        _sync(temporary, usual if earlier is None else earlier)
         os.replace(temporary, target)
     except OSError as error:
         _discard(temporary)
@@ -105,15 +106,20 @@ def _mode_of(target: Path) -> int | None:
     return stat.S_IMODE(found)
 
 
-def _create(temporary: Path) -> None:
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+def _create(temporary: Path) -> int:
+    """Make the file; the permissions that the umask gave it."""
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
 
 
-def _sync(temporary: Path, mode: int | None) -> None:
+def _sync(temporary: Path, mode: int) -> None:
+    """To the disk, with these permissions: libraries put files of their own there."""
     with open(temporary, "r+b") as file:
         os.fsync(file.fileno())
-    if mode is not None:
-        os.chmod(temporary, mode)
+    os.chmod(temporary, mode)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -82,10 +82,7 @@ def as_targets(
     >>> as_targets([0, 2, 1]).dtype, as_targets([0.5, 1.5]).shape
     (dtype('int32'), (2, 1))
     """
-    values = _frame_values(targets, where) if is_frame(targets) else targets
-    array = _plain(values, where, text_remedy=_TEXT_TARGETS)
-    if array.ndim == 0 or array.size == 0:
-        raise fail(where, f"shape {array.shape} holds nothing", "give 1 target per row")
+    array = target_numbers(targets, where)
     if rows is not None and len(array) != rows:
         raise fail(
             where,
@@ -97,6 +94,25 @@ def as_targets(
         return _class_indices(column, where)
     floats = as_floats(array, where, _float_type(array.dtype, dtype))
     return floats.reshape(len(floats), -1) if floats.ndim == 1 else floats
+
+
+def target_numbers(targets: Any, where: str = "y") -> Array:
+    """Targets as an array of finite numbers, whatever they stand for.
+
+    Integers stay integers: whether they are classes is for the loss to say.
+
+    Raises:
+        DataError: nothing, text, NaN or infinite.
+
+    >>> target_numbers([-1, 5]).tolist()
+    [-1, 5]
+    """
+    values = _frame_values(targets, where) if is_frame(targets) else targets
+    array = _plain(values, where, text_remedy=_TEXT_TARGETS)
+    if array.ndim == 0 or array.size == 0:
+        raise fail(where, f"shape {array.shape} holds nothing", "give 1 target per row")
+    check_finite(array, where)
+    return array
 
 
 _TEXT_TARGETS = (

@@ -16,28 +16,20 @@ from nervure.base.words import unknown
 from nervure.graph.parameters import LARGEST_SEED
 from nervure.network.network import Network
 from nervure.spec.reading import load_spec
-from nervure.spec.tables import EnsembleSpec, TrainingSpec
+from nervure.spec.tables import DataSpec, EnsembleSpec, TrainingSpec
 from nervure.spec.written import write_spec
 from nervure.training.checks import check_trainable
 from nervure.training.described import spec_of
 from nervure.training.divergence import DivergenceError
-from nervure.training.fit import (
-    arrange,
-    arrays_again,
-    begin,
-    check_arguments,
-    fit,
-    folder_of,
-    progress_of,
-)
+from nervure.training.fit import arrays_again, begin, fit, folder_of, progress_of
 from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.interrupt import Interruption
-from nervure.training.prepare import Prepared
+from nervure.training.prepare import Prepared, prepare
 from nervure.training.progress import Progress, Silence
 from nervure.training.run import Run
 from nervure.training.sampler import bootstrap
 from nervure.training.session import Session
-from nervure.training.settings import Settings
+from nervure.training.settings import Settings, settings_of
 
 MEMBERS = "members"
 """Folder of the members' runs in that of the ensemble: ``members/0``, ..."""
@@ -67,21 +59,16 @@ def fit_members(
     if jobs is not None:
         count("ensemble", "jobs", jobs, least=1, most=MOST_JOBS)
     given = _arguments(members[0], X, y, arguments)
-    check_arguments(given)
-    most = LARGEST_SEED - len(members) + 1
-    count("ensemble", "seed", given["seed"], least=0, most=most)
-    often = given["checkpoint_steps"] or given["checkpoint_seconds"]
-    folder = folder_of(given["directory"], given["resume"], often)
-    for member in members:
-        check_trainable(member.graph, member.frozen)
-    prepared, settings = arrange(given)
-    for member in members:
-        member.preprocessing = given["network"].preprocessing
+    plan = _plan(members, given, bagged)
+    shown = progress_of(given["progress"])
+    settings = plan.settings
+    folder = folder_of(given["directory"], given["resume"], settings)
     at_once, threads = _shares(len(members), jobs, settings)
-    settings = dataclasses.replace(settings, threads=threads)
-    displays = _displays(progress_of(given["progress"]), settings, len(members))
-    plan = _Plan(members, prepared, settings, given, bagged)
-    sessions = plan.sessions(folder, displays)
+    plan = dataclasses.replace(
+        plan, settings=dataclasses.replace(settings, threads=threads)
+    )
+    displays = _displays(shown, settings, len(members))
+    sessions = plan.sessions(folder, displays, given["resume"])
     runs = tuple(session.run for session in sessions)
     _train(sessions, at_once)
     return Trained(runs, folder)
@@ -98,6 +85,36 @@ def _arguments(
     bound = signature.bind(first, X, y, **arguments)
     bound.apply_defaults()
     return dict(bound.arguments)
+
+
+_NOT_SETTINGS = {"network", "X", "y", "validation", "sample_weight"} | {
+    *("directory", "resume", "progress")
+}
+
+
+def _plan(members: Sequence[Network], given: dict[str, Any], bagged: bool) -> _Plan:
+    """What all members have in common: settings and data are read once."""
+    asked = {name: v for name, v in given.items() if name not in _NOT_SETTINGS}
+    first = members[0]
+    settings = settings_of(first, **asked)
+    most = LARGEST_SEED - len(members) + 1
+    count("ensemble", "seed", settings.seed, least=0, most=most)
+    for member in members:
+        check_trainable(member.graph, member.frozen)
+    prepared = prepare(
+        first,
+        given["X"],
+        given["y"],
+        settings.objective,
+        validation=given["validation"],
+        sample_weight=given["sample_weight"],
+        class_weight=settings.class_weight,
+        seed=settings.seed,
+    )
+    for member in members:
+        member.preprocessing = first.preprocessing
+    again = arrays_again(given["validation"], given["sample_weight"])
+    return _Plan(members, prepared, settings, asked, again, bagged)
 
 
 def _shares(
@@ -123,14 +140,15 @@ class _Plan:
     members: Sequence[Network]
     prepared: Prepared
     settings: Settings
-    given: Mapping[str, Any]
+    asked: Mapping[str, Any]
+    again: list[str]
     bagged: bool
 
     def sessions(
-        self, folder: RunFolder | None, displays: Sequence[Progress]
+        self, folder: RunFolder | None, displays: Sequence[Progress], resume: bool
     ) -> list[Session]:
         """A session for each member, its folder made or taken over."""
-        resume = self.given["resume"] and folder is not None and folder.spec.exists()
+        resume = resume and folder is not None and folder.spec.exists()
         if folder is not None:
             self._check_run(folder) if resume else _clear(folder)
         places = [folder and member_folder(folder, i) for i in range(len(displays))]
@@ -139,7 +157,7 @@ class _Plan:
             for i, (place, display) in enumerate(zip(places, displays, strict=True))
         ]
         if folder is not None and not resume:  # last: it says that all of it is there
-            write_atomically(folder.spec, self._spec(sessions[0]))
+            write_atomically(folder.spec, self._spec(sessions[0], folder))
         return sessions
 
     def _session(
@@ -147,17 +165,18 @@ class _Plan:
     ) -> Session:
         member = self.members[index]
         seed = self.settings.seed + index
-        objective = member.objective(self.given["loss"], self.given["loss_weights"])
+        asked = self.asked
+        objective = member.objective(asked["loss"], asked["loss_weights"])
         settings = dataclasses.replace(self.settings, objective=objective, seed=seed)
         prepared = self.prepared
         if self.bagged:
             rows = bootstrap(prepared.rows, seed)
             prepared = dataclasses.replace(prepared, rows=rows)
-        again = arrays_again(self.given)
-        return begin(member, prepared, settings, display, folder, again, resume)
+        return begin(member, prepared, settings, display, folder, [*self.again], resume)
 
-    def _spec(self, first: Session) -> str:
-        one = spec_of(first.net, first.settings, first.folder and first.folder.data)
+    def _spec(self, first: Session, folder: RunFolder) -> str:
+        data = folder.data or DataSpec(validation=self.prepared.share)
+        one = spec_of(first.net, first.settings, data)
         training = dataclasses.replace(
             one.training or TrainingSpec(), seed=self.settings.seed
         )

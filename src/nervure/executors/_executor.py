@@ -97,13 +97,15 @@ class Data:
     """Arrays of a data set, rows first: an input is read as ``array * scale``.
 
     ``targets`` are int32 classes or rows of the network's dtype, one per cost;
-    ``weights`` weigh the rows, float64.
+    ``weights`` weigh the costs of the rows, float64. ``row_weights`` are the part of
+    them that is the rows' own, without weights of classes: metrics go by these.
     """
 
     inputs: tuple[Array, ...]
     targets: tuple[Array, ...] = ()
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
+    row_weights: npt.NDArray[np.float64] | None = None
 
     @property
     def rows(self) -> int:

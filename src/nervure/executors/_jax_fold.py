@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nervure.base.extras import needed
 from nervure.executors._executor import Data, Model
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
@@ -36,14 +37,7 @@ def load_jax() -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    try:
-        import jax
-    except ImportError as error:
-        raise ImportError(
-            "[executor] JAX is not installed; expected the extra; "
-            'pip install "nervure[jax]"'
-        ) from error
-    return cast(Any, jax)
+    return needed("jax", 'executor="jax"')
 
 
 @contextmanager

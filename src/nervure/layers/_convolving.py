@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import Initializer, Zeros
+from nervure.initializers import Named, Zeros, initializer
 from nervure.layers._axis import check_groups
 from nervure.layers._convolve import convolve
 from nervure.layers._family import Ranked
@@ -59,7 +59,7 @@ class Convolving(Ranked, Activated):
     dilation: PerAxis
     padding: Padding
     bias: bool
-    bias_initializer: Initializer | None
+    bias_initializer: Named | None
 
     def __post_init__(self) -> None:
         for name in ("kernel", "stride", "dilation"):
@@ -113,11 +113,12 @@ class Convolving(Ranked, Activated):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         channels = inputs[0][-1]
-        begin = self.initializer or self.beginning(None)
+        begin = initializer(self.initializer or self.beginning(None))
         weight = Parameter("weight", self.weight_shape(channels), begin)
         if not self.bias:
             return (weight,)
-        zeros, filters = self.bias_initializer or Zeros(), self.filters_of(channels)
+        zeros = initializer(self.bias_initializer or Zeros())
+        filters = self.filters_of(channels)
         return (weight, Parameter("bias", (filters,), zeros, decays=False))
 
     def flops(self, *inputs: Shape) -> int:
@@ -169,8 +170,8 @@ class Grouped(Convolving):
     padding: Padding = "valid"
     activation: str | Layer | None = None
     bias: bool = True
-    initializer: Initializer | None = None
-    bias_initializer: Initializer | None = None
+    initializer: Named | None = None
+    bias_initializer: Named | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "filters")

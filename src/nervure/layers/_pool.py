@@ -30,21 +30,21 @@ POOL_MODES = ("valid", "same", "ceil")
 class _AnyPool(Ranked):
     """Windows on each axis, and one summary of every box of them."""
 
-    def _axes(self, extents: Shape) -> tuple[Windows, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         """The windows of every axis, without what lies in the padding."""
         raise NotImplementedError(self.kind)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        axes = self._axes(spatial(self, shape, self.rank))
+        axes = self.axes(spatial(self, shape, self.rank))
         return (*(axis.count for axis in axes), shape[-1])
 
     def flops(self, *inputs: Shape) -> int:
-        fields = math.prod(axis.fields for axis in self._axes(inputs[0][:-1]))
+        fields = math.prod(axis.fields for axis in self.axes(inputs[0][:-1]))
         return (2 if self.native == "l2_pool" else 1) * fields * inputs[0][-1]
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
-        axes = self._axes(inputs[0][:-1])
+        axes = self.axes(inputs[0][:-1])
         return {
             "counts": tuple(axis.count for axis in axes),
             "sizes": tuple(axis.size for axis in axes),
@@ -56,7 +56,7 @@ class _AnyPool(Ranked):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        return pooled(xp, x, self._axes(tuple(x.shape[1:-1])), self.native)
+        return pooled(xp, x, self.axes(tuple(x.shape[1:-1])), self.native)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Pool(_AnyPool):
         padding = checked_padding(self, self.padding, self.rank, POOL_MODES)
         object.__setattr__(self, "padding", padding)
 
-    def _axes(self, extents: Shape) -> tuple[Windows, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         size = spread(self.size, self.rank)
         stride = spread(self.size if self.stride is None else self.stride, self.rank)
         ones = (1,) * self.rank
@@ -142,7 +142,7 @@ class AdaptivePool(_AnyPool):
             self, "shape", per_axis(self, "shape", self.shape, self.rank)
         )
 
-    def _axes(self, extents: Shape) -> tuple[Windows, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         return tuple(map(Parts, extents, spread(self.shape, self.rank)))
 
 
@@ -158,7 +158,7 @@ class GlobalPool(_AnyPool):
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(), ((2, 2, 3, 2)[3 - cls.rank :],)),)
 
-    def _axes(self, extents: Shape) -> tuple[Windows, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         return tuple(Parts(extent, 1) for extent in extents)
 
     def output_shape(self, *inputs: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from nervure.initializers import Initializer, default_for, initializer
+from nervure.initializers import Initializer, Named, default_for, initializer
 from nervure.layers._layer import Layer, Symbol
 from nervure.layers.activation import activation_layer
 
@@ -23,7 +23,7 @@ class Activated(Layer):
     """A linear layer, followed by an optional activation."""
 
     activation: str | Layer | None
-    initializer: Initializer | None
+    initializer: Named | None
 
     def __post_init__(self) -> None:
         if self.activation is not None:
@@ -34,9 +34,15 @@ class Activated(Layer):
         """How weights begin that no initializer is given for."""
         return default_for(activation)
 
-    def expand(self, *inputs: Symbol) -> Symbol | None:
+    def apart(self) -> tuple[Layer, Layer | None]:
+        """The linear layer alone, and the activation behind it."""
         if self.activation is None:
+            return self, None
+        return replace(self, activation=None), activation_layer(self.activation)
+
+    def expand(self, *inputs: Symbol) -> Symbol | None:
+        _, layer = self.apart()
+        if layer is None:
             return None
-        layer = activation_layer(self.activation)
-        begin = self.initializer or self.beginning(layer)
+        begin = initializer(self.initializer or self.beginning(layer))
         return layer(replace(self, activation=None, initializer=begin)(*inputs))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import Initializer, Zeros
+from nervure.initializers import Named, Zeros, initializer
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -56,8 +56,8 @@ class Dense(Activated):
     units: int
     activation: str | Layer | None = None
     bias: bool = True
-    initializer: Initializer | None = None
-    bias_initializer: Initializer | None = None
+    initializer: Named | None = None
+    bias_initializer: Named | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "units", remedy="use at least 1 unit")
@@ -82,11 +82,11 @@ class Dense(Activated):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         ((features,),) = inputs
-        begin = self.initializer or self.beginning(None)
+        begin = initializer(self.initializer or self.beginning(None))
         weight = Parameter("weight", (features, self.units), begin)
         if not self.bias:
             return (weight,)
-        zeros = self.bias_initializer or Zeros()
+        zeros = initializer(self.bias_initializer or Zeros())
         return (weight, Parameter("bias", (self.units,), zeros, decays=False))
 
     def flops(self, *inputs: Shape) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nervure.initializers import Initializer, LeCunNormal, default_for
+from nervure.initializers import Initializer, LeCunNormal, Named, default_for
 from nervure.layers._convolving import Convolving
 from nervure.layers._layer import Example, Layer, Symbol, at_least
 from nervure.layers._window import Padding, PerAxis
@@ -45,8 +45,8 @@ class DepthwiseConvolution(Convolving):
     padding: Padding = "valid"
     activation: str | Layer | None = None
     bias: bool = True
-    initializer: Initializer | None = None
-    bias_initializer: Initializer | None = None
+    initializer: Named | None = None
+    bias_initializer: Named | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "depth_multiplier")
@@ -134,9 +134,9 @@ class SeparableConvolution(Convolving):
     padding: Padding = "valid"
     activation: str | Layer | None = None
     bias: bool = True
-    depthwise_initializer: Initializer | None = None
-    pointwise_initializer: Initializer | None = None
-    bias_initializer: Initializer | None = None
+    depthwise_initializer: Named | None = None
+    pointwise_initializer: Named | None = None
+    bias_initializer: Named | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "filters")

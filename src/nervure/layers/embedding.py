@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nervure.initializers import Fans, Floats, Initializer, Uniform
+from nervure.initializers import Fans, Floats, Initializer, Named, Uniform, initializer
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -80,7 +80,7 @@ class Embedding(Layer):
     categories: int | tuple[int, ...]
     dim: int = 8
     unknown: bool = False
-    initializer: Initializer | None = None
+    initializer: Named | None = None
 
     def __post_init__(self) -> None:
         sizes = _sizes(self, self.categories)
@@ -123,7 +123,7 @@ class Embedding(Layer):
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         bound = 1 / math.sqrt(self.dim)
-        begin = self.initializer or Uniform(-bound, bound)
+        begin = initializer(self.initializer or Uniform(-bound, bound))
         if self.unknown:
             begin = _UnknownAtZero(begin, self._offsets)
         return (Parameter("weight", (sum(self.sizes), self.dim), begin),)
@@ -178,7 +178,7 @@ class EmbedColumns(Layer):
 
     categories: tuple[int, ...]
     dim: int = 8
-    initializer: Initializer | None = None
+    initializer: Named | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", _sizes(self, self.categories))

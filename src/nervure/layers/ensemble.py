@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.initializers import Constant, Initializer, Signs, Zeros
+from nervure.initializers import Constant, Named, Signs, Zeros, initializer
 from nervure.layers._layer import (
     Array,
     Attribute,
@@ -62,8 +62,8 @@ class EnsembleDense(Activated):
     units: int
     members: int
     activation: str | Layer | None = None
-    initializer: Initializer | None = None
-    input_initializer: Initializer | None = None
+    initializer: Named | None = None
+    input_initializer: Named | None = None
 
     def __post_init__(self) -> None:
         at_least(self, "units")
@@ -91,9 +91,9 @@ class EnsembleDense(Activated):
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         (shape,) = inputs
         ins, outs = (self.members, shape[-1]), (self.members, self.units)
-        begin = self.initializer or self.beginning(None)
+        begin = initializer(self.initializer or self.beginning(None))
         differing = Signs() if len(shape) == 1 else Constant(1.0)
-        own = self.input_initializer or differing
+        own = initializer(self.input_initializer or differing)
         return (
             Parameter("weight", (shape[-1], self.units), begin),
             Parameter("input_scale", ins, own, decays=False),

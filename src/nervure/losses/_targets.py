@@ -38,6 +38,13 @@ def are_classes(target: Values, outputs: int) -> bool:
     return outputs > 1 and _is_column(target) and target.dtype.kind in "iu"
 
 
+def fit_int32(target: Values) -> bool:
+    """Whether these are integers that the engine can take as classes."""
+    bounds = np.iinfo(np.int32)
+    whole = target.dtype.kind in "iu"
+    return bool(whole and target.min() >= bounds.min and target.max() <= bounds.max)
+
+
 def _is_column(target: Values) -> bool:
     return target.size == target.shape[0]
 

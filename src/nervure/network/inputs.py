@@ -52,7 +52,8 @@ def make_data(
                 "of inputs; expected as many; give exactly one target per row"
             )
     weights = combine_weights(targets[0], sample_weight, class_weight)
-    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
+    own = combine_weights(targets[0], sample_weight)
+    return Data(inputs, targets, weights, tuple(scale for _ in inputs), own)
 
 
 def check_categories(graph: Graph, record: Preprocessing) -> None:
@@ -79,9 +80,11 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
 
 def take(data: Data, rows: Rows) -> Data:
     """Some rows of the data."""
+    weights, own = data.weights, data.row_weights
     return Data(
         tuple(x[rows] for x in data.inputs),
         tuple(y[rows] for y in data.targets),
-        None if data.weights is None else data.weights[rows],
+        None if weights is None else weights[rows],
         data.scales,
+        None if own is None else own[rows],
     )

@@ -15,7 +15,7 @@ from nervure.base.checks import count
 from nervure.base.files import write_atomically
 from nervure.base.memory import check_memory
 from nervure.base.words import unknown
-from nervure.data.arrays import as_inputs, as_targets
+from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.preprocessing import Preprocessing
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.codes import check_codes
@@ -364,7 +364,7 @@ class Network:
         names = self.graph.output_names
         given = _by_name(y, names, "output")
         places = names if len(names) > 1 else ("y",)
-        found = [as_targets(t, where=w) for t, w in zip(given, places, strict=True)]
+        found = [target_numbers(t, w) for t, w in zip(given, places, strict=True)]
         for array, place in zip(found, places, strict=True):
             _check_range(array, self.values.dtype, place)
         return found

@@ -34,7 +34,6 @@ class Traceable(Reader, Protocol):
 
     @property
     def gradients(self) -> Floats: ...
-
     def executor(self, name: str = "native") -> Executor: ...
 
 

@@ -405,7 +405,8 @@ class ReduceOnPlateau(Schedule):
         lowest: the rate is not lowered below this.
         monitor: name in the history; None is the validation loss, or the training
             loss without validation data.
-        mode: ``"min"`` if lower is better, ``"max"`` if higher is.
+        mode: ``"min"`` if lower is better, ``"max"`` if higher is; None as the
+            metric that is monitored says.
 
     >>> plateau = ReduceOnPlateau(0.1, factor=0.5, patience=1)
     >>> state = plateau.update(plateau.update(PlateauState(), 1.0), 1.0)
@@ -422,7 +423,7 @@ class ReduceOnPlateau(Schedule):
     cooldown: int = 0
     lowest: float = 0.0
     monitor: str | None = None
-    mode: str = "min"
+    mode: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", _stateless(self.start, self.kind, "start"))
@@ -431,7 +432,8 @@ class ReduceOnPlateau(Schedule):
         number(self.kind, "min_delta", self.min_delta, least=0)
         count(self.kind, "cooldown", self.cooldown, least=0)
         number(self.kind, "lowest", self.lowest, least=0)
-        _check_word(self.kind, "mode", self.mode, ("min", "max"))
+        if self.mode is not None:
+            _check_word(self.kind, "mode", self.mode, ("min", "max"))
 
     def values(self, steps: Steps, steps_per_epoch: int, total_steps: int) -> Floats:
         return learning_rates(self.start, steps, steps_per_epoch, total_steps)
@@ -440,9 +442,15 @@ class ReduceOnPlateau(Schedule):
         """The rates of `values` under this state."""
         return np.maximum(values * state.scale, np.minimum(values, self.lowest))
 
-    def update(self, state: PlateauState, metric: float) -> PlateauState:
-        """The state after an epoch that ended with this value of the metric."""
-        if self._improves(state.best, metric):
+    def update(
+        self, state: PlateauState, metric: float, *, larger_is_better: bool = False
+    ) -> PlateauState:
+        """The state after an epoch that ended with this value of the metric.
+
+        ``larger_is_better`` is what the metric says; ``mode`` goes before it.
+        """
+        upwards = larger_is_better if self.mode is None else self.mode == "max"
+        if _improves(state.best, metric, self.min_delta, upwards):
             resting = max(state.resting - 1, 0)
             return PlateauState(state.scale, float(metric), 0, resting)
         if state.resting > 0:
@@ -452,11 +460,11 @@ class ReduceOnPlateau(Schedule):
         scale = state.scale * self.factor
         return PlateauState(scale, state.best, 0, self.cooldown)
 
-    def _improves(self, best: float | None, metric: float) -> bool:
-        if best is None:
-            return math.isfinite(metric)
-        gain = best - metric if self.mode == "min" else metric - best
-        return gain > self.min_delta
+
+def _improves(best: float | None, metric: float, delta: float, upwards: bool) -> bool:
+    if best is None:
+        return math.isfinite(metric)
+    return (metric - best if upwards else best - metric) > delta
 
 
 SCHEDULES: tuple[type[Schedule], ...] = family(

@@ -4,26 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
-from nervure.graph.objective import Objective
 from nervure.graph.parameters import aligned_zeros
 from nervure.network.network import Network
-from nervure.optimizers import LBFGS, Optimizer, UpdateRule
-from nervure.optimizers import optimizer as find_optimizer
-from nervure.regularizers import regularizer as find_regularizer
 from nervure.spec.stopping import EarlyStopping
-from nervure.training.callbacks import Callback, as_callback
-from nervure.training.checks import check_trainable
-from nervure.training.lbfgs import LbfgsSession
-from nervure.training.prepare import Prepared, prepare
+from nervure.training.callbacks import Callback
+from nervure.training.prepare import prepare
 from nervure.training.progress import make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session
-from nervure.training.settings import Settings
+from nervure.training.settings import settings_of
 from nervure.training.state import State
 
 AUTO_BATCH = (32, 200)
@@ -85,10 +79,20 @@ def _session(
     extra: Sequence[Any],
     begun: State | None = None,
 ) -> Session:
-    rule = find_optimizer(estimator.optimizer)
-    objective: Objective = net.objective(estimator.loss)
-    check_trainable(net.graph)
     stopping = early_stopping_of(estimator.early_stopping)
+    settings = settings_of(
+        net,
+        loss=estimator.loss,
+        optimizer=estimator.optimizer,
+        epochs=max(int(estimator.epochs), begun.epoch + 1 if begun else 1),
+        metrics=tuple(estimator.metrics),
+        callbacks=[*estimator.callbacks, *extra, *([stopping] if stopping else [])],
+        regularizer=estimator.regularizer,
+        shuffle=bool(estimator.shuffle),
+        seed=course.seed,
+        executor=estimator.executor,
+        threads=estimator.n_threads,
+    )
     held = course.held
     if held is None and stopping is not None and estimator.validation_fraction:
         held = float(estimator.validation_fraction)
@@ -96,31 +100,17 @@ def _session(
         net,
         course.X,
         course.y,
-        objective,
+        settings.objective,
         validation=held,
         sample_weight=course.weights,
         seed=course.seed,
     )
-    settings = Settings(
-        objective=objective,
-        optimizer=rule,
-        epochs=max(int(estimator.epochs), begun.epoch + 1 if begun else 1),
-        batch_size=_batch_size(rule, estimator.batch_size, prepared),
-        metrics=tuple(estimator.metrics),
-        early_stopping=stopping,
-        callbacks=tuple(map(as_callback, [*estimator.callbacks, *extra])),
-        regularizer=None
-        if estimator.regularizer is None
-        else find_regularizer(estimator.regularizer),
-        shuffle=bool(estimator.shuffle) and not rule.full_batch,
-        seed=course.seed,
-        executor=estimator.executor,
-        threads=estimator.n_threads,
-    )
-    kind = LbfgsSession if isinstance(rule, LBFGS) else Session
-    session = kind(net, prepared, settings, make_progress(bool(estimator.verbose)))
+    size = _batch_size(estimator.batch_size, len(prepared.rows))
+    settings = replace(settings, batch_size=size)
+    session = Session(net, prepared, settings, make_progress(bool(estimator.verbose)))
     if begun is not None:
         _go_on(session.state, begun)
+        session.resume()
     return session
 
 
@@ -131,6 +121,7 @@ def _go_on(state: State, begun: State) -> None:
     state.epoch, state.step = begun.epoch, begun.step
     state.seconds, state.history = begun.seconds, begun.history
     state.best, state.plateau = begun.best, begun.plateau
+    state.monitors = begun.monitors
 
 
 def _aligned(slot: Any) -> Any:
@@ -139,14 +130,11 @@ def _aligned(slot: Any) -> Any:
     return copy
 
 
-def _batch_size(rule: Optimizer, wanted: Any, prepared: Prepared) -> int:
-    rows = len(prepared.rows)
-    if rule.full_batch or not isinstance(rule, UpdateRule):
-        return rows
+def _batch_size(wanted: Any, rows: int) -> int:
     if wanted == "auto":
-        return min(rows, max(AUTO_BATCH[0], min(rows // 16, AUTO_BATCH[1])))
+        return max(AUTO_BATCH[0], min(rows // 16, AUTO_BATCH[1]))
     if isinstance(wanted, int | np.integer) and wanted >= 1:
-        return min(int(cast(int, wanted)), rows)
+        return int(cast(int, wanted))
     raise ValueError(
         f"[batch_size] {wanted!r}; expected 'auto' or a number of rows, at least 1; "
         "change batch_size="

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nervure.training.run import Run
+from nervure.training.run import Run
 
 
 class Callback:

@@ -19,14 +19,14 @@ from nervure.spec.written import described
 from nervure.training.settings import Settings
 
 
-def spec_of(net: Network, settings: Settings, data: DataSpec | None) -> Spec:
-    """The spec of a run; ``data`` is where its rows come from, if a file says it.
+def spec_of(net: Network, settings: Settings, data: DataSpec) -> Spec:
+    """The spec of a run; ``data`` is where its rows come from.
 
     What is code (see `code_of`) is left out: `resume` asks for it again.
     """
     return dataclasses.replace(
         described(net),
-        data=data or DataSpec(validation=settings.validation),
+        data=data,
         training=_training_of(settings, net),
         augmentation=settings.augmentation,
     )

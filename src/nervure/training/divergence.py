@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nervure.executors import Data
+from nervure.executors import Data, Executor
 from nervure.network.inputs import take
-
-if TYPE_CHECKING:
-    from nervure.network.network import Network
-    from nervure.training.run import Run
-    from nervure.training.settings import Settings
+from nervure.training.run import Run
 
 
 class DivergenceError(ArithmeticError):
@@ -24,11 +20,9 @@ class DivergenceError(ArithmeticError):
         self.run = run
 
 
-def explain(
-    net: Network, settings: Settings, data: Data, rows: Any, rate: float
-) -> str:
+def explain(executor: Executor, data: Data, rows: Any, rate: float) -> str:
     """The message for a batch whose cost is not finite under the present weights."""
-    layer = _first_bad_layer(net, take(data, rows))
+    layer = _first_bad_layer(executor, take(data, rows))
     where = f"[{layer}] values" if layer else "[loss] cost"
     return (
         f"{where} became infinite or NaN at learning rate {rate:g}; expected finite "
@@ -45,14 +39,10 @@ def remedy(rate: float) -> str:
     )
 
 
-def _first_bad_layer(net: Network, batch: Data) -> str | None:
-    from nervure.executors import Model
-    from nervure.executors.native import NativeExecutor
-
-    model = Model(net.graph, net.layout, net.values, net.gradients)
+def _first_bad_layer(executor: Executor, batch: Data) -> str | None:
     with np.errstate(all="ignore"):
-        values = NativeExecutor(model).trace(batch, None).values
-    for node, value in zip(net.graph.nodes, values, strict=True):
+        values = executor.trace(batch, None).values
+    for node, value in zip(executor.model.graph.nodes, values, strict=True):
         if not np.isfinite(value).all():
             return node.group
     return None

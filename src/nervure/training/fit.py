@@ -3,43 +3,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO
 
 import numpy as np
 
-from nervure.base.checks import count, flag, number
-from nervure.base.plain import write
 from nervure.base.words import short
-from nervure.data.augmentation import augmentations, engine_changes
-from nervure.executors import Data
-from nervure.graph.naming import multipliers
-from nervure.graph.parameters import LARGEST_SEED
-from nervure.optimizers import LBFGS, Optimizer, UpdateRule
-from nervure.optimizers import optimizer as find_optimizer
-from nervure.regularizers import regularizer as find_regularizer
-from nervure.spec.stopping import EarlyStopping
+from nervure.network.network import Network
+from nervure.spec.tables import DataSpec
 from nervure.spec.written import write_spec
-from nervure.training.callbacks import Callback, as_callback
-from nervure.training.checks import check_augmentation, check_rates, check_trainable
 from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
-from nervure.training.folder import RunFolder, fingerprint_of
-from nervure.training.lbfgs import LbfgsSession
+from nervure.training.folder import RunFolder
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.progress import Progress, make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session
-from nervure.training.settings import Settings
-
-if TYPE_CHECKING:
-    from nervure.network.network import Network
+from nervure.training.settings import Settings, settings_of
 
 __all__ = ["DivergenceError", "fit"]
-
-MOST_THREADS = 1024
 
 
 def fit(
@@ -77,23 +59,24 @@ def fit(
     Args:
         X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
             or outputs; or a `nervure.data.Dataset` as ``X`` alone.
-        loss: name, table, `Loss`, or a function ``(output, target)`` of NumPy arrays
+        loss: name, table, `Loss`, or a function ``(target, output)`` of NumPy arrays
             returning ``(value, gradient)``; one, or one per output. By default the one
             that fits the output layer.
         optimizer: name, table or `Optimizer`.
         epochs: passes over the data, at least 1.
         batch_size: rows per step; the last batch of an epoch may be smaller.
         validation: fraction of the rows in [0, 1), ``(X, y)``, or a Dataset.
-        metrics: names, `Metric` objects or functions, one or several, or those of each
-            output in a mapping by its name; by default accuracy for classes and r2 for
-            values.
+        metrics: names, `Metric` objects or functions ``(target, output)``, one or
+            several, or those of each output in a mapping by its name; by default
+            accuracy for classes and r2 for values.
         callbacks: `EarlyStopping`, `Callback` objects or functions of the run; one or
             several.
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
         learning_rates: factors of the learning rate by layer or beginning of a name,
             as ``{"block1": 0.1}``; of several that name a layer the last counts.
-        sample_weight: weights of the rows.
-        class_weight: ``"balanced"`` or weights by class.
+        sample_weight: weights of the rows, in the loss and in the metrics.
+        class_weight: ``"balanced"`` or weights by class, in the loss of the rows that
+            are trained on and of those held out; metrics are plain.
         loss_weights: weights of the outputs' losses.
         augmentation: changes of images at random, anew in each step (see
             `nervure.augmentation`); one or several, as objects, names or tables.
@@ -123,72 +106,43 @@ def fit(
     >>> net.predict([[3.0]]).round(2).tolist()
     [[7.0]]
     """
-    given = locals()
-    check_arguments(given)
-    folder = folder_of(directory, resume, checkpoint_steps or checkpoint_seconds)
-    prepared, settings = arrange(given)
+    check_network(network)
+    settings = settings_of(
+        network,
+        loss=loss,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        metrics=metrics,
+        callbacks=callbacks,
+        regularizer=regularizer,
+        learning_rates=learning_rates,
+        class_weight=class_weight,
+        loss_weights=loss_weights,
+        augmentation=augmentation,
+        shuffle=shuffle,
+        seed=seed,
+        max_steps=max_steps,
+        max_seconds=max_seconds,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_seconds=checkpoint_seconds,
+        executor=executor,
+        threads=threads,
+    )
     shown = progress_of(progress)
-    again = arrays_again(given)
-    return begin(network, prepared, settings, shown, folder, again, resume).train()
-
-
-def arrange(given: dict[str, Any]) -> tuple[Prepared, Settings]:
-    """The data and the settings that the arguments of `fit` ask for."""
-    network, seed = given["network"], int(given["seed"])
-    validation = given["validation"]
-    callbacks = _callbacks(given["callbacks"])
-    if isinstance(validation, np.floating):
-        validation = float(validation)  # pyright: ignore[reportUnknownArgumentType]
-    objective = network.objective(given["loss"], given["loss_weights"])
-    rule = find_optimizer(given["optimizer"])
-    check_trainable(network.graph, network.frozen)
-    rates = multipliers(network.graph, given["learning_rates"])
-    check_rates(rates, rule)
-    network.executor(given["executor"])
-    changes = augmentations(given["augmentation"])
-    check_augmentation(changes, network.graph, objective, rule, given["executor"])
+    folder = folder_of(directory, resume, settings)
     prepared = prepare(
         network,
-        given["X"],
-        given["y"],
-        objective,
+        X,
+        y,
+        settings.objective,
         validation=validation,
-        sample_weight=given["sample_weight"],
-        class_weight=given["class_weight"],
-        seed=seed,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        seed=settings.seed,
     )
-    regularizer = given["regularizer"]
-    settings = Settings(
-        objective=objective,
-        optimizer=rule,
-        epochs=int(given["epochs"]),
-        batch_size=_batch_size(rule, int(given["batch_size"]), prepared),
-        early_stopping=next(
-            (c for c in callbacks if isinstance(c, EarlyStopping)), None
-        ),
-        callbacks=tuple(c for c in callbacks if isinstance(c, Callback)),
-        regularizer=None if regularizer is None else find_regularizer(regularizer),
-        validation=validation if isinstance(validation, float) else 0.0,
-        shuffle=given["shuffle"] and not rule.full_batch,
-        seed=seed,
-        augmentation=changes,
-        learning_rates=rates,
-        **{name: given[name] for name in _TAKEN},
-    )
-    return prepared, settings
-
-
-_TAKEN = (
-    "metrics",
-    "class_weight",
-    "max_steps",
-    "max_seconds",
-    "checkpoint_steps",
-    "checkpoint_seconds",
-    "executor",
-    "threads",
-)
-"""Settings that are the arguments of `fit` as they are given."""
+    again = arrays_again(validation, sample_weight)
+    return begin(network, prepared, settings, shown, folder, again, resume).train()
 
 
 def begin(
@@ -204,77 +158,54 @@ def begin(
 
     ``again`` names arrays that `nervure.resume` must be given again.
     """
-    fingerprint = _fingerprint(network, prepared, settings) if folder else {}
-    kind = LbfgsSession if isinstance(settings.optimizer, LBFGS) else Session
-    session = kind(network, prepared, settings, progress, folder, fingerprint)
+    session = Session(network, prepared, settings, progress, folder)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:
-        _open(folder, session, fingerprint, again, resume)
+        _open(folder, session, again, resume)
     return session
 
 
-def arrays_again(given: Mapping[str, Any]) -> list[str]:
+def arrays_again(validation: Any, sample_weight: Any) -> list[str]:
     """Arguments of `fit` that are arrays, which no spec can hold."""
     arrays = {
-        "validation": not isinstance(given["validation"], float | int | None),
-        "sample_weight": given["sample_weight"] is not None,
+        "validation": not isinstance(validation, float | int | np.floating | None),
+        "sample_weight": sample_weight is not None,
     }
     return [name for name, found in arrays.items() if found]
 
 
 def progress_of(progress: bool | TextIO) -> Progress:
-    """The display that ``progress`` asks for."""
-    return make_progress(bool(progress), None if progress is True else progress or None)
+    """The display that ``progress`` asks for: true, false or a stream.
 
-
-def check_arguments(given: dict[str, Any]) -> None:
-    """What needs no look at the data, before anything else is done."""
-    from nervure.network.network import Network
-
-    if not isinstance(given["network"], Network):
-        raise TypeError(
-            f"[fit] the network is {short(given['network'])}; expected an nv.Network; "
-            "pass it first, as in nv.fit(net, X, y)"
-        )
-    flag("fit", "shuffle", given["shuffle"])
-    progress = given["progress"]
+    Raises:
+        TypeError: it is something else.
+    """
     if not isinstance(progress, bool) and not hasattr(progress, "write"):
         raise TypeError(
             f"[fit] progress = {short(progress)}; expected true, false or a stream to "
             "write on; change progress"
         )
-    for name in ("epochs", "batch_size"):
-        count("fit", name, given[name], least=1)
-    count("fit", "seed", given["seed"], least=0, most=LARGEST_SEED)
-    if given["threads"] is not None:
-        count("fit", "threads", given["threads"], least=1, most=MOST_THREADS)
-    for name in ("max_steps", "checkpoint_steps"):
-        if given[name] is not None:
-            count("fit", name, given[name], least=1)
-    for name in ("max_seconds", "checkpoint_seconds"):
-        if given[name] is not None:
-            number("fit", name, given[name], above=0)
+    return make_progress(bool(progress), None if progress is True else progress or None)
 
 
-def _callbacks(given: Any) -> list[Callback | EarlyStopping]:
-    """Callbacks from one or several; at most one that stops early."""
-    single = not isinstance(given, list | tuple)
-    several: list[Any] = [given] if single else list(cast(Sequence[Any], given))
-    found = [c if isinstance(c, EarlyStopping) else as_callback(c) for c in several]
-    if sum(isinstance(c, EarlyStopping) for c in found) > 1:
-        raise ValueError(
-            "[fit] two EarlyStopping callbacks; expected at most one; keep the one "
-            "whose monitor matters"
+def check_network(network: object) -> None:
+    """Raises `TypeError` for what is no network."""
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"[fit] the network is {short(network)}; expected an nv.Network; "
+            "pass it first, as in nv.fit(net, X, y)"
         )
-    return found
 
 
 def folder_of(
-    directory: str | os.PathLike[str] | RunFolder | None, resume: bool, often: Any
+    directory: str | os.PathLike[str] | RunFolder | None,
+    resume: bool,
+    settings: Settings,
 ) -> RunFolder | None:
     """The run folder; raises where something asks for one that is not given."""
     if directory is not None:
         return directory if isinstance(directory, RunFolder) else RunFolder(directory)
+    often = settings.checkpoint_steps or settings.checkpoint_seconds
     if resume or often:
         what = "resume" if resume else "checkpoint_steps or checkpoint_seconds"
         raise ValueError(
@@ -284,54 +215,14 @@ def folder_of(
     return None
 
 
-def _batch_size(rule: Optimizer, wanted: int, prepared: Prepared) -> int:
-    rows = len(prepared.rows)
-    whole = rule.full_batch or not isinstance(rule, UpdateRule)
-    return rows if whole else min(wanted, rows)
-
-
-def _open(
-    folder: RunFolder,
-    session: Session,
-    fingerprint: dict[str, str],
-    again: list[str],
-    resume: bool,
-) -> None:
+def _open(folder: RunFolder, session: Session, again: list[str], resume: bool) -> None:
     """Begin the folder, or take over its state: a run is there if its spec is."""
+    fingerprint = session.recorder.fingerprint
     if resume and folder.spec.exists():
         folder.read_checkpoint(session.state, fingerprint)
+        session.resume()
         return
-
-    again = code_of(session.settings) + again
-    spec = write_spec(spec_of(session.net, session.settings, folder.data))
-    folder.create(spec, session.state, fingerprint, again)
-
-
-def _fingerprint(
-    network: Network, prepared: Prepared, settings: Settings
-) -> dict[str, str]:
-    arrays = {f"input {i}": x for i, x in enumerate(prepared.data.inputs)}
-    arrays |= {f"target {i}": y for i, y in enumerate(prepared.data.targets)}
-    arrays["rows"] = prepared.rows
-    if prepared.data.weights is not None:
-        arrays["weights"] = prepared.data.weights
-    held = prepared.validation or Data(())
-    own = {"input": held.inputs, "target": held.targets}
-    for what, some in own.items():
-        arrays |= {f"validation {what} {i}": x for i, x in enumerate(some)}
-    if held.weights is not None:
-        arrays["validation weights"] = held.weights
-    words = {
-        "dtype": network.dtype,
-        "loss": repr([(c.loss, c.weight) for c in settings.objective.costs]),
-        "regularizer": repr(settings.regularizer),
-        "layers": json.dumps([[n.name, str(n.shape)] for n in network.graph.nodes]),
-        "optimizer": json.dumps(write(settings.optimizer)),
-        "batch size": str(settings.batch_size),
-        "seed": str(settings.seed),
-        "shuffle": str(settings.shuffle),
-        "frozen layers": json.dumps(sorted(network.frozen)),
-        "learning rates": json.dumps(settings.learning_rates, sort_keys=True),
-        "augmentation": json.dumps(engine_changes(settings.augmentation)),
-    }
-    return fingerprint_of(arrays, words)
+    settings = session.settings
+    data = folder.data or DataSpec(validation=session.prepared.share)
+    spec = write_spec(spec_of(session.net, settings, data))
+    folder.create(spec, session.state, fingerprint, code_of(settings) + again)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from nervure.base.words import unknown
@@ -21,9 +22,11 @@ class History(Mapping[str, list[float]]):
         self._series = {name: list(values) for name, values in (series or {}).items()}
 
     def append(self, values: Mapping[str, float]) -> None:
-        """Add one epoch."""
-        for name, value in values.items():
-            self._series.setdefault(name, []).append(float(value))
+        """Add one epoch; what was not measured in it, or before, is NaN there."""
+        before = self.epochs
+        for name in {**self._series, **values}:
+            series = self._series.setdefault(name, [math.nan] * before)
+            series.append(float(values.get(name, math.nan)))
 
     def last(self) -> dict[str, float]:
         """The values of the latest epoch."""

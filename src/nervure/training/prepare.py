@@ -26,11 +26,15 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prepared:
-    """All rows, those that are trained on, and the validation data."""
+    """All rows, those that are trained on, and the validation data.
+
+    ``share`` is the fraction of the rows that were held out here, 0 if none were.
+    """
 
     data: Data
     rows: Rows
     validation: Data | None
+    share: float = 0.0
 
 
 def prepare(
@@ -60,11 +64,25 @@ def prepare(
     else:
         data = make_data(net, X, y, objective, sample_weight, class_weight)
         found = _with_validation(net, data, objective, validation, class_weight, seed)
+    _check_weights(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification":
             name = net.graph.output_names[cost.output]
             _check_classes(target[found.rows], name)
     return found
+
+
+def _check_weights(found: Prepared) -> None:
+    """Rows of which none counts."""
+    held = found.validation.weights if found.validation else None
+    own = found.data.weights
+    parts = {"trained on": own if own is None else own[found.rows], "held out": held}
+    for name, weights in parts.items():
+        if weights is not None and not weights.any():
+            raise ValueError(
+                f"[fit] all {len(weights)} rows that are {name} weigh 0; expected some "
+                "that count; change sample_weight, or hold out other rows (validation=)"
+            )
 
 
 def _check_classes(target: npt.NDArray[Any], name: str) -> None:
@@ -131,9 +149,10 @@ def _with_validation(
     everything = np.arange(data.rows)
     if validation is None or (isinstance(validation, float | int) and not validation):
         return Prepared(data, everything, None)
-    if isinstance(validation, float):
-        train, held_out = split(data.rows, validation, data.targets[0], seed)
-        return Prepared(data, train, take(data, held_out))
+    share = _share(validation)
+    if share is not None:
+        train, held_out = split(data.rows, share, data.targets[0], seed)
+        return Prepared(data, train, take(data, held_out), share)
     if isinstance(validation, Dataset):
         targets = targets_of(net.graph, validation.targets)
         own = (validation.inputs, targets, validation.weights)
@@ -154,6 +173,12 @@ def _with_validation(
         f"[fit] validation = {shown}; expected a fraction in "
         "[0, 1), (X, y), (X, y, weights) or a Dataset; change validation="
     )
+
+
+def _share(validation: Any) -> float | None:
+    """The fraction of the rows that is to be held out, where it is one."""
+    number = isinstance(validation, float | np.floating)
+    return float(validation) if number else None  # pyright: ignore
 
 
 def _own(

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nervure.network.network import Network
-    from nervure.training.history import History
-    from nervure.training.state import State
+from nervure.network.network import Network
+from nervure.training.history import History
+from nervure.training.state import State
 
 
 class Run:

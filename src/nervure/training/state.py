@@ -47,6 +47,8 @@ class State:
     best: Best = field(default_factory=Best)
     plateau: PlateauState = field(default_factory=PlateauState)
     stopped: str | None = None
+    monitors: dict[str, str] = field(default_factory=dict[str, str])
+    """Which value early stopping and the plateau follow."""
 
     def restart(self) -> None:
         """Begin counting again; arrays stay as they are."""
@@ -75,12 +77,13 @@ class State:
                 k: _word(v) for k, v in dataclasses.asdict(self.plateau).items()
             },
             "stopped": self.stopped,
+            "monitors": self.monitors,
         }
 
     def restore(self, tensors: dict[str, Array], document: dict[str, Any]) -> None:
         """Take over what `tensors` and `document` gave; arrays keep their place."""
         for name, array in self.tensors().items():
-            if name not in ("costs", "weights"):
+            if name in tensors and name not in ("costs", "weights"):
                 array[...] = tensors[name]
         self.costs = tensors.get("costs", np.empty(0)).tolist()
         self.weights = tensors.get("weights", np.empty(0)).tolist()
@@ -91,6 +94,7 @@ class State:
         self.best = Best(**_numbers(document["best"]))
         self.plateau = PlateauState(**_numbers(document["plateau"]))
         self.stopped = None
+        self.monitors = dict(document.get("monitors", {}))
 
 
 def _word(value: Any) -> Any:

@@ -14,7 +14,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,10 +23,8 @@ from nervure.graph.node import Entry
 from nervure.graph.objective import Objective
 from nervure.graph.parameters import Layout
 from nervure.layers import Input
-
-if TYPE_CHECKING:
-    from nervure.network.network import Network
-    from nervure.training.prepare import Prepared
+from nervure.network.network import Network
+from nervure.training.prepare import Prepared
 
 FEATURE_BYTES = 2**30
 """Features of more rows than fit into this are not kept: the trunk runs every time."""
@@ -155,4 +152,4 @@ def _features(trunk: Executor, data: Data) -> Data:
     features = trunk.outputs(Data(data.inputs, scales=data.scales))
     ones = tuple(1.0 for _ in features)
     kept = tuple(np.ascontiguousarray(y) for y in features)
-    return Data(kept, data.targets, data.weights, ones)
+    return dataclasses.replace(data, inputs=kept, scales=ones)

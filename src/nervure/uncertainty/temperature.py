@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import warnings
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.node import Entry
-from nervure.graph.objective import gives_probabilities
+from nervure.graph.objective import activation_of, gives_probabilities
 from nervure.layers import Layer, Normalize
-from nervure.layers.activation import activation_layer
+from nervure.layers._weights import Activated
 from nervure.metrics import target_classes
 from nervure.network.network import Network
 from nervure.network.predicting import encoded
@@ -116,19 +116,16 @@ def _of_logits(classes: Any, z: Floats, sample_weight: Any) -> float:
     shifted = z - z.max(axis=1, keepdims=True)
     own = np.take_along_axis(shifted, np.asarray(classes)[:, None], axis=1)[:, 0]
 
-    def cost(log_t: float) -> float:
-        beta = math.exp(-log_t)  # convex in beta: one minimum
-        normalizer = np.log(np.exp(beta * shifted).sum(axis=1))
-        return float(np.average(normalizer - beta * own, weights=weights))
+    def slope(log_t: float) -> float:
+        """Of the cost by beta = 1/T, in which it is convex: it falls as T grows."""
+        powers = np.exp(math.exp(-log_t) * shifted)
+        expected = (powers * shifted).sum(axis=1) / powers.sum(axis=1)
+        return float(np.average(expected - own, weights=weights))
 
     low, high = map(math.log, BOUNDS)
-    optimize: Any = importlib.import_module("scipy.optimize")
-    found = optimize.minimize_scalar(
-        cost, bounds=(low, high), method="bounded", options={"xatol": 1e-6}
-    )
     right = bool((own[weights > 0] == 0).all())
-    if not right and found.x < high - 1e-3:
-        return math.exp(found.x)
+    if not right and slope(high) < 0:
+        return math.exp(_root(slope, low, high))
     fact = "every row is right" if right else "the classes have nothing to do with them"
     warnings.warn(
         f"[temperature] no temperature is best for {len(z)} rows ({fact}); expected "
@@ -136,6 +133,14 @@ def _of_logits(classes: Any, z: Floats, sample_weight: Any) -> float:
         stacklevel=3,
     )
     return 1.0
+
+
+def _root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function crosses 0; the nearer end if it does not."""
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 # -- the network with the layer -------------------------------------------------------
@@ -172,7 +177,7 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
         )
     end = next(e for e in graph.entries if e.name == graph.output_names[0])
     others = [entry for entry in graph.entries if entry is not end]
-    below, last = _cut(end.layer, end.name)
+    below, last = _parts(end.layer, end.name)
     if below is not None:
         others.append(Entry(below, end.name, end.inputs))
     feeds = end.inputs if below is None else (end.name,)
@@ -182,17 +187,17 @@ def _with_layer(graph: Graph) -> tuple[list[Entry], tuple[str, ...]]:
     return others, (name,)
 
 
-def _cut(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
-    """A layer without its activation (None: it is one), and the activation."""
+def _parts(layer: Layer, name: str) -> tuple[Layer | None, Layer]:
+    """What gives logits in the last layer, if it does, and what shares them out."""
     if gives_probabilities(layer):
         return None, layer
-    word = getattr(layer, "activation", None)
-    if word is not None and gives_probabilities(last := activation_layer(word)):
-        return dataclasses.replace(cast(Any, layer), activation=None), last
+    below, last = layer.apart() if isinstance(layer, Activated) else (layer, None)
+    if last is not None and gives_probabilities(last):
+        return below, last
+    word = f" with activation {activation_of(last)!r}" if last else ""
     raise ValueError(
-        f"[temperature] the network ends in {layer.kind} {name!r}"
-        f"{f' with activation {word!r}' if word else ''}; expected a softmax, "
-        "log-softmax or logistic; use a network that gives probabilities"
+        f"[temperature] the network ends in {layer.kind} {name!r}{word}; expected a "
+        "softmax, log-softmax or logistic; use a network that gives probabilities"
     )
 
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from nervure.zoo._architecture import Architecture
+from nervure.zoo.alexnet import AlexNet, AlexNet2012
 from nervure.zoo.inception import GoogLeNet, InceptionBN
 from nervure.zoo.lenet import LeNet1, LeNet4, LeNet5
 from nervure.zoo.resnet import PreActivationResNet, ResNet
-from nervure.zoo.vgg import VGG, AlexNet, AlexNet2012
+from nervure.zoo.vgg import VGG
 
 _MNIST, _CIFAR = (28, 28, 1), (32, 32, 3)
 _LECUN89 = "LeCun et al. 1989"
