@@ -223,7 +223,9 @@ class NativeExecutor:
         attributes = node.layer.attributes(*node.input_shapes)
         kernel = node.layer.native or node.layer.kind
         found = engine().describe(kernel, attributes, shapes, list(node.shape), rows)
-        return Traits(**found)
+        traits = Traits(**found)
+        self._check_arena(rows, traits.saved + traits.scratch)
+        return traits
 
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""
