@@ -101,7 +101,9 @@ class Data:
     them that is the rows' own, without weights of classes: metrics go by these. The
     cost of a batch is the sum of its weighted costs over the sum of its weights or,
     with ``by_rows``, over the number of its rows: so it should be where the weights
-    have mean 1, or a row alone in its batch would count as any other.
+    have mean 1, or a row alone in its batch would count as any other. ``answers`` says
+    of each target whether its rows answer several yes-or-no questions, instead of
+    naming one class: metrics ask.
     """
 
     inputs: tuple[Array, ...]
@@ -110,6 +112,7 @@ class Data:
     scales: tuple[float, ...] = ()
     row_weights: npt.NDArray[np.float64] | None = None
     by_rows: bool = False
+    answers: tuple[bool, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -49,8 +49,8 @@ def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
             continue
         places[i] = _moved(node, feeds)
         if i in first:
-            own: Places = np.arange(first[i], first[i] + math.prod(node.shape))
-            places[i] = own.reshape(1, *node.shape)
+            end = first[i] + math.prod(node.shape)
+            places[i] = np.arange(first[i], end, dtype=np.int64).reshape(1, *node.shape)
     return tuple(found)
 
 

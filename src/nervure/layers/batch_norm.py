@@ -20,7 +20,6 @@ from nervure.layers._layer import (
     Shape,
 )
 
-
 _RUNNING = ("running_mean", "running_variance")
 
 
