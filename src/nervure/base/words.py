@@ -102,10 +102,11 @@ def amount(number: int) -> str:
 def many(number: int, noun: str) -> str:
     """So many of something.
 
-    >>> many(1, "row"), many(1000, "row")
-    ('1 row', '1,000 rows')
+    >>> many(1, "row"), many(1000, "row"), many(2, "class")
+    ('1 row', '1,000 rows', '2 classes')
     """
-    return f"{amount(number)} {noun}{'' if number == 1 else 's'}"
+    several = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{amount(number)} {noun if number == 1 else several}"
 
 
 def found(value: object) -> str:

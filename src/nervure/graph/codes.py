@@ -34,7 +34,7 @@ class Codes:
 def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
     """The codes among the inputs, where they reach an embedding as they are."""
     begins, uses = _begins(nodes, inputs), _uses(nodes)
-    first = dict(zip(inputs, begins.tolist(), strict=False))
+    first: dict[int, int] = dict(zip(inputs, begins.tolist(), strict=False))
     places: dict[int, Places | None] = {}
     found: list[Codes] = []
     for i, node in enumerate(nodes):
@@ -49,7 +49,7 @@ def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
             continue
         places[i] = _moved(node, feeds)
         if i in first:
-            own: Places = np.arange(first[i], first[i] + math.prod(node.shape))
+            own = np.arange(first[i], first[i] + math.prod(node.shape))
             places[i] = own.reshape(1, *node.shape)
     return tuple(found)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.losses import combine_weights
 from nervure.network.predicting import Reader
+from nervure.network.targets import check_outputs
 
 Rows = npt.NDArray[np.int64]
 
@@ -76,6 +78,18 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
                 "dataset.entrance(), or load the data with "
                 f"columns={{{column.name!r}: 'one_hot'}}"
             )
+
+
+def check_record(graph: Graph, record: Preprocessing) -> None:
+    """Raises `ValueError` where a network is not one for rows of this record."""
+    shapes = graph.input_shapes
+    if len(shapes) != 1 or math.prod(shapes[0]) != math.prod(record.shape):
+        raise ValueError(
+            f"inputs of shape {' and '.join(map(str, shapes))} for rows of shape "
+            f"{record.shape}; expected one input, of as many numbers"
+        )
+    check_outputs(graph, record)
+    check_categories(graph, record)
 
 
 def take(data: Data, rows: Rows) -> Data:
