@@ -180,7 +180,7 @@ class RunFolder:
         return sorted(path for path in several if checkpoint.NAME.fullmatch(path.name))
 
     def _shorten_record(self, size: int) -> None:
-        """Drop the lines of what the checkpoint does not know of, and parts of lines."""
+        """Drop the lines that the checkpoint does not know of, and parts of lines."""
         if not self.record.exists():
             return
         with open(self.record, "r+b") as file:
