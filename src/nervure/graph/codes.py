@@ -34,7 +34,7 @@ class Codes:
 def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
     """The codes among the inputs, where they reach an embedding as they are."""
     begins, uses = _begins(nodes, inputs), _uses(nodes)
-    first = dict(zip(inputs, begins.tolist(), strict=False))
+    first: dict[int, int] = dict(zip(inputs, begins.tolist(), strict=False))
     places: dict[int, Places | None] = {}
     found: list[Codes] = []
     for i, node in enumerate(nodes):

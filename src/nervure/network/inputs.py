@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from nervure.graph.objective import Cost, Objective
 from nervure.losses import combine_weights
 from nervure.metrics import several_answers
 from nervure.network.predicting import Reader
+from nervure.network.targets import check_outputs
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
@@ -94,6 +96,18 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
                 "dataset.entrance(), or load the data with "
                 f"columns={{{column.name!r}: 'one_hot'}}"
             )
+
+
+def check_record(graph: Graph, record: Preprocessing) -> None:
+    """Raises `ValueError` where a network is not one for rows of this record."""
+    shapes = graph.input_shapes
+    if len(shapes) != 1 or math.prod(shapes[0]) != math.prod(record.shape):
+        raise ValueError(
+            f"inputs of shape {' and '.join(map(str, shapes))} for rows of shape "
+            f"{record.shape}; expected one input, of as many numbers"
+        )
+    check_outputs(graph, record)
+    check_categories(graph, record)
 
 
 def take(data: Data, rows: Rows) -> Data:

@@ -15,8 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
-from nervure.network.modelfile import ModelFileError, read_model, write_model
+from nervure.base.words import is_list, is_table
 from nervure.spec.tables import DataSpec
+from nervure.training import checkpoint
 from nervure.training.state import State
 
 KEPT = 2
@@ -97,18 +98,18 @@ class RunFolder:
 
     def untrained(self) -> bool:
         """Whether there is nothing but the beginning of a run."""
-        found = [path.stem for path in self._found()]
-        return not self.model.exists() and found == [_checkpoint_name(0)]
+        found = [path.name for path in self._found()]
+        return not self.model.exists() and found == [checkpoint.name_of(0)]
 
     def given_again(self) -> list[str]:
         """Arguments of `fit` that no file can hold, by the record's first line."""
         try:
             with open(self.record, encoding="utf-8") as file:
                 begin = cast(object, json.loads(file.readline(10_000)))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []
-        found = cast(dict[str, Any], begin) if isinstance(begin, dict) else {}
-        return [str(name) for name in found.get("again", [])]
+        again = begin.get("again") if is_table(begin) else None
+        return [str(name) for name in again] if is_list(again) else []
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append one line to the record.
@@ -129,6 +130,8 @@ class RunFolder:
     def _record_bytes(self) -> int:
         try:
             return self.record.stat().st_size
+        except FileNotFoundError:
+            return 0
         except OSError as error:
             raise explained(self.record, error) from error
 
@@ -136,16 +139,9 @@ class RunFolder:
 
     def write_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> Path:
         """Write the state, then drop the oldest checkpoints."""
-        path = self.checkpoints / f"{_checkpoint_name(state.step)}.safetensors"
-        document = {
-            "checkpoint": FORMAT,
-            "state": state.document(),
-            "fingerprint": dict(fingerprint),
-            "record_bytes": self._record_bytes(),
-        }
-        write_model(path, state.tensors(), document)
-        for old in self._found()[:-KEPT]:
-            old.unlink(missing_ok=True)
+        path = self.checkpoints / checkpoint.name_of(state.step)
+        checkpoint.write(path, state, fingerprint, self._record_bytes())
+        _remove(self._found()[:-KEPT])
         return path
 
     def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> None:
@@ -159,15 +155,14 @@ class RunFolder:
         self._clean()
         for path in reversed(self._found()):
             try:
-                tensors, document = read_model(path)
-                parts = document["state"], document["fingerprint"]
-            except (ModelFileError, KeyError) as error:
+                found = checkpoint.read(path)
+            except checkpoint.DamagedError as error:
                 reason = str(error)
                 continue
-            _compare(self.path, parts[1], fingerprint)
-            _check_arrays(path, state, tensors)
-            state.restore(dict(tensors), parts[0])
-            self._shorten_record(int(document["record_bytes"]))
+            _compare(self.path, found.fingerprint, fingerprint)
+            _check_arrays(path, checkpoint.differences(found, state))
+            state.restore(found.tensors, found.state)
+            self._shorten_record(found.record_bytes)
             return
         raise RunFolderError(
             f"[{self.path}] no checkpoint can be read ({reason}); expected one in "
@@ -180,16 +175,17 @@ class RunFolder:
         remove_leftovers(self.checkpoints)
 
     def _found(self) -> list[Path]:
-        return sorted(self.checkpoints.glob("step-*.safetensors"))
+        """The checkpoints, earliest first."""
+        several = self.checkpoints.glob("step-*.safetensors")
+        return sorted(path for path in several if checkpoint.NAME.fullmatch(path.name))
 
     def _shorten_record(self, size: int) -> None:
-        """Drop the lines of what the checkpoint does not know of."""
-        if self.record.exists() and self.record.stat().st_size > size:
-            os.truncate(self.record, size)
-
-
-def _checkpoint_name(step: int) -> str:
-    return f"step-{step:010d}"
+        """Drop the lines that the checkpoint does not know of, and parts of lines."""
+        if not self.record.exists():
+            return
+        with open(self.record, "r+b") as file:
+            known = file.read(size)
+            file.truncate(known.rfind(b"\n") + 1)
 
 
 def _remove(paths: Sequence[Path]) -> None:
@@ -225,18 +221,12 @@ def _compare(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) ->
         )
 
 
-def _check_arrays(path: Path, state: State, tensors: Mapping[str, Any]) -> None:
-    # Outputs are of the epoch under way: where none is, other metrics want others.
-    passing = ("costs", "weights") if "costs" in tensors else ("costs", "output.")
-    for name, array in state.tensors().items():
-        if name.startswith(passing):
-            continue
-        if name not in tensors or tensors[name].shape != array.shape:
-            raise RunFolderError(
-                f"[{path}] lacks the array {name!r} {array.shape}; expected a "
-                "checkpoint of the same network, optimizer and metrics; pass those it "
-                "was begun with"
-            )
+def _check_arrays(path: Path, differences: Sequence[str]) -> None:
+    if differences:
+        raise RunFolderError(
+            f"[{path}] array {differences[0]}, for the network, optimizer and metrics "
+            "at hand; pass those it was begun with"
+        )
 
 
 def _number(value: Any) -> Any:
