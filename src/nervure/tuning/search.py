@@ -291,7 +291,7 @@ class _Search:
         self._shown: TextIO | None = sys.stderr if progress else None
         file = None if folder is None else folder / "study.log"
         self._study = Study(self._tuning, self._larger, file)
-        self._study.repeat_cut_off()
+        self._study.go_on(self._tuning.space)
         self._running: dict[int, Run] = {}
         self._lock = threading.Lock()
         self._stopped: str | None = None
