@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -15,6 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
+from nervure.base.folders import make, remove
+from nervure.base.lock import FolderLock
 from nervure.base.words import is_list, is_table
 from nervure.spec.tables import DataSpec
 from nervure.training import checkpoint
@@ -45,6 +46,24 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"
         self.record = self.path / "record.jsonl"
+        self._lock = FolderLock(self.path)
+
+    def claim(self) -> None:
+        """Keep others from this folder until `release`, or the end of the process.
+
+        What killed processes left half-written goes.
+
+        Raises:
+            RunFolderError: it is in use.
+            WriteError: it cannot be written.
+        """
+        self._lock.claim(RunFolderError)
+        remove_leftovers(self.path)
+        remove_leftovers(self.checkpoints)
+
+    def release(self) -> None:
+        """Let others work in the folder."""
+        self._lock.release()
 
     def create(
         self,
@@ -53,30 +72,16 @@ class RunFolder:
         fingerprint: Mapping[str, str],
         again: Sequence[str] = (),
     ) -> None:
-        """Begin a run, with a checkpoint of its first state.
+        """Begin a run, with a checkpoint of its first state; the folder is claimed.
 
         The spec is written last: a folder with a spec has everything to resume from.
         ``again`` names what `nervure.resume` must be given again.
 
         Raises:
-            RunFolderError: there is a run already.
+            RunFolderError: there is a run already, or one is just begun.
             WriteError: the folder cannot be written.
         """
-        self.refuse_run()
-        made = [
-            folder
-            for folder in (self.checkpoints, self.path, *self.path.parents)
-            if not folder.exists()
-        ]
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            _remove(made)
-            raise WriteError(
-                f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
-                "that may be written; choose another"
-            ) from error
-        self._clean()
+        made = self.begin(self.checkpoints)
         begin = {"event": "begin", "format": FORMAT, "again": list(again)}
         for left in self._found():  # of a process that was killed at this place
             left.unlink()
@@ -85,8 +90,29 @@ class RunFolder:
             self.write_checkpoint(state, fingerprint)
             write_atomically(self.spec, spec)
         except WriteError:
-            _remove([*self._found(), self.record, *made])
+            self.release()
+            remove([*self._found(), self.record, *made])
             raise
+
+    def begin(self, inner: Path | None = None) -> list[Path]:
+        """Make the folder, perhaps with one inside of it, and claim it for a new run.
+
+        Returns the folders that are new, the innermost first.
+
+        Raises:
+            RunFolderError: there is a run already, or one is just begun.
+            WriteError: the folder cannot be written.
+        """
+        self.refuse_run()
+        made = make(inner or self.path)
+        try:
+            self.claim()
+            self.refuse_run()  # one that another process has begun meanwhile
+        except (RunFolderError, WriteError):
+            self.release()
+            remove(made)
+            raise
+        return made
 
     def refuse_run(self) -> None:
         """Raises `RunFolderError` if there is a run already."""
@@ -141,18 +167,25 @@ class RunFolder:
         """Write the state, then drop the oldest checkpoints."""
         path = self.checkpoints / checkpoint.name_of(state.step)
         checkpoint.write(path, state, fingerprint, self._record_bytes())
-        _remove(self._found()[:-KEPT])
+        remove(self._found()[:-KEPT])
         return path
 
     def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> None:
-        """Take over the latest checkpoint that can be read.
+        """Take over the latest checkpoint that can be read; the folder is claimed.
 
         Raises:
-            RunFolderError: there is none, or it belongs to other data or another
-                network.
+            RunFolderError: there is none, it belongs to other data or another network,
+                or the folder is in use.
         """
+        self.claim()
+        try:
+            self._take_over(state, fingerprint)
+        except RunFolderError:
+            self.release()
+            raise
+
+    def _take_over(self, state: State, fingerprint: Mapping[str, str]) -> None:
         reason = "there is none"
-        self._clean()
         for path in reversed(self._found()):
             try:
                 found = checkpoint.read(path)
@@ -169,11 +202,6 @@ class RunFolder:
             f"{self.checkpoints.name}/; begin a new run"
         )
 
-    def _clean(self) -> None:
-        """Remove what killed processes left half-written."""
-        remove_leftovers(self.path)
-        remove_leftovers(self.checkpoints)
-
     def _found(self) -> list[Path]:
         """The checkpoints, earliest first."""
         several = self.checkpoints.glob("step-*.safetensors")
@@ -186,13 +214,6 @@ class RunFolder:
         with open(self.record, "r+b") as file:
             known = file.read(size)
             file.truncate(known.rfind(b"\n") + 1)
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    """Remove files and empty folders, as far as that is possible."""
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def fingerprint_of(
