@@ -66,14 +66,17 @@ def predict(
     wanted: Wanted | None = None,
     *,
     query: str | None = None,
+    skip_bad: bool = False,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = _format(out), wanted or Wanted()
     network, record = open_model(model)
     _check(wanted, network, record)
-    inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
+    inputs, _ = prepare(
+        source, record, query=query, dtype=network.dtype, skip_bad=skip_bad
+    )
     columns = _columns(network, record, inputs, wanted)
-    names = row_names(source)
+    names = row_names(source, skip_bad=skip_bad)
     if names is not None:
         columns = {"file": np.array(names), **columns}
     if out is None:
@@ -84,11 +87,18 @@ def predict(
     print(f"{len(inputs):,} predictions written to {out}")
 
 
-def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
+def evaluate(
+    model: Path, source: str, *, query: str | None = None, skip_bad: bool = False
+) -> None:
     """Print how well the network predicts the targets of a source."""
     network, record = open_model(model)
     inputs, targets = prepare(
-        source, record, query=query, labelled=True, dtype=network.dtype
+        source,
+        record,
+        query=query,
+        labelled=True,
+        dtype=network.dtype,
+        skip_bad=skip_bad,
     )
     assert targets is not None
     print(reports(judge(network, inputs, targets), source))

@@ -61,7 +61,8 @@ def fit_preprocessing(
         target, line = _fit_classes(raw)
     else:
         target, line = _fit_amounts(raw, rows, standardize_target)
-    record = Preprocessing(inputs, target)
+    header = False if raw.header is False else None
+    record = Preprocessing(inputs, target, query=raw.query, header=header)
     _check_record(record, raw.where)
     return record, [line, *notes.lines()]
 
@@ -94,7 +95,8 @@ def _fit_classes(raw: Raw) -> tuple[Classes, str]:
     column = raw.targets[0]
     values, first = np.unique(column.values, return_index=True)
     labels = column.take(first).labels() if len(values) else []
-    target = Classes(column.name, tuple(labels))
+    merged = raw.labels == "merged" and column.kind == "text"
+    target = Classes(column.name, tuple(labels), merged=merged)
     shown = [str(label) for label in labels]
     return target, f"target {column.name!r}: {len(labels)} classes ({join(shown, 6)})"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,11 +13,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._dataset import Dataset, make_dataset
-from nervure.data._errors import fail, listing
+from nervure.data._errors import DataError, fail, listing
 from nervure.data._raw import Raw, raw_from_parts, raw_from_table
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.meaning.labels import Labels
 from nervure.data.meaning.understanding import apply_form
 from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
@@ -43,7 +45,9 @@ def load(
     most_one_hot: int = MOST_ONE_HOT,
     standardize_target: bool = True,
     dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
     header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
@@ -78,8 +82,11 @@ def load(
         standardize_target: learn a regression's target as ``(y - mean) / scale``.
         dates: patterns of dates of single columns by name, as ``"%d/%m/%Y"``; by
             default found over all rows.
+        labels: "merged" takes labels of a target that differ in case or blanks alone
+            as one.
         header: whether a text file begins with the names of its columns; by default
             as its first row suggests.
+        skip_bad: leave out images that cannot be read, with a warning that names them.
 
     Raises:
         DataError: the source cannot be read or used; the message says why.
@@ -97,7 +104,9 @@ def load(
         image_size=image_size,
         columns=columns,
         dates=dates,
+        labels=labels,
         header=header,
+        skip_bad=skip_bad,
     )
     train_rows = held_out_rows = None
     if held_out:
@@ -122,9 +131,12 @@ def read(
     image_size: tuple[int, int] | None = None,
     columns: Mapping[str, str] | None = None,
     dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
     header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
+    names = [target] if isinstance(target, str) else [*(target or ())]
     how = How(
         query,
         task,
@@ -132,6 +144,8 @@ def read(
         uses=columns or {},
         dates=dates or {},
         header=header,
+        spoken=frozenset([*names, *([weights] if weights else [])]),
+        skip_bad=skip_bad,
     )
     found = open_source(source, how)
     if image_size is not None and (isinstance(found, Table) or not found.image_size):
@@ -141,7 +155,8 @@ def read(
             "leave image_size out",
         )
     if isinstance(found, Table):
-        return raw_from_table(found, target, task, weights)
+        raw = raw_from_table(found, target, task, weights, labels)
+        return replace(raw, query=query, header=found.header)
     for option, given in (("target", target), ("weights", weights)):
         if given is not None:
             raise fail(
@@ -159,24 +174,43 @@ def prepare(
     query: str | None = None,
     labelled: bool = False,
     dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
 ) -> tuple[Array, Array | None]:
     """Inputs (and targets) of any source for a network that is trained already.
 
     Args:
         source: as in `load`; of a data set with a test part that part is taken.
         preprocessing: the record of the model file.
-        query: SQL over a file, which is the table ``data`` in it.
+        query: SQL over a file, which is the table ``data`` in it; by default that of
+            the training.
         labelled: also return encoded targets. Table rows without one are left out.
         dtype: "float32" or "float64" of encoded values.
+        skip_bad: leave out images that cannot be read, with a warning.
 
     Raises:
         DataError: the source does not fit the record, or has no targets.
     """
     number = np.dtype(dtype)
-    how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
+    own = preprocessing.query if query is None and _is_table_file(source) else None
+    how = How(
+        query or own,
+        preprocessing.task,
+        preprocessing.inputs,
+        preprocessing.target,
+        header=preprocessing.header,
+        skip_bad=skip_bad,
+    )
+    try:
+        found = open_source(source, how) if labelled else features_of(source, how)
+    except DataError as error:
+        if own is None:
+            raise
+        raise DataError(
+            f"{error}; it is the query that the model was trained with: give another "
+            'by --query, "FROM data" for the rows as they are'
+        ) from error
     if not labelled:
-        return preprocessing.encode(features_of(source, how), dtype=number), None
-    found = open_source(source, how)
+        return preprocessing.encode(found, dtype=number), None
     if isinstance(found, Table):
         return _labelled_table(found, preprocessing, number)
     inputs, columns = found.test or (found.inputs, found.targets)
@@ -185,7 +219,14 @@ def prepare(
     return encoded, preprocessing.encode_targets(targets, dtype=number)
 
 
-def row_names(source: Any) -> list[str] | None:
+def _is_table_file(source: Any) -> bool:
+    if not isinstance(source, str | os.PathLike) or source in BUILTIN:
+        return False
+    path = Path(cast("str | os.PathLike[str]", source)).expanduser()
+    return path.exists() and is_table(path)
+
+
+def row_names(source: Any, *, skip_bad: bool = False) -> list[str] | None:
     """What each row of `prepare` is called: image files have names, others none."""
     from nervure.data.image_folders import find_images, image_names
 
@@ -194,7 +235,7 @@ def row_names(source: Any) -> list[str] | None:
     path = Path(cast("str | os.PathLike[str]", source)).expanduser()
     images = path.exists() and not is_idx(path) and not is_table(path)
     found = find_images(path) if images else None
-    return None if found is None else image_names(found)
+    return None if found is None else image_names(found, skip_bad=skip_bad)
 
 
 # -- targets ------------------------------------------------------------------------
