@@ -63,7 +63,7 @@ def test_objects_are_refused_and_nothing_runs(tmp_path: Path, capsys):
         load(tmp_path / "a.npz")
     for name in ("a.npy", "b.npy"):
         with pytest.raises(
-            DataError, match="holds Python objects or is another|does not begin"
+            DataError, match=r"holds Python objects or is another|does not begin"
         ):
             read_npy(tmp_path / name)
     assert capsys.readouterr().out == ""
