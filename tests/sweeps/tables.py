@@ -2,7 +2,7 @@
 """Every table below a folder: ``python tests/sweeps/tables.py FOLDER [--most N]``.
 
 Each CSV file (packed or not) is trained on for three epochs, predicted and evaluated by
-the command line in a process of its own. A traceback or a time-out is a fault; errors
+the command line. A traceback or a time-out is a fault; errors
 of the project are counted by their text. The report says what was decided for each.
 """
 
@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
+import io
 import re
-import subprocess
+import signal
 import sys
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
+
+from nervure.cli.app import run
 
 SECONDS = 120
 ENDS = (".csv", ".csv.gz", ".csv.bz2", ".csv.zip", ".tsv")
@@ -38,15 +43,28 @@ class Outcome:
 
 
 def nervure(*words: str, seconds: int = SECONDS) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command; -1 where it takes too long."""
-    command = [sys.executable, "-m", "nervure", *words]
+    """Exit code, output and errors of a command, run here; -1 where it breaks."""
+    told, said = io.StringIO(), io.StringIO()
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(seconds)
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return -1, "", f"took more than {seconds} s"
-    return done.returncode, done.stdout, done.stderr
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(said):
+            code = run(words)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return -1, told.getvalue(), traceback.format_exc()
+    finally:
+        signal.alarm(0)
+    return code, told.getvalue(), said.getvalue()
+
+
+def _too_long(*_: object) -> None:
+    raise TookTooLongError(f"took more than {SECONDS} s")
+
+
+class TookTooLongError(BaseException):
+    """A command that does not end; nothing catches it on the way."""
 
 
 def tried(path: Path, *options: str) -> Outcome:
