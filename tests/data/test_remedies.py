@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +164,20 @@ def test_a_cut_message_is_whole(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv", 30, lambda i: i % 3)
     with pytest.raises(DataError, match=r"correct the query \(the file is the table"):
         load(path, query="SELECT nothing FROM data")
+
+
+def test_a_word_among_labels_that_are_numbers(tmp_path: Path, capsys) -> None:
+    """It is lost in training with a warning, and in the same way afterwards."""
+    path = table(tmp_path / "t.csv", 90, lambda i: "abc" if i == 40 else i % 3)
+    out = str(tmp_path / "run")
+    words = ["train", str(path), "--out", out, "--quiet", "--set", "training.epochs=1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run(words) == 0
+    assert "column 'y': 1 value is no numbers as the others" in capsys.readouterr().err
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run(["evaluate", out, str(path)]) == 0
+    assert "of 89 rows" in capsys.readouterr().out
+    kept = load(path, columns={"y": "one_hot"})
+    assert kept.preprocessing.target.labels == ("0", "1", "2", "abc")

@@ -7,7 +7,7 @@ Nothing outside the given rows has a say, but for the list of classes.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def fit_preprocessing(
     notes = Notes()
     inputs: TableInput | ArrayInput
     if isinstance(raw.inputs, Table):
-        inputs = fit_table(raw.inputs, rows, encodings or Encodings(), notes)
+        inputs = fit_table(raw.inputs, rows, _of_inputs(encodings, raw), notes)
     else:
         inputs = _fit_array(raw.inputs, raw.scale, rows, notes, raw.where)
     target: Classes | Amounts
@@ -65,6 +65,14 @@ def fit_preprocessing(
     record = Preprocessing(inputs, target, query=raw.query, header=header)
     _check_record(record, raw.where)
     return record, [line, *notes.lines()]
+
+
+def _of_inputs(encodings: Encodings | None, raw: Raw) -> Encodings:
+    """Encodings without those of targets, of which they said what they are read as."""
+    encodings = encodings or Encodings()
+    targets = {column.name for column in raw.targets}
+    others = {n: use for n, use in encodings.columns.items() if n not in targets}
+    return replace(encodings, columns=others)
 
 
 def _check_record(record: Preprocessing, where: str) -> None:

@@ -253,6 +253,7 @@ def _labelled_table(
             f"{listing(list(table.columns))}); expected the target of training",
             "add or rename the column",
         )
+    table = _with_numbers(table, record.target)
     lost = np.zeros(table.rows, np.bool_)
     for name in names:
         missing = table[name].missing
@@ -267,14 +268,23 @@ def _labelled_table(
     inputs = record.encode(kept.without(names), dtype=dtype, where=table.where)
     if isinstance(record.target, Classes):
         return inputs, record.encode_targets(kept[names[0]], dtype=dtype)
-    amounts = {name: _amount(record.target, kept, name) for name in names}
+    amounts = {name: _amount(kept[name], table.where) for name in names}
     return inputs, record.encode_targets(amounts, dtype=dtype)
 
 
-def _amount(target: Amounts, table: Table, name: str) -> Array:
-    column, where = table[name], table.where
-    if column.kind == "text":
-        column = apply_form(column, target.written, table)
+def _with_numbers(table: Table, target: Classes | Amounts) -> Table:
+    """The table with targets of text as the numbers that they were in training."""
+    if isinstance(target, Classes):
+        labels_are_text = isinstance(target.labels[0], str | bool)
+        names, written = (() if labels_are_text else (target.name,)), None
+    else:
+        names, written = target.names, target.written
+    texts = [table[name] for name in names if table[name].kind == "text"]
+    made = {column.name: apply_form(column, written, table) for column in texts}
+    return replace(table, columns={**table.columns, **made})
+
+
+def _amount(column: Column, where: str) -> Array:
     if column.kind not in ("integer", "real", "boolean"):
         raise fail(
             where,
