@@ -369,3 +369,10 @@ def test_names_of_parts_of_files(tmp_path: Path) -> None:
     assert split_name(str(odd)) == (str(odd), None)
     with pytest.raises(DataError, match=r"expected \?table=NAME of SQLite"):
         split_name("a.db?tabel=x")
+
+
+def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\0\x05\x16Mac OS X\tx\n1\t2\n")
+    with pytest.raises(DataError, match="holds zero bytes, as no text does"):
+        read_table(path)

@@ -184,6 +184,7 @@ CASES = [
     ),
     Case("no rows", b"a,b,y\n", refused="no rows"),
     Case("nothing", b"", refused="the file is empty"),
+    Case("no text", b"\0\x05\x16\x07\0Mac OS X\tx\n1\t2\n", refused="holds zero bytes"),
     # 19. Headers.
     Case("no header", rows(lambda i, x: f"{x:.3f},w{i % 3},{i % 7}.5").split(b"\n", 1)[1], "no header line"),
     Case("a name twice", rows(plain, "a,y,y"), refused="two columns are named 'y'", options=("--target", "y")),

@@ -101,7 +101,8 @@ def _error(errors: str) -> str:
 
 def tables(folder: Path) -> list[Path]:
     """The tables below a folder, in order of their names."""
-    return sorted(p for p in folder.rglob("*") if p.name.lower().endswith(ENDS))
+    shown = (p for p in folder.rglob("*") if not p.name.startswith("."))
+    return sorted(p for p in shown if p.name.lower().endswith(ENDS))
 
 
 def report(outcomes: list[Outcome]) -> int:

@@ -96,6 +96,12 @@ def find_dialect(
             "the file is empty; expected a header line and rows",
             "check the file",
         )
+    if "\0" in text:
+        raise fail(
+            where,
+            "holds zero bytes, as no text does; expected a header line and rows",
+            "check that this is the right file",
+        )
     lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
     if not whole and len(lines) > 1:
         lines.pop()  # it may be cut
