@@ -252,10 +252,10 @@ def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_growing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nervure.data.files.packed._LITTLE", 1 << 20)
+    monkeypatch.setattr("nervure.data._errors.LITTLE", 1 << 20)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000))
-    with pytest.warns(DataWarning, match="unpacked to 4,000,004, more than 100 times"):
+    with pytest.warns(DataWarning, match="bytes become 4,000,004, more than 100 times"):
         read_table(path)
 
 

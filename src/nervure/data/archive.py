@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import DataError, check_size, fail, oneline
+from nervure.data._errors import DataError, check_growth, check_size, fail, oneline
 from nervure.data.idx import MOST_COMPRESSION
 from nervure.data.npy import read_header, read_values
 
@@ -76,10 +76,13 @@ def read_npz(path: str | Path) -> dict[str, Array]:
                     f"{len(members)} members; expected at most {MOST_ARRAYS} arrays",
                     "check that this is the right file",
                 )
-            check_size(path.name, sum(member.file_size for member in members))
-            return {
+            size = sum(member.file_size for member in members)
+            check_size(path.name, size)
+            arrays = {
                 m.filename.removesuffix(".npy"): _member(archive, m) for m in members
             }
+            check_growth(path.name, path.stat().st_size, size)
+            return arrays
     except DataError:
         raise
     except _NOT_WHOLE as error:

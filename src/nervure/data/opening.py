@@ -165,7 +165,8 @@ def is_table(path: Path) -> bool:
 def _reading(how: How, part: str | None) -> Any:
     from nervure.data.tables import Reading
 
-    return Reading(how.query, how.text, how.header, how.known, part)
+    dropped = frozenset(name for name, use in how.uses.items() if use == "drop")
+    return Reading(how.query, how.text, how.header, how.known, part, dropped)
 
 
 def _images(path: Path, how: How) -> Parts | None:
