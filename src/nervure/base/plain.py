@@ -24,6 +24,7 @@ from nervure.base.described import default_of, hints_of, is_described, kinds_of
 from nervure.base.words import (
     LISTS,
     WORDS,
+    cut,
     expected,
     found,
     is_list,
@@ -38,6 +39,7 @@ DEPTH = 24
 """How deep tables and lists may be nested."""
 
 _MOST_FAULTS = 50
+_MOST_TEXT = 3_000
 _INTEGERS = range(-(2**63), 2**64)
 
 
@@ -88,7 +90,9 @@ class Place:
     def bad(self, text: str) -> Any:
         """Collect a fault; `BAD`."""
         key = f"{self.path}: " if self.path else ""
-        self.faults.lines.append(f"[{self.faults.where}] {key}{text}")
+        if not self.faults.full:
+            line = f"[{self.faults.where}] {key}{cut(text, _MOST_TEXT)}"
+            self.faults.lines.append(line)
         return BAD
 
     def mismatch(self, hint: Any, value: object) -> Any:

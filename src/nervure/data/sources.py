@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -190,18 +190,38 @@ def prepare(
     Raises:
         DataError: the source does not fit the record, or has no targets.
     """
-    number = np.dtype(dtype)
-    own = preprocessing.query if query is None and _is_table_file(source) else None
+    if not labelled:
+        rows = _opened(source, preprocessing, query, skip_bad, features_of)
+        return preprocessing.encode(rows, dtype=np.dtype(dtype)), None
+    found = with_targets(
+        source, preprocessing, query=query, dtype=dtype, skip_bad=skip_bad
+    )
+    return found.inputs, found.targets
+
+
+def _opened(
+    source: Any,
+    record: Preprocessing,
+    query: str | None,
+    skip_bad: bool,
+    opener: Callable[[Any, How], Any],
+) -> Any:
+    """What a source holds, read as the training file was; its query, if none is given.
+
+    Raises:
+        DataError: it cannot be read; where the query is the model's own, that is said.
+    """
+    own = record.query if query is None and _is_table_file(source) else None
     how = How(
         query or own,
-        preprocessing.task,
-        preprocessing.inputs,
-        preprocessing.target,
-        header=preprocessing.header,
+        record.task,
+        record.inputs,
+        record.target,
+        header=record.header,
         skip_bad=skip_bad,
     )
     try:
-        found = open_source(source, how) if labelled else features_of(source, how)
+        return opener(source, how)
     except DataError as error:
         if own is None:
             raise
@@ -209,14 +229,50 @@ def prepare(
             f"{error}; it is the query that the model was trained with: give another "
             'by --query, "FROM data" for the rows as they are'
         ) from error
-    if not labelled:
-        return preprocessing.encode(found, dtype=number), None
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Encoded rows with their targets; ``test`` if they are a test part alone."""
+
+    inputs: Array
+    targets: Array
+    test: bool = False
+
+
+def with_targets(
+    source: Any,
+    preprocessing: Preprocessing,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
+) -> Labelled:
+    """Inputs and targets of any source for a network that is trained already.
+
+    ``everything`` takes the rows beside the test part too; else see `prepare`.
+
+    Raises:
+        DataError: the source does not fit the record, or has no targets.
+    """
+    number, record = np.dtype(dtype), preprocessing
+    found = _opened(source, record, query, skip_bad, open_source)
     if isinstance(found, Table):
-        return _labelled_table(found, preprocessing, number)
-    inputs, columns = found.test or (found.inputs, found.targets)
-    encoded = preprocessing.encode(inputs, dtype=number, where=found.where)
-    targets = columns[0] if len(columns) == 1 else _values(columns)
-    return encoded, preprocessing.encode_targets(targets, dtype=number)
+        return Labelled(*_labelled_table(found, record, number))
+
+    def encoded(inputs: Any, columns: tuple[Column, ...]) -> tuple[Array, Array]:
+        targets = columns[0] if len(columns) == 1 else _values(columns)
+        x = record.encode(inputs, dtype=number, where=found.where)
+        return x, record.encode_targets(targets, dtype=number)
+
+    if found.test is None:
+        return Labelled(*encoded(found.inputs, found.targets))
+    if not everything:
+        return Labelled(*encoded(*found.test), test=True)
+    parts = [encoded(found.inputs, found.targets), encoded(*found.test)]
+    inputs, targets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Labelled(inputs, targets)
 
 
 def _is_table_file(source: Any) -> bool:

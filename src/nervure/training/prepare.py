@@ -65,11 +65,27 @@ def prepare(
         data = make_data(net, X, y, objective, sample_weight, class_weight)
         found = _with_validation(net, data, objective, validation, class_weight, seed)
     _check_weights(found)
+    found = _normalized(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification":
             name = net.graph.output_names[cost.output]
             _check_classes(target[found.rows], name)
     return found
+
+
+def _normalized(found: Prepared) -> Prepared:
+    """Weights of mean 1 over the rows that are trained on.
+
+    Of the whole data once: divided by those of its own batch, a row alone in a batch
+    would count as any other, whatever it weighs.
+    """
+    weights = found.data.weights
+    if weights is None:
+        return found
+    mean = weights[found.rows].mean()
+    return replace(
+        found, data=replace(found.data, weights=weights / mean, by_rows=True)
+    )
 
 
 def _check_weights(found: Prepared) -> None:
