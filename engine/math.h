@@ -114,11 +114,12 @@ NERVURE_INLINE T scale(T x, typename Format<T>::Bits power) {
 
 }  // namespace detail
 
+// exp(x + rest), where rest is less than x can hold.
 template <class T>
-NERVURE_INLINE T exp(T x) {
+NERVURE_INLINE T exp(T x, T rest = T(0)) {
   using F = detail::Format<T>;
   const auto [r, power] = detail::reduce(x);
-  T y = detail::scale(T(1) + detail::small_expm1(r), power);
+  T y = detail::scale(T(1) + detail::small_expm1(r + rest), power);
   y = x < F::smallest ? T(0) : y;
   return x <= F::largest ? y : x + T(HUGE_VAL);  // infinity, or NaN as it came
 }
@@ -133,7 +134,7 @@ NERVURE_INLINE T expm1(T x) {
   return multiply_add(two_n, detail::small_expm1(r), two_n - T(1));
 }
 
-// log(1 + x) for 0 <= x <= 1, as 2 atanh(s) with s = x / (2 + x).
+// log(1 + x) for -1/2 <= x <= 1, as 2 atanh(s) with s = x / (2 + x).
 template <class T>
 NERVURE_INLINE T log1p(T x) {
   const T s = x / (T(2) + x);
@@ -150,14 +151,15 @@ NERVURE_INLINE T log1p(T x) {
   return multiply_add(s * w, p, T(2) * s);
 }
 
-// log(x) for normal x > 0: x = 2^n m with m in [1, 2).
+// log(x) for normal x > 0: x = 2^n m with m between the roots of 1/2 and 2.
 template <class T>
 NERVURE_INLINE T log(T x) {
   using F = detail::Format<T>;
   using Bits = typename F::Bits;
   constexpr Bits one = std::bit_cast<Bits>(T(1)), fraction = (Bits(1) << F::mantissa) - 1;
-  const Bits bits = std::bit_cast<Bits>(x);
-  const T m = std::bit_cast<T>((bits & fraction) | one);
+  constexpr Bits least = std::bit_cast<Bits>(T(0.70710678118654752));
+  const Bits bits = std::bit_cast<Bits>(x) + (one - least);
+  const T m = std::bit_cast<T>((bits & fraction) + least);
   // The exponent as a number, by way of the last bits of a float that has no others.
   const T biased =
       std::bit_cast<T>((bits >> F::mantissa) | std::bit_cast<Bits>(F::round)) - F::round;
@@ -231,8 +233,7 @@ NERVURE_INLINE Gaussian<T> gaussian(T x) {
   const T first = high * high, second = (a - high) * (a + high);
   const T square = first + second;
   const T lost = (first - square) + second;
-  const T e = exp(T(-0.5) * square);
-  const T bell = multiply_add(e, T(-0.5) * lost, e);
+  const T bell = exp(T(-0.5) * square, T(-0.5) * lost);
   const T t = T(1) / (a + k);
   const T u = (a - k) * t;
   T h;
