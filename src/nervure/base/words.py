@@ -110,16 +110,6 @@ def _expected_list(args: tuple[Any, ...]) -> str:
     return f"a list of {len(args)} ({', '.join(map(expected, args))})"
 
 
-def many(count: int, word: str) -> str:
-    """So many things, of which the word is for one.
-
-    >>> many(1, "epoch"), many(2000, "epoch"), many(0, "class")
-    ('1 epoch', '2,000 epochs', '0 classes')
-    """
-    plural = word + ("es" if word.endswith("s") else "s")
-    return f"{count:,} {word if count == 1 else plural}"
-
-
 def unknown(where: str, what: str, found: object, candidates: Iterable[str]) -> str:
     """Message for a name that does not exist, closest candidates first.
 
