@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "nervure"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
-CORE = {"narwhals", "numpy", "pydantic", "safetensors", "typer"}
+CORE = {"narwhals", "numpy", "safetensors", "typer"}
 """Third-party modules that are always there."""
 
 BLOCKED = f"""

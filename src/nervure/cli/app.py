@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import sys
 import warnings
@@ -17,8 +18,9 @@ from nervure import __version__
 
 SOURCE = (
     "Data: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist; a CSV, "
-    "TSV, Parquet, JSON or .npz file; a folder of images (one sub-folder per class) or "
-    "of IDX files."
+    "TSV, Parquet, JSON, Feather, Excel or .npz file, packed or not; "
+    "FILE.db?table=NAME; a folder of parts of a table, of images (one sub-folder per "
+    "class) or of IDX files."
 )
 PIPED = f"{SOURCE[:-1]}; - reads standard input."
 MODEL = "A model file, or the folder of a run."
@@ -42,6 +44,11 @@ Target = Annotated[
 ]
 Query = Annotated[
     str | None, typer.Option(help="SQL over a table file, which is called data in it.")
+]
+
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out images that cannot be read."),
 ]
 
 app = typer.Typer(
@@ -141,6 +148,12 @@ def train(
             help="Keep a tenth of the rows apart, for intervals and sets that hold.",
         ),
     ] = False,
+    query: Query = None,
+    no_header: Annotated[
+        bool,
+        typer.Option("--no-header", help="The first line of a text file is a row."),
+    ] = False,
+    skip_bad: SkipBad = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -151,6 +164,12 @@ def train(
     changes = list(sets or ())
     if ensemble is not None:
         changes.append(f"ensemble.members={ensemble}")
+    if query is not None:
+        changes.append(f"data.query={json.dumps(query, ensure_ascii=False)}")
+    if no_header:
+        changes.append("data.header=false")
+    if skip_bad:
+        changes.append("data.skip_bad=true")
     asked = tuple(changes)
     request = Request(source, spec, target, asked, out, resume, calibrate, quiet)
     raise typer.Exit(train(request))
@@ -234,13 +253,14 @@ def predict(
             help="Columns of the source to carry along, as an identifier.",
         ),
     ] = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
     from nervure.cli.predicting import Wanted, predict
 
     kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
     wanted = Wanted(probabilities, interval, kept)
-    predict(model, source, out, wanted, query=query)
+    predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
 
 
 @app.command()
@@ -248,6 +268,7 @@ def evaluate(
     model: Model,
     source: Source,
     query: Query = None,
+    skip_bad: SkipBad = False,
     everything: Annotated[
         bool,
         typer.Option("--all", help="Score the rows that were trained on as well."),
@@ -259,7 +280,7 @@ def evaluate(
     """
     from nervure.cli.scoring import evaluate
 
-    evaluate(model, source, query=query, everything=everything)
+    evaluate(model, source, query=query, everything=everything, skip_bad=skip_bad)
 
 
 @app.command()

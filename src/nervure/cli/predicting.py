@@ -20,7 +20,7 @@ from nervure.data import prepare, row_names
 from nervure.data.columns import Column
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
-from nervure.data.tables import read_table, table_format
+from nervure.data.sources import columns_beside, is_table_file
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
 from nervure.network.predicting import Predictor
@@ -67,15 +67,18 @@ def predict(
     wanted: Wanted | None = None,
     *,
     query: str | None = None,
+    skip_bad: bool = False,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = format_of(out), wanted or Wanted()
     network, record = open_model(model)
     _check(wanted, network, record)
     with from_standard_input(source) as place:
-        inputs, _ = prepare(place, record, query=query, dtype=network.dtype)
-        names = row_names(place)
-        kept = _kept(place, wanted.keep, query)
+        inputs, _ = prepare(
+            place, record, query=query, dtype=network.dtype, skip_bad=skip_bad
+        )
+        names = row_names(place, skip_bad=skip_bad)
+        kept = _kept(place, record, wanted.keep, query)
     columns = _columns(network, record, inputs, wanted)
     if names is not None:
         kept = {"file": np.array(names), **kept}
@@ -89,18 +92,19 @@ def predict(
     print(f"{many(len(inputs), 'prediction')} written to {out}")
 
 
-def _kept(source: str, names: tuple[str, ...], query: str | None) -> Columns:
+def _kept(
+    source: str, record: Preprocessing, names: tuple[str, ...], query: str | None
+) -> Columns:
     """Columns of a table file as they are; those of a CSV file letter by letter."""
     if not names:
         return {}
-    path = Path(source).expanduser()
-    if table_format(path) is None:
+    if not is_table_file(source):
         raise ValueError(
             f"[--keep] {source} has no columns to keep; expected a CSV, TSV, Parquet "
             "or JSON file; leave --keep out"
         )
-    table = read_table(path, query, names)
-    return {name: _as_it_is(table[name]) for name in names}
+    found = columns_beside(source, record, names, query=query)
+    return {column.name: _as_it_is(column) for column in found}
 
 
 def _as_it_is(column: Column) -> Array:

@@ -59,6 +59,7 @@ def to_score(
     *,
     everything: bool = False,
     name: str = "",
+    skip_bad: bool = False,
 ) -> Rows:
     """The rows of a source to score a model on; ``name`` is what it is called.
 
@@ -76,7 +77,12 @@ def to_score(
                 return replace(kept, said=f"{name}: {said}")
             everything = True
     found = with_targets(
-        source, record, query=query, everything=everything, dtype=network.dtype
+        source,
+        record,
+        query=query,
+        everything=everything,
+        dtype=network.dtype,
+        skip_bad=skip_bad,
     )
     count = f"{len(found.inputs):,}"
     which = f"the {count} rows of its test part" if found.test else f"all {count} rows"
@@ -117,14 +123,25 @@ def _path(source: str) -> Path:
 
 
 def evaluate(
-    model: Path, source: str, *, query: str | None = None, everything: bool = False
+    model: Path,
+    source: str,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    skip_bad: bool = False,
 ) -> None:
     """Print how well the network predicts the targets of a source, and which rows."""
     network, record = open_model(model)
     with from_standard_input(source) as place:
-        name = called(source)
         rows = to_score(
-            model, network, record, place, query, everything=everything, name=name
+            model,
+            network,
+            record,
+            place,
+            query,
+            everything=everything,
+            name=called(source),
+            skip_bad=skip_bad,
         )
     training = training_of(spec_beside(model))
     print(rows.said)

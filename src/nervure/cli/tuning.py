@@ -44,9 +44,9 @@ def tune(
     else:
         refuse_standard_input(request.source, "tune")
         spec, dataset = asked_for(request)
-        folder = request.out or new_folder(spec.data, TUNES)
-        print(dataset.summary(), flush=True)
-        found = search(spec, dataset, directory=folder, **options)
+        with new_folder(request, spec.data, TUNES) as folder:
+            print(dataset.summary(), flush=True)
+            found = search(spec, dataset, directory=folder, **options)
     return _finish(found, folder)
 
 

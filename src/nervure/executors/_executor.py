@@ -98,7 +98,12 @@ class Data:
 
     ``targets`` are int32 classes or rows of the network's dtype, one per cost;
     ``weights`` weigh the costs of the rows, float64. ``row_weights`` are the part of
-    them that is the rows' own, without weights of classes: metrics go by these.
+    them that is the rows' own, without weights of classes: metrics go by these. The
+    cost of a batch is the sum of its weighted costs over the sum of its weights or,
+    with ``by_rows``, over the number of its rows: so it should be where the weights
+    have mean 1, or a row alone in its batch would count as any other. ``answers`` says
+    of each target whether its rows answer several yes-or-no questions, instead of
+    naming one class: metrics ask.
     """
 
     inputs: tuple[Array, ...]
@@ -106,6 +111,8 @@ class Data:
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
     row_weights: npt.NDArray[np.float64] | None = None
+    by_rows: bool = False
+    answers: tuple[bool, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -161,7 +168,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class StretchResult:
-    """Mean cost and sum of row weights of each step taken.
+    """Mean cost of each step taken, and what it was divided by: its weight in means.
 
     Fewer steps than asked for: the cost of the last one was not finite, and its update
     was not made.

@@ -242,7 +242,7 @@ class JaxExecutor:
         multipliers = tuple(sorted(job.multipliers.items()))
         same = (
             *(job.objective, job.optimizer, job.regularizer, int(job.seed)),
-            *(scales, multipliers),
+            *(scales, multipliers, job.data.by_rows),
         )
         if same not in self._compiled:
             self._compiled[same] = Program(self.jax, self.model, job, scales)

@@ -199,7 +199,8 @@ class NativeExecutor:
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
         inputs = [(in_memory(x), data.scale_of(i)) for i, x in enumerate(data.inputs)]
         weights = None if data.weights is None else in_memory(data.weights)
-        return kind(inputs, [in_memory(y) for y in data.targets], weights)
+        targets = [in_memory(y) for y in data.targets]
+        return kind(inputs, targets, weights, data.by_rows)
 
     def plan(self, mode: Mode, rows: int, objective: Objective | None) -> Plan:
         """The plan for batches of ``rows``."""
@@ -222,7 +223,9 @@ class NativeExecutor:
         attributes = node.layer.attributes(*node.input_shapes)
         kernel = node.layer.native or node.layer.kind
         found = engine().describe(kernel, attributes, shapes, list(node.shape), rows)
-        return Traits(**found)
+        traits = Traits(**found)
+        self._check_arena(rows, traits.saved + traits.scratch)
+        return traits
 
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""

@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,14 @@ class Layout:
         return cls(tuple(segments), max(offset, _GRAIN))
 
     def of_node(self, node: int) -> tuple[Segment, ...]:
-        return tuple(s for s in self.segments if s.node == node)
+        return self._by_node.get(node, ())
+
+    @cached_property
+    def _by_node(self) -> Mapping[int, tuple[Segment, ...]]:
+        found: dict[int, list[Segment]] = {}
+        for segment in self.segments:
+            found.setdefault(segment.node, []).append(segment)
+        return {node: tuple(segments) for node, segments in found.items()}
 
     @property
     def count(self) -> int:

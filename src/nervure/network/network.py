@@ -15,6 +15,7 @@ from nervure.base.checks import count
 from nervure.base.files import write_atomically
 from nervure.base.memory import check_memory
 from nervure.base.words import many, unknown
+from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.preprocessing import Preprocessing
 from nervure.executors import Data, Executor, Model, make_executor
@@ -355,6 +356,7 @@ class Network:
         )
         for array, place in zip(arrays, places, strict=True):
             _check_range(array, self.values.dtype, place)
+            check_apart(array, self.values.dtype, place)
             if len(array) != len(arrays[0]):
                 raise ValueError(
                     f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
