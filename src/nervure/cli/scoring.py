@@ -104,7 +104,8 @@ def training_of(spec: Spec | None) -> TrainingSpec:
 def _kept_apart(spec: Spec, record: Preprocessing) -> tuple[Rows | None, str]:
     """The rows that a run held out; None, and why, if it is not known."""
     dataset = load_data(spec.data, spec.seed, spec.dtype)
-    if dataset.preprocessing.inputs != record.inputs:
+    found = dataset.preprocessing
+    if (found.inputs, found.target) != (record.inputs, record.target):
         return None, "the data have changed since it was trained on some of them"
     return held_out(dataset), "training held none of them out"
 
