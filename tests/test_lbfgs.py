@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+import nervure as nv
 from nervure.optimizers import LBFGS, minimize
 
 
