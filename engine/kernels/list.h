@@ -3,7 +3,9 @@
 #pragma once
 
 #include "activation.h"
+#include "arrange.h"
 #include "batch_norm.h"
+#include "clip.h"
 #include "convolution.h"
 #include "dense.h"
 #include "depthwise.h"
@@ -12,11 +14,16 @@
 #include "ensemble.h"
 #include "frame.h"
 #include "group_norm.h"
+#include "learned.h"
 #include "local_response_norm.h"
+#include "matmul.h"
 #include "merge.h"
 #include "normalize.h"
+#include "pairs.h"
 #include "periodic.h"
 #include "pooling.h"
+#include "prelu.h"
+#include "reduce.h"
 #include "reshape.h"
 #include "softmax.h"
 #include "source.h"
@@ -43,6 +50,15 @@ using Kernels = KernelList<  //
     Concatenate,             //
     Add,                     //
     Multiply,                //
+    Pair,                    //
+    Extreme,                 //
+    Where,                   //
+    Clip,                    //
+    PRelu,                   //
+    Arrange,                 //
+    Reduce,                  //
+    MatMul,                  //
+    Learned,                 //
     Normalize,               //
     Convolution,             //
     MaxPool,                 //

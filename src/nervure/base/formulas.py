@@ -20,6 +20,11 @@ def gaussian_cdf(xp: Any, z: Any) -> Any:
     return _special(xp).ndtr(z)
 
 
+def erf(xp: Any, z: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to z."""
+    return _special(xp).erf(z)
+
+
 def logistic(xp: Any, z: Any) -> Any:
     """1 / (1 + exp(-z)) without overflow."""
     return _special(xp).expit(z)

@@ -8,7 +8,7 @@ from typing import cast
 
 from nervure.base.words import short
 from nervure.graph.node import Entry, GraphError, names_of
-from nervure.layers import Constant, Input, Layer, Symbol
+from nervure.layers import Input, Layer, Symbol
 
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
@@ -118,7 +118,7 @@ def _inputs_of(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
 def _feeds(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
     if isinstance(symbol, Symbol):
         return symbol.inputs
-    if isinstance(symbol, Input | Constant):
+    if isinstance(symbol, Layer) and symbol.arity == 0:
         return ()
     if not isinstance(cast(object, symbol), Layer):
         raise GraphError(
