@@ -188,12 +188,6 @@ def test_bounds_that_are_none(bounds: Any, text: str) -> None:
     assert str(error.value) == text
 
 
-def test_prelu_has_a_slope_for_each_feature() -> None:
-    x = [[[-1.0, 2.0], [-3.0, -4.0]]]
-    found = given(nv.PReLU(), x, slope=[0.5, 0.25])
-    assert found.tolist() == [[[-0.5, 2], [-1.5, -1]]]
-
-
 # -- places ----------------------------------------------------------------------------
 
 CUBE = np.arange(24.0).reshape(1, 2, 3, 4)

@@ -3,7 +3,7 @@
 //   dA = dC B^T, dB = A^T dC
 #pragma once
 
-#include "../gemm.h"
+#include "../products/gemm.h"
 #include "elementwise.h"
 
 namespace nervure {

@@ -5,7 +5,6 @@
 #include "../kernels/learned.h"
 #include "../kernels/matmul.h"
 #include "../kernels/pairs.h"
-#include "../kernels/prelu.h"
 #include "../kernels/reduce.h"
 #include "kernel_check.h"
 
@@ -91,14 +90,6 @@ void clip_values() {
   CHECK((bench.dx[0] == Values{0, 0, 3, 0, 0}));
 }
 
-void prelu_values() {
-  const auto bench = ran<PRelu>({}, {{{2, 2}}, {2, 2}}, {{-1, 2, -3, -4}}, {1, 10, 2, 20},
-                                {{2}}, {{0.5, 0.25}});
-  CHECK((bench.y == Values{-0.5, 2, -1.5, -1}));
-  CHECK((bench.dx[0] == Values{0.5, 10, 1, 5}));
-  CHECK((bench.dparameter[0] == Values{-7, -80}));
-}
-
 // Transposed; elements 2, 0, 2 of the last axis; a row repeated.
 void arrange_values() {
   using List = std::vector<int64_t>;
@@ -169,8 +160,6 @@ int main() {
   check::kernel<Where>({}, {{{7}, {7}, {7}}, {7}});
   clip_values();
   check::kernel<Clip>(of({{"low", -0.512}, {"high", 1.013}}), {{{7}}, {7}});
-  prelu_values();
-  check::kernel<PRelu>({}, {{{3, 5}}, {3, 5}}, false, {{5}});
   arrange_values();
   reduce_values();
   matmul_values();

@@ -27,7 +27,7 @@ _MODULES = {
         "GlobalL2Pool2D GlobalL2Pool3D GlobalMaxPool1D GlobalMaxPool2D "
         "GlobalMaxPool3D GroupNorm Input L2Pool1D L2Pool2D L2Pool3D Layer LayerError "
         "LayerNorm Learned LocalResponseNorm LogSoftmax MatMul MaxPool1D MaxPool2D "
-        "MaxPool3D Maximum Minimum Multiply Normalize PReLU PeriodicEmbedding Permute "
+        "MaxPool3D Maximum Minimum Multiply Normalize PeriodicEmbedding Permute "
         "Power RMSNorm Reduce Reshape SeparableConv1D SeparableConv2D Slice Softmax "
         "SpatialDropout StochasticDepth Subtract Take UpSampling1D UpSampling2D "
         "UpSampling3D Where ZeroPadding1D ZeroPadding2D ZeroPadding3D"

@@ -88,7 +88,6 @@ from nervure.layers import Normalize as Normalize
 from nervure.layers import PeriodicEmbedding as PeriodicEmbedding
 from nervure.layers import Permute as Permute
 from nervure.layers import Power as Power
-from nervure.layers import PReLU as PReLU
 from nervure.layers import Reduce as Reduce
 from nervure.layers import Reshape as Reshape
 from nervure.layers import RMSNorm as RMSNorm

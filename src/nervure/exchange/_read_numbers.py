@@ -41,7 +41,6 @@ from nervure.layers import (
     Minimum,
     Multiply,
     Normalize,
-    PReLU,
     Reduce,
     Shape,
     Subtract,
@@ -143,13 +142,9 @@ def prelu(op: Op) -> Held:
     x, slope = op.held(), op.value(1)
     if isinstance(slope, Known):
         array = op.reader.of_sample(slope, len(x.shape))
-        along = _along_last(array, x)
         if array.size == 1 and float(array.reshape(())) >= 0:
             number = float(array.reshape(()))
             return like(x, put(Activation("leaky_relu", number), x))
-        if along is not None:
-            name = op.weight_name(1)
-            return like(x, op.reader.weighted(PReLU(), {"slope": along}, name, x))
     value, slopes = op.reader.alike([x, slope], op.name)
     below = activated(activated(value, "negative"), "relu")
     part = like(value, put(Multiply(), slopes, below))

@@ -99,14 +99,11 @@ def l2_pool(at: Site, x: Value) -> Value:
 def _windows(at: Site, x: Value) -> dict[str, list[int]]:
     """Size, distance and padding of windows; padding that none of them sees is left
     out, since operators refuse more of it than a window has pixels."""
-    extents = x.shape[:-1]
-    rows = at.layer.rows(extents)
-    ends = [(row.count - 1) * row.stride + row.size - row.before for row in rows]
-    afters = [max(0, end - n) for end, n in zip(ends, extents, strict=True)]
+    axes = at.layer.axes(x.shape[:-1])
     return {
-        "kernel_shape": [row.size for row in rows],
-        "strides": [row.stride for row in rows],
-        "pads": [row.before for row in rows] + afters,
+        "kernel_shape": [axis.size for axis in axes],
+        "strides": [axis.stride for axis in axes],
+        "pads": [axis.before for axis in axes] + [axis.after for axis in axes],
     }
 
 
@@ -158,7 +155,8 @@ def _adaptive(at: Site, x: Value, name: str, word: str) -> Value:
         operator = "MaxPool" if word == "Max" else "AveragePool"
         found = final(operator, [name], kernel_shape=size, strides=size)
         return Value(found, at.node.shape, first=True)
-    for axis, spans in enumerate(at.layer.spans(x.shape[:-1])):
+    for axis, windows in enumerate(at.layer.axes(x.shape[:-1])):
+        spans = zip(*(ends.tolist() for ends in windows.spans), strict=True)
         parts = [_part(at, name, axis, i, span, word) for i, span in enumerate(spans)]
         put = final if axis == len(axes) - 1 else at.step
         name = put("Concat", parts, axis=axis + 2)

@@ -220,11 +220,6 @@ def clip(at: Site, x: Value) -> Value:
     return at.like(x, at.last("Clip", [x.name, *names]))
 
 
-def prelu(at: Site, x: Value) -> Value:
-    slope = at.writer.per_channel(at.parameters["slope"], x)
-    return at.like(x, at.last("PRelu", [x.name, at.parameter("slope", slope)]))
-
-
 def reduce(at: Site, x: Value) -> Value:
     """A map of which pixels are left stays as it lies."""
     words = {"sum": "Sum", "mean": "Mean", "max": "Max", "min": "Min"}

@@ -87,7 +87,6 @@ from nervure.layers.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
-from nervure.layers.prelu import PReLU
 from nervure.layers.reduce import Reduce
 from nervure.layers.reshape import Flatten, Reshape, Slice
 from nervure.layers.softmax import LogSoftmax, Softmax
@@ -131,7 +130,6 @@ LAYERS: tuple[type[Layer], ...] = family(
         Where,
         MatMul,
         Clip,
-        PReLU,
         Permute,
         Take,
         Broadcast,
@@ -281,7 +279,6 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalize",
-    "PReLU",
     "Parameter",
     "Pass",
     "PeriodicEmbedding",
