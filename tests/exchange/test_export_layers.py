@@ -126,7 +126,7 @@ def in_singles(model: Any) -> bool:
     floats = any(
         a.type == onnx.AttributeProto.FLOAT for n in nodes for a in n.attribute
     )
-    return floats or any(node.op_type in ("Erf", "Gelu") for node in nodes)
+    return floats or any(node.op_type in ("Erf", "Gelu", "HardSwish") for node in nodes)
 
 
 def test_every_layer_is_listed() -> None:

@@ -2,9 +2,9 @@
 """Values of an ONNX graph while it becomes a network, and how they lie in nervure.
 
 A value is known (a constant), or held: given by a layer for each row. A held value has
-its axes in whatever order suits the layers: an ONNX map ``(channels, height, width)`` is
-held channels-last, and a Transpose moves no number but the names of axes. Only where a
-layer or the end of the graph needs another order are axes really exchanged.
+its axes in whatever order suits the layers: an ONNX map ``(channels, height, width)``
+is held channels-last, and a Transpose moves no number but the names of axes. Only where
+a layer or the end of the graph needs another order are axes really exchanged.
 """
 
 from __future__ import annotations

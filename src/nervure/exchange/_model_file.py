@@ -74,7 +74,7 @@ def _parsed(source: Any) -> tuple[str, Any]:
 
     if isinstance(source, ModelProto):
         return "model", source
-    where = "model" if isinstance(source, bytes) else os.fspath(source)
+    where = "model" if isinstance(source, bytes) else str(os.fspath(source))
     data = source if isinstance(source, bytes) else _bytes_of(where)
     model = ModelProto()
     try:
@@ -235,11 +235,13 @@ def _external(
 
 def _damaged(where: str, fact: str) -> ExchangeError:
     return ExchangeError(
-        f"[{where}] damaged: {fact}; expected an ONNX file as it was saved; get it again"
+        f"[{where}] damaged: {fact}; expected an ONNX file as it was saved; get it "
+        "again"
     )
 
 
 def _too_many(where: str, count: int) -> ExchangeError:
     return ExchangeError(
-        f"[{where}] {count:,} nodes; expected at most {MOST_NODES:,}; use a smaller model"
+        f"[{where}] {count:,} nodes; expected at most {MOST_NODES:,}; use a smaller "
+        "model"
     )

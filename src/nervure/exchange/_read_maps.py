@@ -291,7 +291,7 @@ def average_pool(op: Op) -> Held:
 
 
 def lp_pool(op: Op) -> Held:
-    """The root of a sum of squares is that of their mean, times that of their number."""
+    """The root of a sum of squares: that of their mean times that of their number."""
     x, rank = map_of(op)
     at = _pooling(op, x)
     sides = _pool_sides(op, at)
@@ -402,12 +402,12 @@ def local_response_norm(op: Op) -> Held:
     """Of an even number of neighbours more lie to the right there, to the left here."""
     x, _ = map_of(op)
     size = int(op.attribute("size"))
-    numbers = {
-        "alpha": float(op.attribute("alpha", 1e-4)),
-        "beta": float(op.attribute("beta", 0.75)),
-        "k": float(op.attribute("bias", 1.0)),
-    }
-    layer = LocalResponseNorm(size, **numbers)
+    layer = LocalResponseNorm(
+        size,
+        alpha=float(op.attribute("alpha", 1e-4)),
+        beta=float(op.attribute("beta", 0.75)),
+        k=float(op.attribute("bias", 1.0)),
+    )
     if size % 2:
         return like(x, put(layer, x))
     back = Take(tuple(reversed(range(x.shape[0]))))

@@ -184,9 +184,8 @@ def cast(op: Op) -> Held:
 
     to = op.attribute("to")
     if to not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        raise NotCoveredError(
-            f"to {TensorProto.DataType.Name(to) if to in TensorProto.DataType.values() else to}"
-        )
+        known = to in TensorProto.DataType.values()
+        raise NotCoveredError(f"to {TensorProto.DataType.Name(to) if known else to}")
     return op.held()
 
 

@@ -147,72 +147,19 @@ OPERATORS: dict[str, Read] = {
     "Unsqueeze": shapes.unsqueeze,
 }
 
-FREE = frozenset(
-    [
-        "Abs",
-        "Add",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "Concat",
-        "Cos",
-        "Div",
-        "Dropout",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Max",
-        "Mean",
-        "Min",
-        "Mish",
-        "Mul",
-        "Neg",
-        "Pad",
-        "PRelu",
-        "Reciprocal",
-        "Relu",
-        "Selu",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Sub",
-        "Sum",
-        "Swish",
-        "Tanh",
-        "ThresholdedRelu",
-    ]
+_FREE = (
+    "Abs Add Cast Ceil Celu Clip Concat Cos Div Dropout Elu Erf Exp Floor Gelu "
+    "HardSigmoid HardSwish Identity LeakyRelu Log Max Mean Min Mish Mul Neg Pad "
+    "PRelu Reciprocal Relu Selu Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum "
+    "Swish Tanh ThresholdedRelu"
 )
+FREE = frozenset(_FREE.split())
 """Operators that take maps as they lie."""
 
-MAPS = frozenset(
-    [
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "GlobalAveragePool",
-        "GlobalLpPool",
-        "GlobalMaxPool",
-        "GroupNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "LpPool",
-        "MaxPool",
-        "Resize",
-        "SpaceToDepth",
-        "Upsample",
-    ]
+_MAPS = (
+    "AveragePool BatchNormalization Conv ConvTranspose DepthToSpace "
+    "GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization "
+    "InstanceNormalization LRN LpPool MaxPool Resize SpaceToDepth Upsample"
 )
+MAPS = frozenset(_MAPS.split())
 """Operators of which nervure's have channels last."""

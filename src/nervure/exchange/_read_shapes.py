@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def squeeze(op: Op) -> Held:
 
 def unsqueeze(op: Op) -> Held:
     x = op.held()
-    axes = op.constant(1, "axes") or []
+    axes: list[int] = op.constant(1, "axes") or []
     rank = len(x.shape) + len(axes)
     new = set(op.axes(axes, rank))
     left = iter(x.shape)
@@ -213,8 +214,7 @@ def split(op: Op) -> tuple[Value, ...]:
     if sum(sizes) != extent or min(sizes) < 1:
         raise NotCoveredError(f"parts {sizes} of {extent}")
     begins = np.cumsum([0, *sizes]).tolist()
-    pairs = zip(begins, begins[1:], strict=False)
-    return tuple(part(x, axis, begin, end, 1) for begin, end in pairs)
+    return tuple(part(x, axis, begin, end, 1) for begin, end in pairwise(begins))
 
 
 def concatenate(op: Op) -> Held:

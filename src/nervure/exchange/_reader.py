@@ -198,7 +198,7 @@ class Op:
         return self.node.name or output
 
     def weight_name(self, index: int) -> str:
-        """The name of a layer after that of its weight: ``conv1`` of ``conv1.weight``."""
+        """A layer's name after that of its weight: ``conv1`` of ``conv1.weight``."""
         output = self.node.output[0]
         if output in self.reader.ends:
             return output
