@@ -57,7 +57,7 @@ def test_the_extra_brings_the_library(library: str) -> None:
 def test_all_brings_what_is_no_platform_of_its_own() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = names_of(extras["all"])
-    for extra in ("tables", "sklearn", "images", "plot", "tune"):
+    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx"):
         assert names_of(extras[extra]) <= brought
     assert not {"jax", "ray", "torch"} & brought
 
@@ -108,6 +108,7 @@ NEED = {
     ],
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
+    "onnx": ["nv.export(net, 'net.onnx')"],
 }
 WHERE = {
     "duckdb": "rows.csv",
@@ -117,6 +118,7 @@ WHERE = {
     "matplotlib": "find_learning_rate",
     "optuna": "tune",
     "jax": 'executor="jax"',
+    "onnx": "export",
 }
 NET = "net = nv.Network([nv.Input(1), nv.Dense(1)])\n"
 
