@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.extras import needed
 from nervure.base.memory import physical_bytes
 from nervure.base.words import short
-from nervure.exchange.errors import ExchangeError, require
+from nervure.exchange.errors import ExchangeError
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +50,7 @@ def open_model(source: Any, external: str | os.PathLike[str] | None) -> OnnxMode
         ExchangeError: it is none, damaged, too large, of a later version, or its
             numbers are in other files.
     """
-    require("onnx", "onnx")
+    needed("onnx", "onnx")
     where, model = _parsed(source)
     opset = _version(model, where)
     model = _written_out(model, where)

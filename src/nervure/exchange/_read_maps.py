@@ -24,7 +24,7 @@ from nervure.exchange._held import (
     put,
     with_last,
 )
-from nervure.exchange._read_numbers import Read, scaled
+from nervure.exchange._read_numbers import ReadOne, scaled
 from nervure.exchange._reader import Array, Op
 from nervure.layers import (
     Add,
@@ -305,7 +305,7 @@ def lp_pool(op: Op) -> Held:
     return scaled(found, math.sqrt(math.prod(at.kernel)))
 
 
-def global_pool(kinds: Kinds) -> Read:
+def global_pool(kinds: Kinds) -> ReadOne:
     """One number for each channel; its axes stay, with an extent of 1."""
 
     def read(op: Op) -> Held:
@@ -321,7 +321,7 @@ def global_lp_pool(op: Op) -> Held:
     if op.attribute("p", 2) != 2:
         raise NotCoveredError(f"p = {op.attribute('p', 2)}")
     x = op.held()
-    return scaled(global_pool(GLOBAL_L2)(op), math.sqrt(math.prod(x.shape[1:])))  # pyright: ignore
+    return scaled(global_pool(GLOBAL_L2)(op), math.sqrt(math.prod(x.shape[1:])))
 
 
 # -- norms -----------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from nervure.layers import (
     Minimum,
     Multiply,
     Normalize,
+    Power,
     Reduce,
     Shape,
     Subtract,
@@ -49,6 +50,7 @@ from nervure.layers import (
 )
 
 Read = Callable[[Op], Value | tuple[Value, ...]]
+ReadOne = Callable[[Op], Held]
 
 # -- functions of single elements ------------------------------------------------------
 
@@ -179,14 +181,30 @@ def dropout(op: Op) -> Held:
 
 
 def cast(op: Op) -> Held:
-    """Between types of numbers that hold what a network computes with."""
+    """To whole numbers by leaving off what is behind the point; to truth by != 0."""
     from onnx import TensorProto
 
-    to = op.attribute("to")
-    if to not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        known = to in TensorProto.DataType.values()
-        raise NotCoveredError(f"to {TensorProto.DataType.Name(to) if known else to}")
-    return op.held()
+    to, x = op.attribute("to"), op.held()
+    if to in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        return x
+    known = to in TensorProto.DataType.values()
+    name = TensorProto.DataType.Name(to) if known else str(to)
+    op.reader.codes[op.node.output[0]] = x
+    if name == "BOOL":
+        both = op.reader.alike([x, Known(np.array(0.0))], op.name)
+        return like(both[0], put(Compare("not_equal"), *both))
+    if name not in WHOLE:
+        raise NotCoveredError(f"to {name}")
+    return x if op.whole else truncated(x)
+
+
+WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
+
+
+def truncated(x: Held) -> Held:
+    """What stands before the point."""
+    size = activated(activated(x, "abs"), "floor")
+    return like(x, put(Multiply(), activated(x, "sign"), size))
 
 
 def clip(op: Op) -> Held:
@@ -210,7 +228,7 @@ def clip(op: Op) -> Held:
 # -- pairs -----------------------------------------------------------------------------
 
 
-def pair(layer: Layer, shortcut: Callable[[Op], Held | None] | None = None) -> Read:
+def pair(layer: Layer, shortcut: Callable[[Op], Held | None] | None = None) -> ReadOne:
     """Two values of one shape; ``shortcut`` for one number, if there is one."""
 
     def read(op: Op) -> Held:
@@ -223,7 +241,7 @@ def pair(layer: Layer, shortcut: Callable[[Op], Held | None] | None = None) -> R
     return read
 
 
-def several(layer: Layer) -> Read:
+def several(layer: Layer) -> ReadOne:
     """Any number of values."""
 
     def read(op: Op) -> Held:
@@ -236,7 +254,7 @@ def several(layer: Layer) -> Read:
 
 
 def mean(op: Op) -> Held:
-    return scaled(several(Add())(op), 1 / len(op.inputs))  # pyright: ignore
+    return scaled(several(Add())(op), 1 / len(op.inputs))
 
 
 def _number(op: Op) -> tuple[Held, float, bool] | None:
@@ -292,6 +310,12 @@ def multiply_number(op: Op) -> Held | None:
     return scaled(found[0], found[1]) if found and found[1] != 0 else None
 
 
+def divide(op: Op) -> Held:
+    """Of whole numbers what is behind the point is left off."""
+    found = pair(Divide(), divide_number)(op)
+    return truncated(found) if op.whole else found
+
+
 def divide_number(op: Op) -> Held | None:
     found = _number(op)
     if found is None:
@@ -315,7 +339,8 @@ def power_number(op: Op) -> Held | None:
     if number in (3.0, 4.0):
         square = activated(x, "square")
         return like(x, put(Multiply(), square, x if number == 3 else square))
-    return None
+    both = op.reader.alike([x, Known(np.array(number))], op.name)
+    return like(both[0], put(Power(), *both))
 
 
 def negated(op: Op) -> Held:
@@ -365,6 +390,8 @@ def reduction(name: str, before: str = "", after: str = "") -> Read:
 
     def read(op: Op) -> Held:
         x, axes = _reduced_axes(op)
+        if name == "mean" and op.whole:
+            raise NotCoveredError("a mean of whole numbers")
         if axes is None:
             return x if not before else _applied(x, before, after)
         return _applied(x, before, after, name, axes, bool(op.attribute("keepdims", 1)))

@@ -14,7 +14,6 @@ from nervure.exchange._read_numbers import Read, function, pair, reduction, seve
 from nervure.layers import (
     Add,
     Compare,
-    Divide,
     LogSoftmax,
     Maximum,
     Minimum,
@@ -79,7 +78,7 @@ OPERATORS: dict[str, Read] = {
     # pairs and more
     "Add": pair(Add(), numbers.add_number),
     "And": pair(Multiply()),
-    "Div": pair(Divide(), numbers.divide_number),
+    "Div": numbers.divide,
     "Equal": pair(Compare("equal")),
     "Greater": pair(Compare("greater")),
     "GreaterOrEqual": pair(Compare("greater_equal")),
@@ -146,6 +145,10 @@ OPERATORS: dict[str, Read] = {
     "Trilu": shapes.triangle,
     "Unsqueeze": shapes.unsqueeze,
 }
+
+_TRUTHS = "And Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or Xor"
+TRUTHS = frozenset(_TRUTHS.split())
+"""Operators that give 0 or 1."""
 
 _FREE = (
     "Abs Add Cast Ceil Celu Clip Concat Cos Div Dropout Elu Erf Exp Floor Gelu "

@@ -129,11 +129,18 @@ def transpose(op: Op) -> Held:
 
 def expand(op: Op) -> Held:
     """The number of rows is left as it is."""
-    x = op.held()
     wanted = op.known(1, "shape").tolist()
     lead = op.reader.lead
+    given = op.value(0)
+    if isinstance(given, Known):
+        array = op.reader.of_sample(given, len(wanted) - lead)
+        x = op.reader.stored(Known(array, given.learned), op.name)
+    else:
+        x = given
     if lead and len(wanted) > len(x.shape):
-        if len(wanted) > len(x.shape) + 1 or not (wanted[0] is ROWS or wanted[0] == 1):
+        own = wanted[0] is ROWS or wanted[0] == 1
+        known = isinstance(given, Known)
+        if not own or (len(wanted) > len(x.shape) + 1 and not known):
             raise NotCoveredError("it works across the rows")
         wanted = wanted[1:]
     try:
@@ -277,7 +284,7 @@ def _looked_up(op: Op, table: Known, codes: Held, axis: int) -> Held:
     """Rows of a table by codes in the data: an embedding."""
     if table.array.ndim != 2 or axis % 2 != 0:
         raise NotCoveredError(f"a table of shape {table.array.shape} by axis {axis}")
-    codes = in_order(codes)
+    codes = in_order(op.reader.codes.get(op.node.input[1], codes))
     categories, width = table.array.shape
     layer = Embedding(categories, width)
     name = op.weight_name(0)

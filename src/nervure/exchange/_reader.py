@@ -44,6 +44,8 @@ class Reader:
         uses: how often each value is read.
         ends: names of the graph's outputs.
         weights: the numbers of each layer that has some, by layer and parameter.
+        whole: names of values that are whole numbers in the file.
+        codes: what was made whole numbers, by the name of these.
     """
 
     opset: int
@@ -55,6 +57,8 @@ class Reader:
         default_factory=dict[str, dict[str, Array]]
     )
     taken: set[str] = field(default_factory=set[str])
+    whole: set[str] = field(default_factory=set[str])
+    codes: dict[str, Held] = field(default_factory=dict[str, Held])
 
     # -- layers with numbers --------------------------------------------------------
 
@@ -220,6 +224,25 @@ class Op:
                     else value
                 )
         return default
+
+    @property
+    def whole(self) -> bool:
+        """Whether it computes with whole numbers."""
+        held = [
+            name in self.reader.whole
+            for name, x in zip(self.node.input, self.inputs, strict=True)
+            if isinstance(x, Held)
+        ]
+        return bool(held) and all(held)
+
+    def gives_whole(self, truths: frozenset[str]) -> bool:
+        """Whether whole numbers come out; ``truths`` are operators that give 0 or 1."""
+        if self.kind == "Cast":
+            return self.node.output[0] in self.reader.codes
+        floats = any(
+            isinstance(x, Known) and x.array.dtype.kind == "f" for x in self.inputs
+        )
+        return self.kind in truths or (self.whole and not floats)
 
     def given(self, index: int) -> Value | None:
         """An input, or None where it is left out."""

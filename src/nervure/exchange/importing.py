@@ -20,10 +20,12 @@ from nervure.exchange._held import (
     in_order,
 )
 from nervure.exchange._model_file import ONNX_DOMAINS, OnnxModel, open_model
-from nervure.exchange._read_operators import FREE, MAPS, OPERATORS
+from nervure.exchange._read_numbers import WHOLE
+from nervure.exchange._read_operators import FREE, MAPS, OPERATORS, TRUTHS
 from nervure.exchange._reader import Op, Reader, Value
 from nervure.exchange.errors import ExchangeError
 from nervure.graph.graph import Graph
+from nervure.graph.parameters import initialize
 from nervure.graph.symbols import from_symbols
 from nervure.layers import Input, Layer, LayerError, Shape, Symbol
 from nervure.network.network import Network
@@ -81,7 +83,10 @@ def import_onnx(
         reader.values[name] = Known(array, learned=array.dtype.kind == "f")
     begins = _inputs(reader, model, dict(shapes or {}), channels_last)
     _read_nodes(reader, model)
-    ends = [_end(reader, name, channels_last) for name in model.outputs]
+    ends = [
+        _end(reader, name, channels_last and _gives_maps(model, name))
+        for name in model.outputs
+    ]
     return _network(reader, model, begins, ends, dtype or _dtype(model))
 
 
@@ -105,6 +110,8 @@ def _inputs(
         axes = (*range(1, len(shape)), 0) if last else tuple(range(len(shape)))
         lies = tuple(shape[axis] for axis in axes) or (1,)
         layer = Input(lies, name=reader.named(value.name))
+        if _whole(value):
+            reader.whole.add(value.name)
         reader.values[value.name] = Held(layer, shape, axes)
         begins.append(layer)
     return begins
@@ -151,6 +158,27 @@ def _reads_maps(model: OnnxModel, name: str) -> bool:
     return False
 
 
+def _gives_maps(model: OnnxModel, name: str) -> bool:
+    """Whether a value comes from operators over maps, through none that would turn
+    it."""
+    wanted = {name}
+    for node in reversed(model.nodes):
+        if wanted.isdisjoint(node.output):
+            continue
+        if node.op_type in MAPS:
+            return True
+        if node.op_type in FREE:
+            wanted.update(node.input)
+    return False
+
+
+def _whole(value: Any) -> bool:
+    from onnx import TensorProto
+
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    return kind in (*WHOLE, "BOOL")
+
+
 def _dtype(model: OnnxModel) -> str:
     from onnx import TensorProto
 
@@ -173,6 +201,8 @@ def _read_nodes(reader: Reader, model: OnnxModel) -> None:
             found: list[Value | None] = [None] * len(node.output)  # told already
         else:
             found = _read(reader, node, inputs, faults)
+        if Op(reader, node, inputs).gives_whole(TRUTHS):
+            reader.whole.update(node.output)
         for name, value in zip(node.output, found, strict=False):
             if name:
                 reader.values[name] = _as_end(reader, name, value)
@@ -278,10 +308,14 @@ def _network(
     except (ValueError, LayerError) as error:
         raise ExchangeError(f"[{model.where}] {error}") from error
     net = Network.from_graph(graph, dtype=dtype, begin=False)
+    given = {
+        f"{layer}.{word}": array
+        for layer, numbers in reader.weights.items()
+        for word, array in numbers.items()
+    }
+    own = [s for s in net.layout.segments if s.name not in given]
+    initialize(replace(net.layout, segments=tuple(own)), net.seed, net.values)
     views = net.parameters
-    for layer, numbers in reader.weights.items():
-        for word, array in numbers.items():
-            name = f"{layer}.{word}"
-            if name in views:
-                views[name] = np.asarray(array, np.float64)
+    for name in views.keys() & given.keys():
+        views[name] = np.asarray(given[name], np.float64)
     return net
