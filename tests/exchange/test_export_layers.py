@@ -129,6 +129,16 @@ def in_singles(model: Any) -> bool:
     return floats or any(node.op_type in ("Erf", "Gelu", "HardSwish") for node in nodes)
 
 
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_layer_comes_back(example: Any, opset: int, exported: Any) -> None:
+    net = network(example, "float32")
+    rows = rows_of(net)
+    same = nv.import_onnx(exported(net, opset=opset))
+    (wanted,), (found,) = outputs_of(net, rows), outputs_of(same, rows)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_every_layer_is_listed() -> None:
     kinds = [kind for kind in LAYERS if not kind.composite and kind is not Input]
     assert all(writer_of(e.layer) for kind in kinds for e in kind.examples())

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure.layers import Layer, Permute, Reshape, Shape, Symbol, Take
+from nervure.layers import Flatten, Layer, Permute, Reshape, Shape, Symbol, Take
 
 Array = npt.NDArray[Any]
 
@@ -148,9 +148,10 @@ def reshaped(symbol: Symbol | Layer, found: Shape, wanted: Shape) -> Symbol | La
     """The value in another shape; of two reshapes in a row one is left."""
     if found == wanted:
         return symbol
-    if isinstance(symbol, Symbol) and isinstance(symbol.layer, Reshape):
+    if isinstance(symbol, Symbol) and isinstance(symbol.layer, Reshape | Flatten):
         symbol = symbol.inputs[0]
-    return Symbol(Reshape(wanted), (symbol,))
+    layer = Flatten() if len(wanted) == 1 else Reshape(wanted)
+    return Symbol(layer, (symbol,))
 
 
 def in_shape(x: Held, shape: Shape) -> Held:

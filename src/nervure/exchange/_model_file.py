@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,7 @@ def _parsed(source: Any) -> tuple[str, Any]:
 
     if isinstance(source, ModelProto):
         return "model", source
-    where = "model" if isinstance(source, bytes) else str(os.fspath(source))
+    where = "model" if isinstance(source, bytes) else cast("str", os.fspath(source))
     data = source if isinstance(source, bytes) else _bytes_of(where)
     model = ModelProto()
     try:

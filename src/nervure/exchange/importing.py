@@ -110,7 +110,7 @@ def _inputs(
         axes = (*range(1, len(shape)), 0) if last else tuple(range(len(shape)))
         lies = tuple(shape[axis] for axis in axes) or (1,)
         layer = Input(lies, name=reader.named(value.name))
-        if _whole(value):
+        if _whole(model, value):
             reader.whole.add(value.name)
         reader.values[value.name] = Held(layer, shape, axes)
         begins.append(layer)
@@ -172,11 +172,22 @@ def _gives_maps(model: OnnxModel, name: str) -> bool:
     return False
 
 
-def _whole(value: Any) -> bool:
+def _whole(model: OnnxModel, value: Any) -> bool:
+    """Whether an input holds whole numbers; raises where it holds none that layers
+    compute with."""
     from onnx import TensorProto
 
-    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-    return kind in (*WHOLE, "BOOL")
+    code = value.type.tensor_type.elem_type
+    types = TensorProto.DataType
+    kind = types.Name(code) if code in types.values() else str(code)
+    if kind in ("FLOAT", "DOUBLE"):
+        return False
+    if kind in (*WHOLE, "BOOL"):
+        return True
+    raise ExchangeError(
+        f"[{model.where}] input {short(value.name)} holds {kind}; expected numbers of "
+        "32 or 64 bits, whole ones, or truth values; change the model's input"
+    )
 
 
 def _dtype(model: OnnxModel) -> str:
