@@ -16,6 +16,7 @@ from nervure.data import augmentation as augmentation
 from nervure.ensemble.ensemble import Ensemble as Ensemble
 from nervure.exchange.errors import ExchangeError as ExchangeError
 from nervure.exchange.exporting import export as export
+from nervure.exchange.importing import import_onnx as import_onnx
 from nervure.graph.graph import Graph as Graph
 from nervure.graph.graph import GraphError as GraphError
 from nervure.layers import Activation as Activation
