@@ -218,9 +218,14 @@ class BaseMLP(BaseEstimator):
                 f"y has {self.n_outputs_} outputs, but the model was fitted with {made}"
             )
 
+    def _cost_weights(self, y: Array, weights: Any) -> Any:
+        """What the rows weigh in the loss."""
+        return weights
+
     def _data(self, perceptron: Perceptron, X: Array, y: Array, weights: Any) -> Data:
         dtype = np.int32 if y.ndim == 1 else perceptron.values.dtype
         target = np.ascontiguousarray(y, dtype=dtype)
+        weights = self._cost_weights(y, weights)
         if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
         return Data((np.ascontiguousarray(X),), (target,), weights)
