@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
+from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
 from nervure.graph.codes import check_codes
 from nervure.network.inputs import check_categories
@@ -159,7 +160,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
             reset=reset,
             **_taken(X),
         )
-        return self._shaped(_dense(X), reset), self._checked_target(y)
+        return self._shaped(_plain(X), reset), self._checked_target(y)
 
     def _shaped(self, X: Array, reset: bool) -> Array:
         """The rows, if they have the shape of those of the first fit."""
@@ -264,7 +265,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
             return encoded(self, X)
         if not is_plain(self, X):
             checked = validate_data(self, X, reset=False, **_taken(X))
-            X = self._shaped(_dense(checked), reset=False)
+            X = self._shaped(_plain(checked), reset=False)
         return X
 
     def _run(self, net: Network, X: Array) -> Array:
@@ -305,5 +306,6 @@ def _taken(X: Any) -> dict[str, Any]:
     return {"accept_sparse": ["csr", "csc"], "dtype": (np.float64, np.float32)}
 
 
-def _dense(X: Any) -> Array:
-    return X.toarray() if hasattr(X, "toarray") else X
+def _plain(X: Any) -> Any:
+    """Rows as the engine takes them: sparse ones as they lie."""
+    return Sparse.of(X) if is_sparse(X) else X
