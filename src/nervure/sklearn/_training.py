@@ -56,7 +56,7 @@ def train_on(
     those of the best epoch for good.
     """
     latest = _Latest()
-    session = _session(estimator, net, course, [*extra, latest], begun=state)
+    session = _session(estimator, net, course, [*extra, latest], state, part=True)
     run = session.train()
     if run.stopped == ONE_EPOCH:
         session.state.stopped = None
@@ -80,6 +80,7 @@ def _session(
     course: Course,
     extra: Sequence[Any],
     begun: State | None = None,
+    part: bool = False,
 ) -> Session:
     stopping = early_stopping_of(estimator.early_stopping)
     settings = settings_of(
@@ -107,6 +108,7 @@ def _session(
         sample_weight=course.weights,
         class_weight=course.class_weights,
         seed=course.seed,
+        part=part,
     )
     size = _batch_size(estimator.batch_size, len(prepared.rows))
     settings = replace(settings, batch_size=size)
