@@ -272,6 +272,21 @@ def inspect(
 
 
 @app.command()
+def doctor(
+    path: Annotated[
+        str, typer.Argument(help="The folder of a run, or a spec that was not trained.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as JSON.")
+    ] = False,
+) -> None:
+    """Tell what is wrong with a training, why, and what to change."""
+    from nervure.cli.doctor import doctor
+
+    raise typer.Exit(doctor(path, as_json=as_json))
+
+
+@app.command()
 def zoo(
     name: Annotated[
         str | None, typer.Argument(help="An architecture; without it all are listed.")

@@ -147,18 +147,24 @@ class NativeExecutor:
         return cost
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
-        """Everything of one batch."""
+        """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks, statistics of the
+        batch, which also move the running ones.
+        """
         key: Key = ("trace", data.rows, objective)
         native = self._take(key, data)
-        where = (self.workers(data.rows), self.hold(data), None, 0, data.rows, training)
+        training, (seed, step) = draw is not None, draw or (0, 0)
+        where = (self.workers(data.rows), self.hold(data), None, 0, data.rows)
+        how = (training, seed, step, [], None)
         if objective is None:
-            native.forward(*where, 0, 0, [], None)
+            native.forward(*where, *how)
             cost = float("nan")
         else:
             self.model.gradients[:] = 0
-            cost = native.gradient(*where, 0, 0, [], None)
+            cost = native.gradient(*where, *how)
         count = range(len(self.model.graph.nodes))
         values = tuple(native.value(i, data.rows) for i in count)
         gradients = tuple(
@@ -244,7 +250,7 @@ class NativeExecutor:
         plan = self.plan_that_fits(mode, rows, objective)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
-            model.graph, model.layout, plan, model.frozen, model.still_nodes
+            model.graph, model.layout, plan, model.frozen, self.model.still_nodes
         )
         native = kind(fields, model.values, model.gradients)
         if objective is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any, TextIO
 
@@ -16,7 +17,7 @@ from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder
 from nervure.training.prepare import Prepared, prepare
-from nervure.training.progress import Progress, make_progress
+from nervure.training.progress import Progress, Silence, make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session
 from nervure.training.settings import Settings, settings_of
@@ -53,6 +54,7 @@ def fit(
     progress: bool | TextIO = True,
     executor: str = "native",
     threads: int | None = None,
+    telemetry: bool | None = None,
 ) -> Run:
     """Train ``network`` in place, so that the cost of ``(X, y)`` becomes small.
 
@@ -90,6 +92,9 @@ def fit(
         executor: ``"native"`` or ``"jax"``.
         threads: workers of the engine; by default as many as turn out to be the
             fastest. The result does not depend on it.
+        telemetry: whether sampled steps are looked at, for the record and its findings
+            (`nervure.diagnose`); by default where there is a folder or a display. The
+            result does not depend on it.
 
     Returns:
         The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
@@ -127,6 +132,7 @@ def fit(
         checkpoint_seconds=checkpoint_seconds,
         executor=executor,
         threads=threads,
+        telemetry=telemetry,
     )
     shown = progress_of(progress)
     folder = folder_of(directory, resume, settings)
@@ -157,6 +163,9 @@ def begin(
 
     ``again`` names arrays that `nervure.resume` must be given again.
     """
+    if settings.telemetry is None:
+        kept = folder is not None or not isinstance(progress, Silence)
+        settings = dataclasses.replace(settings, telemetry=kept)
     session = Session(network, prepared, settings, progress, folder)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,8 @@ import numpy as np
 
 from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
 from nervure.network.modelfile import ModelFileError, read_model, write_model
+from nervure.record import FORMAT as RECORD_FORMAT
+from nervure.record import NAME, line_of
 from nervure.spec.tables import DataSpec
 from nervure.training.state import State
 
@@ -43,7 +44,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"
-        self.record = self.path / "record.jsonl"
+        self.record = self.path / NAME
 
     def create(
         self,
@@ -76,7 +77,7 @@ class RunFolder:
                 "that may be written; choose another"
             ) from error
         self._clean()
-        begin = {"event": "begin", "format": FORMAT, "again": list(again)}
+        begin = {"event": "begin", "format": RECORD_FORMAT, "again": list(again)}
         for left in self._found():  # of a process that was killed at this place
             left.unlink()
         try:
@@ -116,8 +117,7 @@ class RunFolder:
         Raises:
             WriteError: it cannot be written; the record ends with a whole line.
         """
-        line = json.dumps({k: _number(v) for k, v in event.items()}) + "\n"
-        size, left = self._record_bytes(), line.encode()
+        size, left = self._record_bytes(), line_of(event).encode()
         try:
             with open(self.record, "ab", buffering=0) as file:
                 while left:  # a disk that is almost full takes a part
@@ -237,9 +237,3 @@ def _check_arrays(path: Path, state: State, tensors: Mapping[str, Any]) -> None:
                 "checkpoint of the same network, optimizer and metrics; pass those it "
                 "was begun with"
             )
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

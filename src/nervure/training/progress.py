@@ -24,6 +24,10 @@ class Progress(Protocol):
         """An epoch has ended."""
         ...
 
+    def note(self, line: str) -> bool:
+        """Something to know, in one line; whether it was shown."""
+        ...
+
     def close(self) -> None:
         """Training has ended."""
         ...
@@ -37,6 +41,9 @@ class Silence:
 
     def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         pass
+
+    def note(self, line: str) -> bool:
+        return False
 
     def close(self) -> None:
         pass
@@ -77,6 +84,12 @@ class Live:
         self._stream.flush()
         self._open = True
 
+    def note(self, line: str) -> bool:
+        self._stream.write(f"\r\x1b[2K{line}\n")
+        self._stream.flush()
+        self._open, self._drawn = False, 0.0  # the bar is drawn again below it
+        return True
+
     def close(self) -> None:
         if self._open:
             self._stream.write("\n")
@@ -99,6 +112,10 @@ class Calm:
         self._held = f"epoch {epoch + 1}/{epochs}  {words(values)}"
         if time.monotonic() - self._written >= self._pause:
             self._write()
+
+    def note(self, line: str) -> bool:
+        print(line, file=self._stream, flush=True)
+        return True
 
     def _write(self) -> None:
         if self._held is None:

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any, NoReturn
 
+from nervure.findings.finding import FindingWarning
+from nervure.findings.watch import Watch
 from nervure.graph.parameters import Floats
 from nervure.losses import weighted_mean
 from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
+from nervure.spec.tables import DataSpec, Spec
+from nervure.training.described import spec_of
 from nervure.training.divergence import DivergenceError, explain, remedy
 from nervure.training.folder import RunFolder
 from nervure.training.interrupt import Interruption
@@ -24,6 +29,7 @@ from nervure.training.run import Run
 from nervure.training.settings import Settings
 from nervure.training.state import State
 from nervure.training.steps import STEPS
+from nervure.training.telemetry import Off, Telemetry
 from nervure.training.trunk import Learner, learner_of
 
 
@@ -47,6 +53,7 @@ class Session:
         self._learner: Learner | None = None
         known = fingerprint(net, prepared, settings) if folder else {}
         self.recorder = Recorder(folder, known, settings)
+        self.telemetry = self._telemetry() if settings.telemetry else Off()
         self._meter = Meter(net, prepared, settings)
         stepwise = isinstance(settings.optimizer, UpdateRule)
         self._course = STEPS if stepwise else ITERATIONS
@@ -58,7 +65,10 @@ class Session:
         )
         by_name = {name: metric for _, name, metric in self._meter.metrics}
         self._monitor = Monitor(self.state, settings, self._meter.names, by_name)
-        self.run = Run(net, self.state, folder.path if folder else None)
+        place, record = folder.path if folder else None, self.recorder.record
+        watch = Watch(self._spec, net.graph, record)
+        about = (record, watch, prepared, settings.objective)
+        self.run = Run(net, self.state, place, *about)
         self.interruption = Interruption()
         self._begun = 0.0
 
@@ -76,9 +86,22 @@ class Session:
             )
         return self._learner
 
+    def _telemetry(self) -> Telemetry:
+        return Telemetry(
+            self.net,
+            self.prepared,
+            self.settings,
+            lambda: self.learner,
+            self.recorder.tell,
+        )
+
+    def _spec(self) -> Spec:
+        return spec_of(self.net, self.settings, DataSpec())
+
     def resume(self) -> None:
         """After the state was taken over from a checkpoint."""
         self._monitor.resume()
+        self.recorder.resume()
 
     # -- the whole ----------------------------------------------------------------
 
@@ -132,6 +155,11 @@ class Session:
 
     # -- what the course tells ------------------------------------------------------
 
+    def begin(self, planned: int) -> None:
+        """Before the first step of so many that are planned."""
+        known = bool(self.recorder.record.of("layout"))
+        self.telemetry.begin(planned, known)
+
     def look_up(self, share: float) -> None:
         """After a stretch of steps, so much of the epoch being done."""
         state, epochs = self.state, self.settings.epochs
@@ -150,15 +178,25 @@ class Session:
         self._monitor.note(values)
         state.stopped = state.stopped or self._monitor.patience_ended()
         state.epoch += 1
+        costs = state.costs
         state.costs, state.weights = [], []
         for callback in self.settings.callbacks:
             callback.on_epoch_end(self.run)
         if state.stopped is None:  # a callback's word goes before Ctrl-C
             state.stopped = self.run.stop_requested or self._requested()
         if not known:
+            seen = self.telemetry.epoch(state.epoch - 1, state.step, costs)
             self.recorder.epoch(state, values)
+            self._tell_findings() if seen else None
         shown = {name: value for name, value in values.items() if name != "seconds"}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
+
+    def _tell_findings(self) -> None:
+        """In the display if there is one, else as warnings."""
+        for finding in self.run.watch.news():
+            self.recorder.tell({"event": "finding", **finding.document()})
+            if not self.progress.note(finding.line):
+                warnings.warn(finding.line, FindingWarning, stacklevel=2)
 
     def _check_growth(self, cost: float, rate: float, last_good: Floats) -> None:
         first = self._monitor.runaway(cost, lambda: self._cost_of(last_good))

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rules: one file each, with its page, its thresholds and what they were chosen by.
+
+A rule is a module with ``PAGE``, ``LIVE`` (whether it may speak while training goes on)
+and ``check(case)``, which gives a `Finding` or None.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+from nervure.findings.case import Case
+from nervure.findings.finding import Finding
+from nervure.findings.page import Page
+
+NAMES = (
+    "learning_rate_too_high",
+    "vanishing_gradient",
+)
+"""Every rule; a new one is a file and a line here."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as its module declares it."""
+
+    page: Page
+    live: bool
+    check: Callable[[Case], Finding | None]
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """All rules, in the order of `NAMES`."""
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in NAMES)
+    return tuple(Rule(m.PAGE, cast(bool, m.LIVE), m.check) for m in modules)
+
+
+def pages() -> dict[str, Page]:
+    """All pages by code."""
+    return {rule.page.code: rule.page for rule in rules()}
