@@ -13,7 +13,17 @@ from trainings import Training
 Generator = np.random.Generator
 Table = dict[str, Any]
 
-STEPS = {"iris": 500, "wine": 400, "cancer": 400, "letters": 150, "images": 400}
+STEPS = {
+    "iris": 500,
+    "wine": 400,
+    "cancer": 400,
+    "diabetes": 200,
+    "letters": 150,
+    "images": 400,
+    "wave": 1600,
+    "several": 1600,
+    "friedman": 600,
+}
 """About how many updates a task wants; 800 where nothing is said."""
 
 ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "elu", "leaky_relu")
@@ -45,6 +55,8 @@ def _dense(rng: Generator, own: Task, depth: int) -> list[Table]:
     activation = pick(rng, ACTIVATIONS)
     count = max(depth, int(rng.integers(1, 4)))
     units = int(pick(rng, (32, 48, 64, 96)))
+    if own.name == "diabetes":
+        return [{"type": "dense", "units": 16, "activation": activation}]
     if own.name == "codes":
         return [
             {"type": "dense", "units": n, "activation": activation}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bases import Generator, base, pick
+from bases import Generator, pick
 from tasks import NAMES, Rows
 from trainings import Training
 
@@ -32,6 +32,8 @@ class Fault:
         codes: any of them is right; where there are several, the fault is all of them.
         silent: wrong by itself, whether the score falls or not.
         fixable: a spec can undo it.
+        minded: what a training of the same rows does that minds the fault, where the
+            fault lies in the rows and the sound training has to have the same ones.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Fault:
     depth: int = 0
     silent: bool = False
     fixable: bool = True
+    minded: Callable[[Training], None] | None = None
 
 
 FAULTS: list[Fault] = []
@@ -53,21 +56,15 @@ def fault(
     depth: int = 0,
     silent: bool = False,
     fixable: bool = True,
+    minded: Callable[[Training], None] | None = None,
 ) -> Callable[[Break], Break]:
     """Put a function that breaks a training on the list."""
 
     def keep(change: Break) -> Break:
-        FAULTS.append(Fault(name, codes, change, names, depth, silent, fixable))
+        FAULTS.append(Fault(name, codes, change, names, depth, silent, fixable, minded))
         return change
 
     return keep
-
-
-def drawn(kind: Fault, rng: Generator) -> tuple[Training, Training] | None:
-    """A sound training and the same with the fault; None where it does not apply."""
-    sound = base(rng, kind.names, kind.depth)
-    broken = sound.copy()
-    return (sound, broken) if kind.change(broken, rng) else None
 
 
 # -- gradients and units --------------------------------------------------------------
@@ -160,35 +157,32 @@ def small_start(t: Training, rng: Generator) -> bool:
 
 # -- learning rate and time -----------------------------------------------------------
 
-SMALL = {"sgd": 0.05, "adam": 2e-3, "rmsprop": 2e-3}
 
-
-def _rate(t: Training, rng: Generator, times: float, momentum: float = 0.0) -> None:
-    kind = pick(rng, tuple(SMALL))
-    rule = {"type": kind, "learning_rate": SMALL[kind] * times}
-    if momentum and kind == "sgd":
-        rule["momentum"] = momentum
-    t.settings["optimizer"] = rule
+def _rate(t: Training, times: float) -> None:
+    """The learning rate, or where its schedule begins, so many times as high."""
+    rule = t.settings["optimizer"]
+    rate = rule["learning_rate"]
+    if isinstance(rate, dict):
+        rule["learning_rate"] = {**rate, "start": rate["start"] * times}
+    else:
+        rule["learning_rate"] = rate * times
 
 
 @fault("high rate", "learning-rate-too-high")
 def high_rate(t: Training, rng: Generator) -> bool:
-    _rate(t, rng, float(pick(rng, (30, 100, 300))))
+    _rate(t, float(pick(rng, (30, 100, 300))))
     return True
 
 
 @fault("far too high rate", "learning-rate-too-high", "non-finite")
 def far_too_high_rate(t: Training, rng: Generator) -> bool:
-    t.settings["optimizer"] = {
-        "type": "sgd",
-        "learning_rate": float(rng.uniform(50, 1e4)),
-    }
+    _rate(t, float(pick(rng, (1e4, 1e5, 1e6))))
     return True
 
 
 @fault("low rate", "learning-rate-too-low")
 def low_rate(t: Training, rng: Generator) -> bool:
-    _rate(t, rng, 1 / float(pick(rng, (100, 300, 1000))))
+    _rate(t, 1 / float(pick(rng, (100, 300, 1000))))
     return True
 
 
@@ -231,7 +225,6 @@ def few_epochs(t: Training, rng: Generator) -> bool:
 @fault("few large batches", "batch-too-large")
 def large_batch(t: Training, rng: Generator) -> bool:
     t.settings["batch_size"] = len(t.train.X)
-    t.settings["optimizer"] = {"type": "adam", "learning_rate": 1e-3}
     t.settings["epochs"] = min(t.settings["epochs"], 25)
     return True
 
@@ -386,7 +379,17 @@ def strong_penalty(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("far too many epochs", "overfitting", names=("diabetes", "friedman"))
+def _stopped(t: Training) -> None:
+    t.held_out = t.held_out or t.task.held_out
+    t.settings["early_stopping"] = {"patience": 10}
+
+
+@fault(
+    "far too many epochs",
+    "overfitting",
+    names=("diabetes", "friedman"),
+    minded=_stopped,
+)
 def overfitting(t: Training, rng: Generator) -> bool:
     """A wide net, few rows, hundreds of epochs."""
     few = int(pick(rng, (60, 90)))
@@ -454,7 +457,7 @@ def _inputs(t: Training, change: Callable[[Any], Any]) -> None:
 def raw_units(t: Training, rng: Generator) -> bool:
     assert t.task.raw is not None
     train, held, test = t.task.raw
-    times = np.float32(pick(rng, (1.0, 100.0))) if t.task.name == "diabetes" else 1
+    times = np.float32(pick(rng, (1.0, 1e3))) if t.task.name == "diabetes" else 1
     t.train = Rows(train * times, t.train.y)
     t.test = Rows(test * times, t.test.y)
     if t.held_out is not None:
@@ -560,10 +563,16 @@ def noise(t: Training, rng: Generator) -> bool:
     return True
 
 
+def _weighed(t: Training) -> None:
+    t.settings["class_weight"] = "balanced"
+    t.balanced = True
+
+
 @fault(
     "few rows of a class",
     "class-imbalance",
-    names=("moons", "rings", "cancer", "spirals", "digits"),
+    names=("moons", "rings", "cancer", "spirals", "digits", "blobs"),
+    minded=_weighed,
 )
 def imbalance(t: Training, rng: Generator) -> bool:
     """Some classes are rare among the rows to learn from, and count as much."""

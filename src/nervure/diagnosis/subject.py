@@ -7,6 +7,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import numpy as np
 
 from nervure.base.words import short
 from nervure.data import DataError, Dataset
+from nervure.diagnosis.experiments import Laboratory
 from nervure.diagnosis.rows import Study, skill
 from nervure.executors import Data
 from nervure.findings.case import Case
-from nervure.findings.facts import Facts, evenly, facts_of
+from nervure.findings.facts import Facts, Task, evenly, facts_of, task_of
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.network.inputs import take
@@ -29,7 +31,7 @@ from nervure.runs.loading import load_network
 from nervure.runs.training import arguments_of
 from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
-from nervure.spec.tables import DataSpec, Spec
+from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.run import Run
 
@@ -64,11 +66,26 @@ class Subject:
 
     def case(self, trials: Mapping[str, Any] | None = None) -> Case:
         """What is known for the rules, rows looked at as a whole."""
-        facts = self._facts()
-        deep = self._deep()
         return Case(
-            self.spec, self.graph, facts, self.record, deep=deep, trials=trials or {}
+            self.spec,
+            self.graph,
+            self.objective,
+            self._facts(),
+            self.record,
+            deep=self._deep,
+            trials=trials or {},
+            deep_scales=self._scales,
+            deep_targets=self._target_scales,
         )
+
+    def trials(self, seconds: float) -> dict[str, float]:
+        """What experiments say, within a time limit; empty where none can be made."""
+        if self.network is None or self.prepared is None or self.objective is None:
+            return {}
+        training = self.spec.training or TrainingSpec()
+        return Laboratory(
+            self.network, self.prepared, self.objective, training, seconds
+        ).results()
 
     def _facts(self) -> Facts | None:
         known = Facts.of_event(self.record.latest("data"))
@@ -78,15 +95,18 @@ class Subject:
         p = self.prepared
         return facts_of(self.graph, self.objective, p.data, p.rows, p.validation)
 
+    @cached_property
     def _deep(self) -> dict[str, Any]:
         """What the rows as a whole say, and how the network does on them."""
         p = self.prepared
         if p is None or len(p.rows) < 8:
             return {}
         held = p.validation
+        if _gives_back(p.data):
+            return self._skills(p, task_of(p.data.targets[0])) if self.trained else {}
         study = Study(
-            _inputs(p.data), p.data.targets[0], p.rows,
-            None if held is None else (_inputs(held), held.targets[0]),
+            inputs_of(p.data), p.data.targets[0], p.rows,
+            None if held is None else (inputs_of(held), held.targets[0]),
         )  # fmt: skip
         place, told, next_told = study.telling
         by, moved = study.shifted
@@ -103,12 +123,13 @@ class Subject:
             "next_told": next_told,
         }
         if self.trained and self.network is not None:
-            found |= self._skills(p, study)
+            found |= self._skills(p, study.task)
         return {k: float(v) for k, v in found.items()}
 
-    def _skills(self, p: Prepared, study: Study) -> dict[str, float]:
+    def _skills(self, p: Prepared, task: Task) -> dict[str, float]:
         """Of the network, on rows it was trained on and on those held out."""
-        assert self.network is not None
+        if self.network is None:
+            return {}
         parts = {"own": take(p.data, evenly(p.rows, _LOOKED_AT))}
         if p.validation is not None:
             some = evenly(np.arange(p.validation.rows), _LOOKED_AT)
@@ -120,15 +141,54 @@ class Subject:
                     Data(data.inputs, scales=data.scales)
                 )[0]
                 y = y.reshape(len(y), -1)
-                known = skill(np.nan_to_num(y), data.targets[0], study.task)
+                known = skill(np.nan_to_num(y), data.targets[0], task)
             found[name] = known
         return found
 
+    @cached_property
+    def _scales(self) -> tuple[Any, Any] | None:
+        """Means and deviations of the features of the only input."""
+        if self.prepared is None or len(self.prepared.data.inputs) > 1:
+            return None
+        p = self.prepared
+        x = inputs_of(p.data)[0][evenly(p.rows, _LOOKED_AT)].astype(np.float64)
+        if x.ndim > 2 or x.shape[1] > _COLUMNS:  # pixels are of one kind
+            return _brief(x.mean()), _brief(max(x.std(), 1e-12))
+        std = x.std(axis=0)
+        scale = np.where(std > 0, std, 1.0)
+        return [_brief(m) for m in x.mean(axis=0)], [_brief(s) for s in scale]
+
+    @cached_property
+    def _target_scales(self) -> tuple[list[float], list[float]] | None:
+        """Means and deviations of the only target's columns."""
+        p = self.prepared
+        if p is None or len(p.data.targets) > 1 or p.data.targets[0].ndim != 2:
+            return None
+        y = p.data.targets[0][p.rows].astype(np.float64)
+        std = y.std(axis=0)
+        if not (std > 0).all():
+            return None
+        return [_brief(m) for m in y.mean(axis=0)], [_brief(s) for s in std]
+
 
 _LOOKED_AT = 1024
+_COLUMNS = 64
 
 
-def _inputs(data: Data) -> list[Any]:
+def _brief(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _gives_back(data: Data) -> bool:
+    """Whether the targets are the inputs: what simple models do there says nothing."""
+    x, y = data.inputs[0], data.targets[0]
+    if y.ndim != 2 or x[0].size != y[0].size:
+        return False
+    own = x[:64].reshape(len(y[:64]), -1) * data.scale_of(0)
+    return bool(np.allclose(own, y[:64]))
+
+
+def inputs_of(data: Data) -> list[Any]:
     """The inputs as the network reads them."""
     return [
         x if data.scale_of(i) == 1 else x * np.float32(data.scale_of(i))
@@ -146,6 +206,8 @@ def subject_of(found: Any, X: Any = None, y: Any = None) -> Subject:
         DiagnosisError: nothing a diagnosis can be made of.
         SpecError, RecordError: a file that cannot be read.
     """
+    if isinstance(found, Subject):
+        return found
     if isinstance(found, Run):
         return of_run(found)
     if isinstance(found, Network):

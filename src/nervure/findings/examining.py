@@ -6,9 +6,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from nervure.findings.case import Case
 from nervure.findings.finding import SEVERITIES, Finding
 from nervure.findings.rules import Rule, rules
+
+RESORT = 0.35
+"""Findings weaker than that say how a fault looks from outside, not what it is."""
 
 _failed: set[str] = set()
 """Codes of rules that have failed in this process, each told once."""
@@ -25,15 +30,20 @@ def examine(case: Case) -> list[Finding]:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors before warnings before notes, causes before what they bring about."""
+    """Notes last; causes before what they bring about, errors before warnings.
+
+    Last resorts are left out where there is a cause.
+    """
     several = list(findings)
-    explained = {code for one in several for code in _explains(one, several)}
+    serious = [one for one in several if one.severity != "note"]
+    explained = {code for one in serious for code in _explains(one, serious)}
 
-    def key(one: Finding) -> tuple[int, bool, float]:
+    def key(one: Finding) -> tuple[bool, bool, int, float]:
         place = SEVERITIES.index(one.severity)
-        return place, one.code in explained, -one.strength
+        return one.severity == "note", one.code in explained, place, -one.strength
 
-    return sorted(several, key=key)
+    kept = [o for o in several if not (o.code in explained and o.strength < RESORT)]
+    return sorted(kept, key=key)
 
 
 def _explains(one: Finding, others: Sequence[Finding]) -> set[str]:
@@ -44,7 +54,8 @@ def _explains(one: Finding, others: Sequence[Finding]) -> set[str]:
 
 def _ask(rule: Rule, case: Case) -> Finding | None:
     try:
-        return rule.check(case)
+        with np.errstate(all="ignore"):  # numbers of broken runs are what they are
+            return rule.check(case)
     except Exception as error:
         code = rule.page.code
         if code not in _failed:

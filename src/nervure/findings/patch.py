@@ -14,6 +14,8 @@ from nervure.spec.tables import Spec
 from nervure.spec.written import spec_to_dict
 
 How = Literal["set", "insert", "remove"]
+SHOWN = 4
+"""Items of a list that a line shows."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,9 @@ def _shown(value: Any) -> str:
         return "(nothing)"
     if is_table(value):
         return ", ".join(f"{k} = {_shown(v)}" for k, v in value.items())
+    if is_list(value):
+        some = ", ".join(map(_shown, value[:SHOWN]))
+        return f"[{some}{', ...' if len(value) > SHOWN else ''}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

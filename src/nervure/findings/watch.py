@@ -11,6 +11,7 @@ from nervure.findings.examining import examine
 from nervure.findings.facts import Facts
 from nervure.findings.finding import Finding
 from nervure.graph.graph import Graph
+from nervure.graph.objective import Objective
 from nervure.record import Record
 from nervure.spec.tables import Spec
 
@@ -22,8 +23,15 @@ class Watch:
         spec: what was asked for; read when it is first needed.
     """
 
-    def __init__(self, spec: Callable[[], Spec], graph: Graph, record: Record) -> None:
-        self._asked, self._graph, self._record = spec, graph, record
+    def __init__(
+        self,
+        spec: Callable[[], Spec],
+        graph: Graph,
+        objective: Objective,
+        record: Record,
+    ) -> None:
+        self._asked, self._graph = spec, graph
+        self._objective, self._record = objective, record
 
     @cached_property
     def _spec(self) -> Spec:
@@ -33,7 +41,8 @@ class Watch:
         """All that is known so far."""
         record = self._record
         facts = Facts.of_event(record.latest("data"))
-        return Case(self._spec, self._graph, facts, record, live=live)
+        known = (self._spec, self._graph, self._objective, facts, record)
+        return Case(*known, live=live)
 
     def news(self) -> list[Finding]:
         """What is found now and was not told before; not what is but a note."""

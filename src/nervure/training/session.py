@@ -66,7 +66,7 @@ class Session:
         by_name = {name: metric for _, name, metric in self._meter.metrics}
         self._monitor = Monitor(self.state, settings, self._meter.names, by_name)
         place, record = folder.path if folder else None, self.recorder.record
-        watch = Watch(self._spec, net.graph, record)
+        watch = Watch(self._spec, net.graph, settings.objective, record)
         about = (record, watch, prepared, settings.objective)
         self.run = Run(net, self.state, place, *about)
         self.interruption = Interruption()

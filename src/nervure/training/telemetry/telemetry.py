@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.findings.facts import facts_of
+from nervure.graph.parameters import Layout, Segment, initialize
 from nervure.network.network import Network
 from nervure.record import Event, rounded
 from nervure.training.prepare import Prepared
@@ -117,10 +118,27 @@ class Telemetry:
             "layers": [place.name for place in places],
             "functions": [place.function for place in places],
             "units": [math.prod(nodes[place.z].shape[-1:]) for place in places],
+            "sizes": [math.prod(nodes[place.z].shape) for place in places],
             "parameters": [s.name for s in segments],
             "shapes": [list(s.shape) for s in segments],
             "learns": [model.learns(s) for s in segments],
+            "untrained": sorted(filter(self._is_untrained, self._net.frozen)),
         }
+
+    def _is_untrained(self, layer: str) -> bool:
+        """Whether a frozen layer still is what it began with: nobody trained it."""
+        net = self._net
+        nodes = net.graph.groups[layer]
+        own = [s for s in net.layout.segments if s.node in nodes and s.size > 1]
+        weights = [s for s in own if s.parameter.trainable and len(s.shape) > 1]
+        return bool(weights) and all(map(self._is_fresh, weights))
+
+    def _is_fresh(self, segment: Segment) -> bool:
+        net = self._net
+        own = np.zeros(net.values.size, net.values.dtype)
+        alone = Layout((segment,), net.layout.size)
+        initialize(alone, net.seed, own)
+        return bool((segment.view(own) == segment.view(net.values)).all())
 
     def _facts(self) -> Event:
         net, prepared = self._net, self._prepared
