@@ -394,7 +394,9 @@ def test_masks_are_those_of_the_formula(
     net = nv.Network([nv.Input(shape), nv.Activation("linear"), layer], dtype="float64")
     rows, size = 11, math.prod(shape)
     x = np.random.default_rng(0).normal(size=(rows, *shape))
-    objective = Objective.of(net.graph, lambda y, t: (float((t * y).sum()), t))
+    objective = Objective.of(
+        net.graph, lambda output, target: ((target * output).sum(), target)
+    )
     model = Model(net.graph, net.layout, net.values, net.gradients)
     executor = NativeExecutor(model)
     c = np.random.default_rng(1).normal(size=(rows, size))

@@ -16,6 +16,8 @@ from nervure.data import augmentation as augmentation
 from nervure.diagnosis.diagnosis import Diagnosis as Diagnosis
 from nervure.diagnosis.diagnosis import diagnose as diagnose
 from nervure.ensemble.ensemble import Ensemble as Ensemble
+from nervure.exchange.errors import ExchangeError as ExchangeError
+from nervure.exchange.exporting import export as export
 from nervure.findings.finding import Finding as Finding
 from nervure.findings.finding import FindingWarning as FindingWarning
 from nervure.graph.graph import Graph as Graph

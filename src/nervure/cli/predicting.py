@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 import nervure as nv
 from nervure.base.checks import number
+from nervure.base.extras import needed
 from nervure.base.files import replacing
-from nervure.cli.judging import judge, reports
+from nervure.base.words import many
 from nervure.data import prepare, row_names
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
@@ -66,14 +67,17 @@ def predict(
     wanted: Wanted | None = None,
     *,
     query: str | None = None,
+    skip_bad: bool = False,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = _format(out), wanted or Wanted()
     network, record = open_model(model)
     _check(wanted, network, record)
-    inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
+    inputs, _ = prepare(
+        source, record, query=query, dtype=network.dtype, skip_bad=skip_bad
+    )
     columns = _columns(network, record, inputs, wanted)
-    names = row_names(source)
+    names = row_names(source, skip_bad=skip_bad)
     if names is not None:
         columns = {"file": np.array(names), **columns}
     if out is None:
@@ -81,17 +85,7 @@ def predict(
         sys.stdout.flush()  # here, so that a reader that left (head) is no error
         return
     write(columns, out, kind)
-    print(f"{len(inputs):,} predictions written to {out}")
-
-
-def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
-    """Print how well the network predicts the targets of a source."""
-    network, record = open_model(model)
-    inputs, targets = prepare(
-        source, record, query=query, labelled=True, dtype=network.dtype
-    )
-    assert targets is not None
-    print(reports(judge(network, inputs, targets), source))
+    print(f"{many(len(inputs), 'prediction')} written to {out}")
 
 
 def _check(wanted: Wanted, network: Predictor, record: Preprocessing) -> None:
@@ -200,22 +194,22 @@ def write(columns: Columns, out: Path, kind: str) -> None:
         WriteError: the file cannot be written; an earlier one is untouched.
     """
     with replacing(out) as temporary:
-        if kind == "npz":
+        if kind == "parquet":
+            _copy(columns, temporary, out.name)
+        elif kind == "npz":
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, **columns)  # pyright: ignore
         else:
-            _copy(columns, temporary, kind)
+            temporary.write_text(_csv(columns), encoding="utf-8", newline="")
 
 
-def _copy(columns: Columns, path: Path, kind: str) -> None:
-    import duckdb
-
-    options = "FORMAT csv, HEADER" if kind == "csv" else "FORMAT parquet"
+def _copy(columns: Columns, path: Path, where: str) -> None:
+    duckdb = needed("duckdb", where)
     quoted = str(path).replace("'", "''")
     with duckdb.connect() as connection:
         connection.register("columns", columns)
         try:
-            connection.execute(f"COPY columns TO '{quoted}' ({options})")
+            connection.execute(f"COPY columns TO '{quoted}' (FORMAT parquet)")
         except duckdb.IOException as error:
             raise OSError(str(error)) from error
 
@@ -227,6 +221,12 @@ def _csv(columns: Columns) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    lists = (column.tolist() for column in columns.values())
-    writer.writerows(zip(*lists, strict=True))
+    writer.writerows(zip(*map(_cells, columns.values()), strict=True))
     return text.getvalue()
+
+
+def _cells(column: Array) -> list[Any]:
+    """Values as CSV has them: numbers as short as they can be told in their type."""
+    if column.dtype.kind == "b":
+        return np.where(column, "true", "false").tolist()
+    return (column.astype(str) if column.dtype.kind == "f" else column).tolist()

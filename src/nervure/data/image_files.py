@@ -17,17 +17,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.extras import needed
 from nervure.data._errors import DataError, oneline
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 256 << 20
 
-_GREY = ("1", "L", "LA")
-_EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX")
-_PNG_DEPTH = 24  # the byte of a PNG that tells bits per channel
+_DEEP = ("I;16", "I;16B", "I;16L", "I")
+"""Modes of 16 bits, which become 8: the values over 256."""
+
+_GREY = ("1", "L", "LA", *_DEEP)
+_KNOWN = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _ORIENTATION = 0x0112  # of EXIF
 
 Size = tuple[int, int]
@@ -56,7 +59,7 @@ def read_header(path: Path) -> Header:
     """The header of an image file; nothing is decoded.
 
     Raises:
-        ImageError: not an image, or not one of 8 bits per channel, grey or RGB.
+        ImageError: not an image, or one of numbers that are no colours.
     """
     with _opened(path) as image:
         width, height = image.size
@@ -74,23 +77,22 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: see `read_header`; truncated or damaged.
     """
-    from PIL import Image
-
+    pillow = needed("PIL.Image", path.name)
     with _opened(path) as image:
         turn = _orientation(image)
         height, width = size[::-1] if turn >= 5 else size
         image.draft(None, (2 * width, 2 * height))  # JPEG: decode no more than needed
         plain = _flattened(image, "L" if channels == 1 else "RGB")
         if plain.size != (width, height):
-            plain = plain.resize((width, height), Image.Resampling.BILINEAR)
+            plain = plain.resize((width, height), pillow.Resampling.BILINEAR)
         turns: dict[int, Any] = {
-            2: Image.Transpose.FLIP_LEFT_RIGHT,
-            3: Image.Transpose.ROTATE_180,
-            4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE,
-            6: Image.Transpose.ROTATE_270,
-            7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_90,
+            2: pillow.Transpose.FLIP_LEFT_RIGHT,
+            3: pillow.Transpose.ROTATE_180,
+            4: pillow.Transpose.FLIP_TOP_BOTTOM,
+            5: pillow.Transpose.TRANSPOSE,
+            6: pillow.Transpose.ROTATE_270,
+            7: pillow.Transpose.TRANSVERSE,
+            8: pillow.Transpose.ROTATE_90,
         }
         if turn in turns:
             plain = plain.transpose(turns[turn])
@@ -100,21 +102,20 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
 @contextmanager
 def _opened(path: Path) -> Generator[Any]:
     """The image of a file whose header passed; whatever a decoder raises is a fault."""
-    from PIL import Image
-
+    pillow = needed("PIL.Image", path.name)
     try:
         stored = path.stat().st_size
         if stored > MOST_BYTES:
             raise ImageError(f"{stored:,} bytes; expected at most {MOST_BYTES:,}")
-        with Image.open(path, formats=FORMATS) as image:
-            _check(path, image)
+        with pillow.open(path, formats=FORMATS) as image:
+            _check(image)
             yield image
     except (ImageError, DataError):
         raise
-    except Image.UnidentifiedImageError:
+    except pillow.UnidentifiedImageError:
         kinds = ", ".join(FORMATS)
         raise ImageError(f"not an image that can be read ({kinds})") from None
-    except Image.DecompressionBombError:
+    except pillow.DecompressionBombError:
         raise _too_large("more") from None
     except OSError as error:
         reason = error.strerror or oneline(error)
@@ -123,27 +124,18 @@ def _opened(path: Path) -> Generator[Any]:
         raise ImageError(f"damaged ({oneline(error)})") from None
 
 
-def _check(path: Path, image: Any) -> None:
+def _check(image: Any) -> None:
     pixels = math.prod(image.size)
     if pixels > MOST_PIXELS:
         raise _too_large(f"{image.width:,} x {image.height:,}")
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise ImageError("animated; keep one of its pictures")
-    if image.mode == "CMYK":
-        raise ImageError("CMYK; convert it to RGB")
-    deep = image.format == "PNG" and _depth(path) > 8
-    if image.mode not in _EIGHT_BITS or deep:
-        raise ImageError("more than 8 bits per channel; convert it to 8 bits")
+    if image.mode not in _KNOWN:
+        raise ImageError(f"values of mode {image.mode}; convert it to 8 or 16 bits")
 
 
 def _too_large(found: str) -> ImageError:
     return ImageError(f"{found} pixels; expected at most {MOST_PIXELS:,}; shrink it")
-
-
-def _depth(path: Path) -> int:
-    """Bits per channel of a PNG, which Pillow cuts to 8 on its own."""
-    with open(path, "rb") as file:
-        return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH]
 
 
 def _is_grey(image: Any) -> bool:
@@ -163,10 +155,14 @@ def _orientation(image: Any) -> int:
 
 
 def _flattened(image: Any, mode: str) -> Any:
-    """Decoded, in this mode, on white paper."""
-    from PIL import Image
-
+    """Decoded, in this mode, on white paper; 16 bits as 8."""
+    pillow = needed("PIL.Image", "images")
+    if image.mode in _DEEP:
+        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return pillow.fromarray(values.astype(np.uint8)).convert(mode)
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB").convert(mode)
     if not image.has_transparency_data:
         return image.convert(mode)
-    paper = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(paper, image.convert("RGBA")).convert(mode)
+    paper = pillow.new("RGBA", image.size, "white")
+    return pillow.alpha_composite(paper, image.convert("RGBA")).convert(mode)

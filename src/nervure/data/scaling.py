@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.formulas import normal_quantile
 from nervure.data._errors import DataError, fail
 from nervure.data.encodings import Method
 
@@ -22,7 +23,6 @@ Array = NDArray[Any]
 Values = NDArray[np.float64]
 
 DAMAGED = "the record is damaged: train again"
-STRICT: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 SMOOTH_CLIP = 3.0
 QUANTILES = 256
@@ -43,7 +43,6 @@ class Affine:
     scale: float = 1.0
     clip: float | None = None
     kind: Literal["affine"] = "affine"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         positive = [self.scale] if self.clip is None else [self.scale, self.clip]
@@ -86,7 +85,6 @@ class Quantiles:
 
     points: tuple[float, ...]
     kind: Literal["quantiles"] = "quantiles"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("quantiles", self.points, strictly=False)
@@ -102,13 +100,11 @@ class Quantiles:
 
     def apply(self, values: Values, out: Array) -> None:
         """Write the inputs ``(rows, 1)`` of values without NaN to ``out``."""
-        from scipy.special import ndtri  # pyright: ignore
-
         points = np.array(self.points)
         shares = np.linspace(0, 1, len(points))
         below = np.interp(values, points, shares)
         above = -np.interp(-values, -points[::-1], -shares[::-1])
-        out[:, 0] = ndtri(np.clip((below + above) / 2, _TAIL, 1 - _TAIL))
+        out[:, 0] = normal_quantile(np.clip((below + above) / 2, _TAIL, 1 - _TAIL))
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,6 @@ class Bins:
 
     edges: tuple[float, ...]
     kind: Literal["bins"] = "bins"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("bins", self.edges, strictly=True)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +13,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._dataset import Dataset, make_dataset
-from nervure.data._errors import fail, listing
+from nervure.data._errors import DataError, fail, listing
 from nervure.data._raw import Raw, raw_from_parts, raw_from_table
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
-from nervure.data.opening import How, features_of, is_idx, open_source
+from nervure.data.meaning.labels import Labels
+from nervure.data.meaning.understanding import apply_form
+from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Classes
+from nervure.data.records import Amounts, Classes
 from nervure.data.splitting import split
 
 Array = NDArray[Any]
@@ -41,6 +44,10 @@ def load(
     columns: Mapping[str, str] | None = None,
     most_one_hot: int = MOST_ONE_HOT,
     standardize_target: bool = True,
+    dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
+    header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
@@ -73,6 +80,13 @@ def load(
         columns: encodings of single columns by name, as above or "drop".
         most_one_hot: see ``categories``.
         standardize_target: learn a regression's target as ``(y - mean) / scale``.
+        dates: patterns of dates of single columns by name, as ``"%d/%m/%Y"``; by
+            default found over all rows.
+        labels: "merged" takes labels of a target that differ in case or blanks alone
+            as one.
+        header: whether a text file begins with the names of its columns; by default
+            as its first row suggests.
+        skip_bad: leave out images that cannot be read, with a warning that names them.
 
     Raises:
         DataError: the source cannot be read or used; the message says why.
@@ -88,6 +102,11 @@ def load(
         task=task,
         weights=weights,
         image_size=image_size,
+        columns=columns,
+        dates=dates,
+        labels=labels,
+        header=header,
+        skip_bad=skip_bad,
     )
     train_rows = held_out_rows = None
     if held_out:
@@ -110,9 +129,25 @@ def read(
     task: str | None = None,
     weights: str | None = None,
     image_size: tuple[int, int] | None = None,
+    columns: Mapping[str, str] | None = None,
+    dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
+    header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
-    found = open_source(source, How(query, task, image_size=image_size))
+    names = [target] if isinstance(target, str) else [*(target or ())]
+    how = How(
+        query,
+        task,
+        image_size=image_size,
+        uses=columns or {},
+        dates=dates or {},
+        header=header,
+        spoken=frozenset([*names, *([weights] if weights else [])]),
+        skip_bad=skip_bad,
+    )
+    found = open_source(source, how)
     if image_size is not None and (isinstance(found, Table) or not found.image_size):
         raise fail(
             found.where,
@@ -120,7 +155,8 @@ def read(
             "leave image_size out",
         )
     if isinstance(found, Table):
-        return raw_from_table(found, target, task, weights)
+        raw = raw_from_table(found, target, task, weights, labels)
+        return replace(raw, query=query, header=found.header)
     for option, given in (("target", target), ("weights", weights)):
         if given is not None:
             raise fail(
@@ -138,41 +174,124 @@ def prepare(
     query: str | None = None,
     labelled: bool = False,
     dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
 ) -> tuple[Array, Array | None]:
     """Inputs (and targets) of any source for a network that is trained already.
 
     Args:
         source: as in `load`; of a data set with a test part that part is taken.
         preprocessing: the record of the model file.
-        query: SQL over a file, which is the table ``data`` in it.
+        query: SQL over a file, which is the table ``data`` in it; by default that of
+            the training.
         labelled: also return encoded targets. Table rows without one are left out.
         dtype: "float32" or "float64" of encoded values.
+        skip_bad: leave out images that cannot be read, with a warning.
 
     Raises:
         DataError: the source does not fit the record, or has no targets.
     """
-    number = np.dtype(dtype)
-    how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
     if not labelled:
-        return preprocessing.encode(features_of(source, how), dtype=number), None
-    found = open_source(source, how)
+        rows = _opened(source, preprocessing, query, skip_bad, features_of)
+        return preprocessing.encode(rows, dtype=np.dtype(dtype)), None
+    found = with_targets(
+        source, preprocessing, query=query, dtype=dtype, skip_bad=skip_bad
+    )
+    return found.inputs, found.targets
+
+
+def _opened(
+    source: Any,
+    record: Preprocessing,
+    query: str | None,
+    skip_bad: bool,
+    opener: Callable[[Any, How], Any],
+) -> Any:
+    """What a source holds, read as the training file was; its query, if none is given.
+
+    Raises:
+        DataError: it cannot be read; where the query is the model's own, that is said.
+    """
+    own = record.query if query is None and _is_table_file(source) else None
+    how = How(
+        query or own,
+        record.task,
+        record.inputs,
+        record.target,
+        header=record.header,
+        skip_bad=skip_bad,
+    )
+    try:
+        return opener(source, how)
+    except DataError as error:
+        if own is None:
+            raise
+        raise DataError(
+            f"{error}; it is the query that the model was trained with: give another "
+            'by --query, "FROM data" for the rows as they are'
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Encoded rows with their targets; ``test`` if they are a test part alone."""
+
+    inputs: Array
+    targets: Array
+    test: bool = False
+
+
+def with_targets(
+    source: Any,
+    preprocessing: Preprocessing,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
+) -> Labelled:
+    """Inputs and targets of any source for a network that is trained already.
+
+    ``everything`` takes the rows beside the test part too; else see `prepare`.
+
+    Raises:
+        DataError: the source does not fit the record, or has no targets.
+    """
+    number, record = np.dtype(dtype), preprocessing
+    found = _opened(source, record, query, skip_bad, open_source)
     if isinstance(found, Table):
-        return _labelled_table(found, preprocessing, number)
-    inputs, columns = found.test or (found.inputs, found.targets)
-    encoded = preprocessing.encode(inputs, dtype=number, where=found.where)
-    targets = columns[0] if len(columns) == 1 else _values(columns)
-    return encoded, preprocessing.encode_targets(targets, dtype=number)
+        return Labelled(*_labelled_table(found, record, number))
+
+    def encoded(inputs: Any, columns: tuple[Column, ...]) -> tuple[Array, Array]:
+        targets = columns[0] if len(columns) == 1 else _values(columns)
+        x = record.encode(inputs, dtype=number, where=found.where)
+        return x, record.encode_targets(targets, dtype=number)
+
+    if found.test is None:
+        return Labelled(*encoded(found.inputs, found.targets))
+    if not everything:
+        return Labelled(*encoded(*found.test), test=True)
+    parts = [encoded(found.inputs, found.targets), encoded(*found.test)]
+    inputs, targets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Labelled(inputs, targets)
 
 
-def row_names(source: Any) -> list[str] | None:
+def _is_table_file(source: Any) -> bool:
+    if not isinstance(source, str | os.PathLike) or source in BUILTIN:
+        return False
+    path = Path(cast("str | os.PathLike[str]", source)).expanduser()
+    return path.exists() and is_table(path)
+
+
+def row_names(source: Any, *, skip_bad: bool = False) -> list[str] | None:
     """What each row of `prepare` is called: image files have names, others none."""
     from nervure.data.image_folders import find_images, image_names
 
     if not isinstance(source, str | os.PathLike) or source in BUILTIN:
         return None
     path = Path(cast("str | os.PathLike[str]", source)).expanduser()
-    found = find_images(path) if path.exists() and not is_idx(path) else None
-    return None if found is None else image_names(found)
+    images = path.exists() and not is_idx(path) and not is_table(path)
+    found = find_images(path) if images else None
+    return None if found is None else image_names(found, skip_bad=skip_bad)
 
 
 # -- targets ------------------------------------------------------------------------
@@ -190,6 +309,7 @@ def _labelled_table(
             f"{listing(list(table.columns))}); expected the target of training",
             "add or rename the column",
         )
+    table = _with_numbers(table, record.target)
     lost = np.zeros(table.rows, np.bool_)
     for name in names:
         missing = table[name].missing
@@ -206,6 +326,18 @@ def _labelled_table(
         return inputs, record.encode_targets(kept[names[0]], dtype=dtype)
     amounts = {name: _amount(kept[name], table.where) for name in names}
     return inputs, record.encode_targets(amounts, dtype=dtype)
+
+
+def _with_numbers(table: Table, target: Classes | Amounts) -> Table:
+    """The table with targets of text as the numbers that they were in training."""
+    if isinstance(target, Classes):
+        labels_are_text = isinstance(target.labels[0], str | bool)
+        names, written = (() if labels_are_text else (target.name,)), None
+    else:
+        names, written = target.names, target.written
+    texts = [table[name] for name in names if table[name].kind == "text"]
+    made = {column.name: apply_form(column, written, table) for column in texts}
+    return replace(table, columns={**table.columns, **made})
 
 
 def _amount(column: Column, where: str) -> Array:

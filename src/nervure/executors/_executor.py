@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.memory import check_memory
+from nervure.base.words import many
 from nervure.data.augmentation import Augmentation
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
@@ -19,6 +22,8 @@ from nervure.regularizers import Regularizer
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
+
+FEWER = "take fewer rows at a time, or use smaller layers"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,13 @@ class Model:
         names = [f"{own.name}.{p.name}" for p in own.parameters]
         return bool(names) and self.frozen.issuperset(names)
 
+    def empty_outputs(self, rows: int) -> list[Floats]:
+        """Arrays for what the network gives for so many rows."""
+        shapes, size = self.graph.output_shapes, self.dtype.itemsize
+        wanted = rows * size * sum(map(math.prod, shapes))
+        check_memory(wanted, "predict", f"the outputs of {many(rows, 'row')}", FEWER)
+        return [np.empty((rows, *shape), self.dtype) for shape in shapes]
+
     @property
     def thawed(self) -> Model:
         """The same model with nothing frozen: what a trace shows."""
@@ -85,13 +97,22 @@ class Data:
     """Arrays of a data set, rows first: an input is read as ``array * scale``.
 
     ``targets`` are int32 classes or rows of the network's dtype, one per cost;
-    ``weights`` weigh the rows, float64.
+    ``weights`` weigh the costs of the rows, float64. ``row_weights`` are the part of
+    them that is the rows' own, without weights of classes: metrics go by these. The
+    cost of a batch is the sum of its weighted costs over the sum of its weights or,
+    with ``by_rows``, over the number of its rows: so it should be where the weights
+    have mean 1, or a row alone in its batch would count as any other. ``answers`` says
+    of each target whether its rows answer several yes-or-no questions, instead of
+    naming one class: metrics ask.
     """
 
     inputs: tuple[Array, ...]
     targets: tuple[Array, ...] = ()
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
+    row_weights: npt.NDArray[np.float64] | None = None
+    by_rows: bool = False
+    answers: tuple[bool, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -147,7 +168,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class StretchResult:
-    """Mean cost and sum of row weights of each step taken.
+    """Mean cost of each step taken, and what it was divided by: its weight in means.
 
     Fewer steps than asked for: the cost of the last one was not finite, and its update
     was not made.

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nervure.base.extras import needed
 from nervure.executors._executor import Data, Model
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
@@ -36,14 +37,7 @@ def load_jax() -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    try:
-        import jax
-    except ImportError as error:
-        raise ImportError(
-            "[executor] JAX is not installed; expected the extra; "
-            'pip install "nervure[jax]"'
-        ) from error
-    return cast(Any, jax)
+    return needed("jax", 'executor="jax"')
 
 
 @contextmanager
@@ -169,10 +163,14 @@ def row_costs(
     return total
 
 
-def mean_cost(xp: Any, costs: Array, weights: Array | None) -> Array:
-    """Weighted mean of the rows' costs; 0 where all rows weigh 0."""
+def mean_cost(
+    xp: Any, costs: Array, weights: Array | None, by_rows: bool = False
+) -> Array:
+    """Weighted mean of the rows' costs (see `Data`); 0 where all rows weigh 0."""
     if weights is None:
         return costs.mean()
+    if by_rows:
+        return (costs * weights).mean()
     total = weights.sum()
     return (costs * (weights / xp.where(total > 0, total, 1.0))).sum()
 
@@ -192,7 +190,8 @@ def reached(graph: Graph, objective: Objective) -> list[int]:
 def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     """The arrays as the device takes them: bytes stay, other inputs get ``dtype``.
 
-    Weights become shares of the largest one, so that they fit float32.
+    Weights become shares of the largest one, so that they fit float32, unless their
+    size matters.
     """
     inputs = tuple(
         x if x.dtype == np.uint8 else np.asarray(x, dtype) for x in data.inputs
@@ -202,7 +201,7 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     )
     if data.weights is None:
         return inputs, targets, None
-    largest = float(data.weights.max(initial=0.0)) or 1.0
+    largest = 1.0 if data.by_rows else float(data.weights.max(initial=0.0)) or 1.0
     return inputs, targets, (data.weights / largest).astype(dtype)
 
 

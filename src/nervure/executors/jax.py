@@ -2,6 +2,11 @@
 """The JAX executor: any graph through its layers' formulas, compiled by XLA.
 
 It needs no kernel of a layer, and runs where JAX runs: processors, GPUs, TPUs.
+
+Where XLA finds a fault of its own it ends the whole process ("Check failed: ..."),
+which no Python code can catch: jaxlib 0.10 does so on processors for the gradient of
+some strided, padded convolutions. There the native executor, another padding or another
+version of jaxlib helps; checkpoints of a run (``directory=``) survive it.
 """
 
 from __future__ import annotations
@@ -67,8 +72,7 @@ class JaxExecutor:
         draw: Draw | None = None,
     ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
         model = self.model
-        shapes = model.graph.output_shapes
-        outputs = [np.empty((data.rows, *shape), model.dtype) for shape in shapes]
+        outputs = model.empty_outputs(data.rows)
         costs = np.empty(data.rows)
         scales = self._scales(data)
         seed, step = draw or (None, 0)
@@ -246,7 +250,7 @@ class JaxExecutor:
         multipliers = tuple(sorted(job.multipliers.items()))
         same = (
             *(job.objective, job.optimizer, job.regularizer, int(job.seed)),
-            *(scales, multipliers),
+            *(scales, multipliers, job.data.by_rows),
         )
         if same not in self._compiled:
             self._compiled[same] = Program(self.jax, self.model, job, scales)

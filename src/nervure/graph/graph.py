@@ -10,24 +10,33 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
-from nervure.base.words import short, unknown
+from nervure.base.words import amount, short, unknown
 from nervure.graph.codes import Codes, codes_of
-from nervure.graph.node import Entry, GraphError, Node, placed
+from nervure.graph.node import MOST_EDGES, Entry, GraphError, Node, placed
 from nervure.graph.symbols import reachable
-from nervure.layers import Input, Layer, LayerError, Shape, Symbol
+from nervure.layers import Attribute, Input, Layer, LayerError, Shape, Symbol
 
 MOST_NODES = 20_000
 """More than any published architecture; a bound for files from strangers."""
 
+_NAME = re.compile(r"[^/\\\n\0\ud800-\udfff]{1,200}")
+"""Names of layers: no slashes, and no halves of characters, which no file can hold."""
 
 MOST_VALUES = 2**31
-"""Of one sample between two layers: a bound for files from strangers."""
+"""Of one sample between two layers: a bound for files from strangers.
+
+No whole number that a kernel reads is larger either, so that what it works out from
+them fits 64 bits.
+"""
+
+MOST_AXES = 31
+"""Of a sample: with the batch as many as every NumPy has."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Graph:
             if end not in known:
                 raise GraphError(unknown("graph", "output", end, known))
         if len(set(ends)) < len(ends):
-            twice = next(end for end in ends if ends.count(end) > 1)
+            twice = Counter(ends).most_common(1)[0][0]
             raise GraphError(
                 f"[graph] output {twice!r} is named twice; expected different layers; "
                 "name it once"
@@ -147,38 +156,48 @@ def leading_to(entries: Sequence[Entry], ends: Iterable[str]) -> list[Entry]:
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, each behind its inputs, otherwise as they stand."""
-    if len(entries) > MOST_NODES:
-        raise GraphError(
-            f"[graph] {len(entries)} layers; expected at most {MOST_NODES}; "
-            "use fewer layers"
-        )
+    """The entries, each behind its inputs, otherwise as they stand.
+
+    Every edge is looked at once.
+    """
+    _check_size(entries)
     by_name = {entry.name: entry for entry in entries}
     _check_names(entries, by_name)
     ordered: list[Entry] = []
-    state: dict[str, bool] = {}  # False: entered, True: placed
+    placed: dict[str, bool] = {}  # False: entered, its inputs are being placed
     for first in entries:
-        stack = [first.name]
+        if first.name in placed:
+            continue
+        stack = [(first, iter(first.feeds))]
+        placed[first.name] = False
         while stack:
-            name = stack[-1]
-            if state.get(name):
+            entry, feeds = stack[-1]
+            feed = next((name for name in feeds if not placed.get(name)), None)
+            if feed is None:
+                placed[entry.name] = True
+                ordered.append(entry)
                 stack.pop()
-                continue
-            open_inputs = [i for i in by_name[name].feeds if not state.get(i)]
-            if not open_inputs:
-                state[name] = True
-                ordered.append(by_name[name])
-                stack.pop()
-                continue
-            state[name] = False
-            for feed in open_inputs:
-                if feed in state:
-                    raise GraphError(
-                        f"[graph] {name!r} and {feed!r} depend on each other; expected "
-                        "edges without a cycle; remove one of the edges"
-                    )
-            stack.append(open_inputs[0])
+            elif feed in placed:
+                raise GraphError(
+                    f"[graph] {entry.name!r} and {feed!r} depend on each other; "
+                    "expected edges without a cycle; remove one of the edges"
+                )
+            else:
+                placed[feed] = False
+                stack.append((by_name[feed], iter(by_name[feed].feeds)))
     return ordered
+
+
+def _check_size(entries: Sequence[Entry]) -> None:
+    edges = sum(len(entry.feeds) for entry in entries)
+    for found, most, what in (
+        (len(entries), MOST_NODES, "layers"),
+        (edges, MOST_EDGES, "edges between layers"),
+    ):
+        if found > most:
+            raise GraphError(
+                f"[graph] {found:,} {what}; expected at most {most:,}; use fewer layers"
+            )
 
 
 def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None:
@@ -190,20 +209,49 @@ def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None
             "change one"
         )
     for entry in entries:
-        word = isinstance(cast(object, entry.name), str) and entry.name
-        if not word or any(c in entry.name for c in "/\\\n\0"):
+        if not is_name(entry.name):
             raise GraphError(
-                f"[graph] layer name {entry.name!r}; expected a word without slashes; "
-                "change it"
+                f"[graph] layer name {short(entry.name)}; expected a word without "
+                "slashes, of at most 200 characters; change it"
             )
         for feed in entry.feeds:
             if feed not in by_name:
                 raise GraphError(unknown(entry.name, "input", feed, by_name))
 
 
+def is_name(name: object) -> bool:
+    """Whether a layer can be called so, in files and on every terminal."""
+    return isinstance(name, str) and bool(_NAME.fullmatch(name))
+
+
 def _unconsumed(entries: Sequence[Entry]) -> tuple[str, ...]:
     consumed = {name for entry in entries for name in entry.feeds}
     return tuple(entry.name for entry in entries if entry.name not in consumed)
+
+
+def _check_shape(name: str, shape: Shape) -> None:
+    if len(shape) > MOST_AXES:
+        raise LayerError(
+            f"[{name}] a shape of {len(shape):,} axes; expected at most {MOST_AXES}; "
+            "use fewer axes"
+        )
+    if math.prod(shape) > MOST_VALUES:
+        raise LayerError(
+            f"[{name}] shape {short(shape)} holds {amount(math.prod(shape))} values; "
+            "expected at most 2^31 for one sample; use a smaller shape"
+        )
+
+
+def _check_numbers(name: str, attributes: Mapping[str, Attribute]) -> None:
+    """Whether the whole numbers that a kernel reads are such as it computes with."""
+    for key, value in attributes.items():
+        several = value if isinstance(value, tuple) else (value,)
+        for number in several:
+            if isinstance(number, int) and abs(number) > MOST_VALUES:
+                raise LayerError(
+                    f"[{name}] {key} = {short(number)}; expected whole numbers of at "
+                    "most 2^31; use a smaller one"
+                )
 
 
 class _Builder:
@@ -241,12 +289,10 @@ class _Builder:
         layer = dataclasses.replace(layer, name=name)
         shapes = tuple(self.nodes[i].shape for i in feeds)
         shape = layer.output_shape(*shapes)
-        if math.prod(shape) > MOST_VALUES:
-            raise LayerError(
-                f"[{name}] shape {short(shape)} holds {math.prod(shape):,} values; "
-                f"expected at most 2^31 for one sample; use a smaller shape"
-            )
+        _check_shape(name, shape)
         parameters = layer.parameters(*shapes)
+        if not isinstance(layer, Input):
+            _check_numbers(name, layer.attributes(*shapes))
         node = Node(name, group, layer, feeds, shapes, shape, parameters)
         self.nodes.append(node)
         self._names.add(name)

@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,14 @@ class Layout:
         return cls(tuple(segments), max(offset, _GRAIN))
 
     def of_node(self, node: int) -> tuple[Segment, ...]:
-        return tuple(s for s in self.segments if s.node == node)
+        return self._by_node.get(node, ())
+
+    @cached_property
+    def _by_node(self) -> Mapping[int, tuple[Segment, ...]]:
+        found: dict[int, list[Segment]] = {}
+        for segment in self.segments:
+            found.setdefault(segment.node, []).append(segment)
+        return {node: tuple(segments) for node, segments in found.items()}
 
     @property
     def count(self) -> int:
@@ -99,6 +107,27 @@ def initialize(layout: Layout, seed: int, flat: Floats) -> None:
         segment.view(flat)[...] = initializer.sample(segment.shape, fans, generator)
 
 
+def put(value: npt.ArrayLike, place: Floats, name: str) -> None:
+    """Copy an array into the parameters' memory, which stays where it is.
+
+    Raises:
+        ValueError: it holds no numbers, or has another shape.
+    """
+    try:
+        array = np.asarray(value, place.dtype)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
+            f"shape {place.shape}; give an array of them"
+        ) from None
+    if array.shape != place.shape:
+        raise ValueError(
+            f"[parameters] {name!r} is given shape {array.shape}; expected "
+            f"{place.shape}; reshape it"
+        )
+    place[...] = array
+
+
 class ParameterViews(Mapping[str, Floats]):
     """Parameters by name, each a view: writing into it changes the network.
 
@@ -114,20 +143,7 @@ class ParameterViews(Mapping[str, Floats]):
         return self._views[name]
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
-        view = self[name]
-        try:
-            array = np.asarray(value, view.dtype)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
-                f"shape {view.shape}; give an array of them"
-            ) from None
-        if array.shape != view.shape:
-            raise ValueError(
-                f"[parameters] {name!r} is given shape {array.shape}; expected "
-                f"{view.shape}; reshape it"
-            )
-        view[...] = array
+        put(value, self[name], name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nervure.base.described import Described
+from nervure.base.words import cut, short
 
 if TYPE_CHECKING:
     from nervure.initializers import Initializer
@@ -26,6 +27,10 @@ Array = Any
 """An array of the module `xp` at hand: NumPy or JAX."""
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+
+_MOST_FACT = 1_000
+"""Characters of what is wrong: shapes from a file may be of any length."""
 
 
 class LayerError(ValueError):
@@ -159,13 +164,13 @@ class Layer(Described):
     def fail(self, fact: str, remedy: str) -> LayerError:
         """The error ``[kind 'name'] fact; remedy``."""
         label = f"{self.kind} '{self.name}'" if self.name else self.kind
-        return LayerError(f"[{label}] {fact}; {remedy}")
+        return LayerError(f"[{label}] {cut(fact, _MOST_FACT)}; {remedy}")
 
 
 def whole(layer: Layer, name: str, value: Any) -> int:
     """``value`` as an int if it is a whole number; raises `LayerError` if it is not."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise layer.fail(f"{name} = {value!r}", f"use a whole number as {name}")
+        raise layer.fail(f"{name} = {short(value)}", f"use a whole number as {name}")
     return operator.index(value)
 
 
@@ -180,7 +185,7 @@ def at_least(layer: Layer, name: str, least: int = 1, remedy: str = "") -> None:
     value = whole(layer, name, getattr(layer, name))
     if value < least:
         use = remedy or f"use at least {least} as {name}"
-        raise layer.fail(f"{name} = {value}", use)
+        raise layer.fail(f"{name} = {short(value)}", use)
     object.__setattr__(layer, name, value)
 
 

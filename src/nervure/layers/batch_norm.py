@@ -20,6 +20,8 @@ from nervure.layers._layer import (
     Shape,
 )
 
+_RUNNING = ("running_mean", "running_variance")
+
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
@@ -29,7 +31,8 @@ class BatchNorm(Layer):
     move the running ones: ``running = momentum running + (1 - momentum) batch`` with
     the unbiased variance. In inference the running ones take their place. A batch is
     never taken in several passes where there is a BatchNorm, and a batch whose
-    statistics are not finite moves nothing.
+    statistics are not finite moves nothing. A single row (of a single pixel) has no
+    variance: the running ones take the place of its own then, and stay as they are.
 
     Shape:
         input ``(batch, ..., features)``, output the same; ``gamma``, ``beta`` and the
@@ -95,7 +98,7 @@ class BatchNorm(Layer):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        if info.training:
+        if info.training and _count(x) > 1:
             mean, variance = _moments(x)
         else:
             mean, variance = parameters["running_mean"], parameters["running_variance"]
@@ -106,9 +109,11 @@ class BatchNorm(Layer):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
     ) -> Mapping[str, Array]:
         (x,) = inputs
+        n = _count(x)
+        if n == 1:
+            return {name: parameters[name] for name in _RUNNING}
         mean, variance = _moments(x)
-        n = math.prod(x.shape[:-1])
-        moved = {"running_mean": mean, "running_variance": variance * n / max(1, n - 1)}
+        moved = dict(zip(_RUNNING, (mean, variance * n / (n - 1)), strict=True))
         finite = xp.isfinite(mean) & xp.isfinite(variance)
         keep = self.momentum
         return {
@@ -117,6 +122,11 @@ class BatchNorm(Layer):
             )
             for name, new in moved.items()
         }
+
+
+def _count(x: Array) -> int:
+    """Rows of the batch, each of their pixels counted."""
+    return math.prod(x.shape[:-1])
 
 
 def _moments(x: Array) -> tuple[Array, Array]:

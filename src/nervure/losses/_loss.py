@@ -174,6 +174,14 @@ class Loss(Described):
         self.check_values(rows)
         return rows
 
+    def answers(self, activation: str) -> bool | None:
+        """Whether each of several outputs answers a question of its own.
+
+        ``activation`` is that of the output layer. None: that is not for the loss to
+        say.
+        """
+        return False if activation in ("softmax", "log_softmax") else None
+
     def check_values(self, rows: npt.NDArray[Any]) -> None:
         """Raises `LossError` for finite values that the loss cannot take."""
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,14 @@ from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import TableInput
 from nervure.executors import Data
 from nervure.graph.graph import Graph
-from nervure.graph.objective import Objective
+from nervure.graph.objective import Cost, Objective
 from nervure.losses import combine_weights
+from nervure.metrics import several_answers
 from nervure.network.predicting import Reader
+from nervure.network.targets import check_outputs
 
 Rows = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
 
 
 def without_targets(y: Any) -> None:
@@ -44,7 +49,8 @@ def make_data(
             "them as the third argument"
         )
     inputs = net.arrays(X)
-    targets = objective.check_targets(net.graph, net.targets(y), net.dtype)
+    given = net.targets(y)
+    targets = objective.check_targets(net.graph, given, net.dtype)
     for array, name in zip(targets, net.graph.output_names, strict=True):
         if len(array) != len(inputs[0]):
             raise ValueError(
@@ -52,7 +58,22 @@ def make_data(
                 "of inputs; expected as many; give exactly one target per row"
             )
     weights = combine_weights(targets[0], sample_weight, class_weight)
-    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
+    own = combine_weights(targets[0], sample_weight)
+    answers = tuple(map(_answers, objective.costs, given))
+    scales = tuple(scale for _ in inputs)
+    return Data(inputs, targets, weights, scales, own, answers=answers)
+
+
+def _answers(cost: Cost, given: Array) -> bool:
+    """Whether rows of a target answer several questions, instead of naming one class.
+
+    The output layer and the loss decide; where they leave it open (values between an
+    output and a loss of values), all rows of the data together.
+    """
+    if given.size == len(given):
+        return False
+    known = cost.loss.answers(cost.activation)
+    return several_answers(given.reshape(len(given), -1), known)
 
 
 def check_categories(graph: Graph, record: Preprocessing) -> None:
@@ -77,11 +98,25 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
             )
 
 
+def check_record(graph: Graph, record: Preprocessing) -> None:
+    """Raises `ValueError` where a network is not one for rows of this record."""
+    shapes = graph.input_shapes
+    if len(shapes) != 1 or math.prod(shapes[0]) != math.prod(record.shape):
+        raise ValueError(
+            f"inputs of shape {' and '.join(map(str, shapes))} for rows of shape "
+            f"{record.shape}; expected one input, of as many numbers"
+        )
+    check_outputs(graph, record)
+    check_categories(graph, record)
+
+
 def take(data: Data, rows: Rows) -> Data:
     """Some rows of the data."""
-    return Data(
-        tuple(x[rows] for x in data.inputs),
-        tuple(y[rows] for y in data.targets),
-        None if data.weights is None else data.weights[rows],
-        data.scales,
+    weights, own = data.weights, data.row_weights
+    return replace(
+        data,
+        inputs=tuple(x[rows] for x in data.inputs),
+        targets=tuple(y[rows] for y in data.targets),
+        weights=None if weights is None else weights[rows],
+        row_weights=None if own is None else own[rows],
     )

@@ -35,9 +35,11 @@ class Traceable(Reader, Protocol):
     """A network, as far as a trace goes."""
 
     layout: Layout
-    values: Floats
-    gradients: Floats
 
+    @property
+    def values(self) -> Floats: ...
+    @property
+    def gradients(self) -> Floats: ...
     def executor(self, name: str = "native") -> Executor: ...
 
 

@@ -60,7 +60,7 @@ class Meter:
         data, rows = self._prepared.data, self._prepared.rows
         outputs = [y[rows] if y.size else y for y in state.outputs]
         targets = [t[rows] for t in data.targets]
-        weights = None if data.weights is None else data.weights[rows]
+        weights = None if data.row_weights is None else data.row_weights[rows]
         return measure(self.metrics, outputs, targets, weights)
 
 

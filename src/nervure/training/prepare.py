@@ -16,7 +16,7 @@ from nervure.executors import Data
 from nervure.graph.objective import Objective
 from nervure.losses import Pinball, class_weights
 from nervure.network.inputs import check_categories, make_data, take, without_targets
-from nervure.network.targets import targets_of
+from nervure.network.targets import check_outputs, targets_of
 
 if TYPE_CHECKING:
     from nervure.network.network import Network
@@ -65,11 +65,27 @@ def prepare(
         data = make_data(net, X, y, objective, sample_weight, class_weight)
         found = _with_validation(net, data, objective, validation, class_weight, seed)
     _check_weights(found)
+    found = _normalized(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification":
             name = net.graph.output_names[cost.output]
             _check_classes(target[found.rows], name)
     return found
+
+
+def _normalized(found: Prepared) -> Prepared:
+    """Weights of mean 1 over the rows that are trained on.
+
+    Of the whole data once: divided by those of its own batch, a row alone in a batch
+    would count as any other, whatever it weighs.
+    """
+    weights = found.data.weights
+    if weights is None:
+        return found
+    mean = weights[found.rows].mean()
+    return replace(
+        found, data=replace(found.data, weights=weights / mean, by_rows=True)
+    )
 
 
 def _check_weights(found: Prepared) -> None:
@@ -118,12 +134,22 @@ def _prepare_dataset(
         class_weight,
         dataset.preprocessing.scale,
     )
+    _check_outputs(net)
     if dataset.held_out_rows is not None and len(dataset.held_out_rows):
         assert dataset.train_rows is not None
         if validation is None:
             return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
         data = take(data, dataset.train_rows)
     return _with_validation(net, data, objective, validation, class_weight, seed)
+
+
+def _check_outputs(net: Network) -> None:
+    """Whether predictions can be told in the words of the targets."""
+    assert net.preprocessing is not None
+    try:
+        check_outputs(net.graph, net.preprocessing)
+    except ValueError as error:
+        raise ValueError(f"[fit] {error}; change the last layer") from None
 
 
 def _answering(record: Preprocessing, objective: Objective) -> Preprocessing:

@@ -51,6 +51,11 @@ class Recorder:
             for event in Record.read(self.folder.path).events:
                 self.record.append(event)
 
+    def release(self) -> None:
+        """The session is over: others may work in the folder."""
+        if self.folder is not None:
+            self.folder.release()
+
     # -- checkpoints --------------------------------------------------------------
 
     def steps_until_checkpoint(self, step: int) -> int | None:

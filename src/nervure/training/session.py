@@ -15,6 +15,7 @@ from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
 from nervure.spec.tables import DataSpec, Spec
+from nervure.training.checks import check_batch
 from nervure.training.described import spec_of
 from nervure.training.divergence import DivergenceError, explain, remedy
 from nervure.training.folder import RunFolder
@@ -55,6 +56,8 @@ class Session:
         self.recorder = Recorder(folder, known, settings)
         self.telemetry = self._telemetry() if settings.telemetry else Off()
         self._meter = Meter(net, prepared, settings)
+        size = settings.rows_per_step(len(prepared.rows))
+        check_batch(net.executor(settings.executor).model, size)
         stepwise = isinstance(settings.optimizer, UpdateRule)
         self._course = STEPS if stepwise else ITERATIONS
         self.state = State(
@@ -107,6 +110,12 @@ class Session:
 
     def train(self) -> Run:
         """Take all epochs; the run is whole even where they end early."""
+        try:
+            return self._train()
+        finally:
+            self.recorder.release()
+
+    def _train(self) -> Run:
         state, settings = self.state, self.settings
         self._begun = time.monotonic() - state.seconds
         self.recorder.begin()

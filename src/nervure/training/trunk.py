@@ -152,4 +152,4 @@ def _features(trunk: Executor, data: Data) -> Data:
     features = trunk.outputs(Data(data.inputs, scales=data.scales))
     ones = tuple(1.0 for _ in features)
     kept = tuple(np.ascontiguousarray(y) for y in features)
-    return Data(kept, data.targets, data.weights, ones)
+    return dataclasses.replace(data, inputs=kept, scales=ones)

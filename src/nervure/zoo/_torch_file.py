@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,27 +32,13 @@ from nervure.zoo._pickle import (
     PickleError,
     read_pickle,
 )
+from nervure.zoo._types import OF_TORCH
 
 Array = npt.NDArray[Any]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 
-BFLOAT16 = "<u2"
-"""Bits of a bfloat16, which NumPy does not know; `as_floats` reads them."""
-
-STORAGES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": BFLOAT16,
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "|u1",
-    "BoolStorage": "|b1",
-}
 _ORDERED = Global("collections", "OrderedDict")
 _SIZE = Global("torch", "Size")
 _PARAMETER = Global("torch._utils", "_rebuild_parameter")
@@ -61,6 +48,11 @@ _TENSORS = (
 )
 _CALLS = (_ORDERED, _SIZE, _PARAMETER, *_TENSORS)
 _MOST_AXES = 8
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError),
+    *(struct.error, EOFError, RuntimeError),
+)
+"""What `zipfile` raises for archives that are damaged, encrypted or of another kind."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -124,12 +116,21 @@ def read_torch(where: str) -> dict[str, Array]:
     )
 
 
+class _Bounded(io.FileIO):
+    """A file from which an archive's list of files is read, if it has some bound."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MOST_BYTES:
+            raise zipfile.BadZipFile(f"a list of files of {size:,} bytes")
+        return super().read(size)
+
+
 def _read_archive(raw: Array, where: str) -> dict[str, Array]:
     try:
-        with zipfile.ZipFile(where) as archive:
+        with _Bounded(where) as file, zipfile.ZipFile(file) as archive:
             files = {info.filename: info for info in archive.infolist()}
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise damaged(where, str(error).lower()) from None
+    except _ZIP_ERRORS as error:
+        raise damaged(where, f"{error}".lower()[:200]) from None
     main = next((name for name in files if name.endswith("data.pkl")), None)
     if main is None:
         raise damaged(where, "the archive has no data.pkl")
@@ -220,7 +221,10 @@ def _views(
         end = storage.offset + tensor.offset + (last + 1 if all(tensor.shape) else 0)
         if end > len(numbers) or math.prod(tensor.shape) > len(numbers):
             raise damaged(where, f"{short(name)} goes beyond its storage")
-        found[name] = tensor.view(numbers)
+        try:
+            found[name] = tensor.view(numbers)
+        except ValueError:  # no elements, but more than addresses can count
+            raise damaged(where, f"{short(name)} has no shape of an array") from None
     return found
 
 
@@ -235,7 +239,7 @@ def _big_endian(where: str) -> CheckpointError:
 
 
 def _known(name: Global) -> bool:
-    storage = name.module == "torch" and name.name in STORAGES
+    storage = name.module == "torch" and name.name in OF_TORCH
     return storage or name in _CALLS
 
 
@@ -285,8 +289,8 @@ def _persistent(reference: Any) -> Storage:
             word, kind, key, _, elements = parts[:5]
             offset = _part(parts[5]) if len(parts) == 6 else 0
             sized = _is_shape((elements, offset)) and isinstance(key, str)
-            if word == "storage" and kind.name in STORAGES and sized:
-                return Storage(key, np.dtype(STORAGES[kind.name]), elements, offset)
+            if word == "storage" and kind.name in OF_TORCH and sized:
+                return Storage(key, OF_TORCH[kind.name], elements, offset)
     raise PickleError("a reference that is no storage of numbers")
 
 

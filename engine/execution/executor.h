@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Runs a plan: forward, backward and whole stretches of training steps.
+//
+// Every worker runs the same program and takes parts of each phase; a phase begins when
+// all parts of the one before it are done.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "../kernels/step.h"
+#include "../memory.h"
+#include "../optimizers/update.h"
+#include "costs.h"
+#include "data.h"
+#include "gathering.h"
+#include "learning.h"
+#include "pace.h"
+#include "plan.h"
+
+namespace nervure {
+
+struct TrainRequest {
+  Rows rows;
+  int64_t batch_size = 0;
+  std::vector<double> learning_rates;  // one per step
+  int64_t first_step = 0;              // steps taken before
+  uint64_t seed = 0;
+  double* costs = nullptr;    // (steps,) mean cost of each batch
+  double* weights = nullptr;  // (steps,) what its cost was divided by
+};
+
+template <class T>
+class Executor {
+ public:
+  // `values` and `gradients` are the flat arrays of all parameters; they outlive this.
+  Executor(Plan plan, T* values, T* gradients);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  void set_losses(std::vector<LossPlan<T>> losses) { costs_.set_losses(std::move(losses)); }
+  void set_update(Update<T> update) { update_.emplace(std::move(update)); }
+  // Changes of the images of the only input, made in training steps alone.
+  void set_augmentation(const std::vector<Attributes>& changes);
+
+  // Outputs and costs of all rows, without gradients.
+  void forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+               const Results<T>& results);
+
+  // Weighted mean cost of the rows; its gradients are written to `gradients`.
+  double gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
+                  const Results<T>& results);
+
+  // Steps taken; fewer than asked for where a cost was not finite: that step's update
+  // is not made.
+  int64_t train(Workers workers, const Data<T>& data, const TrainRequest& request,
+                const Results<T>& results);
+
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  // Of the latest batch; null where the plan keeps none.
+  [[nodiscard]] const T* value(int node) const { return node_(node).value; }
+  [[nodiscard]] const T* gradient(int node) const { return node_(node).gradient; }
+
+ private:
+  class Program;
+
+  void add_node(const NodePlan& node);
+  [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
+  void skip_idle_nodes(const Results<T>& results);
+  void prepare_updates(const TrainRequest& request);
+  [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
+    return early_[rows == early_rows_ ? 0 : 1];
+  }
+  [[nodiscard]] T* at(int64_t offset) const {
+    return offset < 0 ? nullptr : arena_ + offset;
+  }
+  [[nodiscard]] const Operand<T>& node_(int node) const {
+    return nodes_.at(static_cast<size_t>(node));
+  }
+  template <class Body>
+  void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
+
+  Plan plan_;
+  T* parameters_;
+  T* parameter_gradients_;
+  Memory memory_;
+  T* arena_;
+  std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
+  std::vector<Operand<T>> nodes_;                // what each node gives
+  std::vector<T*> inputs_;                       // of the network
+  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_;
+  std::optional<size_t> first_reader_;  // the node that alone reads the only input
+  std::vector<bool> skipped_;           // nodes that the present call has no use for
+  Gathering<T> gathering_;
+  Costs<T> costs_;
+  std::optional<Update<T>> update_;
+  std::vector<EarlyUpdates<T>> early_;  // of whole batches, and of the last one
+  int64_t early_rows_ = 0;
+  Pace pace_;  // of the training steps
+};
+
+}  // namespace nervure
