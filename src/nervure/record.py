@@ -243,7 +243,7 @@ class Record:
             known = ("pandas", "polars")
             raise ValueError(unknown("record", "library", library, known))
         try:
-            module = cast(Any, __import__(library))
+            module = __import__(library)
         except ImportError:
             raise ImportError(
                 f"[record] {library} is not installed; expected it for frames; pip "
@@ -255,7 +255,7 @@ class Record:
         return [name for name in self.names if name not in _OF_STEPS]
 
     def _check_format(self) -> None:
-        first = self.events[0] if self.events else {}
+        first: Event = self.events[0] if self.events else {}
         if first.get("event") != "begin":
             fact = "is empty" if not self.events else "does not begin as a record does"
             raise RecordError(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -196,7 +196,7 @@ def _last(case: Case, name: str) -> str:
     return _number(float(values[-1])) if len(values) else "-"
 
 
-_LINES = (
+_LINES: tuple[tuple[str, Callable[[Case], str]], ...] = (
     ("training loss", lambda case: _last(case, "loss")),
     ("validation loss", lambda case: _last(case, "validation_loss")),
     ("skill on own rows", lambda case: _number(case.own)),

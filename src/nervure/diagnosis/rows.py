@@ -171,28 +171,28 @@ class Study:
         """
         if self.task != "classes" or len(self.train) < 5 * NEIGHBOURS:
             return math.nan
-        labels = classes_of(self.train.y)
-        x = self.train.x
-        distance = _distances(x)
-        np.fill_diagonal(distance, np.inf)
-        near = np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        votes = np.eye(int(labels.max()) + 1)[labels[near]].sum(axis=1)
-        said, agree = votes.argmax(axis=1), votes.max(axis=1) / NEIGHBOURS
-        sure = agree >= np.median(agree)
-        return float(np.mean(said[sure] != labels[sure]))
+        labels, (said, agree) = classes_of(self.train.y), self._neighbours
+        sure: Array = agree >= np.median(agree)
+        wrong: Array = said != labels
+        return float(np.mean(wrong[sure]))
 
     @cached_property
     def agreement(self) -> float:
         """How far neighbours agree in that half, 1 if all of them do."""
         if self.task != "classes" or len(self.train) < 5 * NEIGHBOURS:
             return math.nan
+        agree = self._neighbours[1]
+        return float(np.mean(agree[agree >= np.median(agree)]))
+
+    @cached_property
+    def _neighbours(self) -> tuple[Array, Array]:
+        """What a row's nearest ones say, and the share of them that says it."""
         labels = classes_of(self.train.y)
         distance = _distances(self.train.x)
         np.fill_diagonal(distance, np.inf)
         near = np.argpartition(distance, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
         votes = np.eye(int(labels.max()) + 1)[labels[near]].sum(axis=1)
-        agree = votes.max(axis=1) / NEIGHBOURS
-        return float(np.mean(agree[agree >= np.median(agree)]))
+        return votes.argmax(axis=1), votes.max(axis=1) / NEIGHBOURS
 
     # -- columns ------------------------------------------------------------------
 
@@ -265,7 +265,8 @@ def skill(guess: Array, y: Array, task: Task) -> float:
         most = np.bincount(labels).max() / len(labels)
         several = guess.shape[1] > 1
         said = guess.argmax(axis=1) if several else (guess[:, 0] > 0.5).astype(int)
-        right = float(np.mean(said == labels))
+        same: Array = said == labels
+        right = float(np.mean(same))
         return (right - most) / max(1 - most, 1e-9)
     wanted = y.reshape(len(y), -1).astype(np.float64)
     whole = float(np.sum((wanted - wanted.mean(axis=0)) ** 2))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -148,7 +148,7 @@ class Subject:
     @cached_property
     def _scales(self) -> tuple[Any, Any] | None:
         """Means and deviations of the features of the only input."""
-        if self.prepared is None or len(self.prepared.data.inputs) > 1:
+        if self.prepared is None or len(self.prepared.data.inputs) != 1:
             return None
         p = self.prepared
         x = inputs_of(p.data)[0][evenly(p.rows, _LOOKED_AT)].astype(np.float64)
@@ -162,7 +162,7 @@ class Subject:
     def _target_scales(self) -> tuple[list[float], list[float]] | None:
         """Means and deviations of the only target's columns."""
         p = self.prepared
-        if p is None or len(p.data.targets) > 1 or p.data.targets[0].ndim != 2:
+        if p is None or len(p.data.targets) != 1 or p.data.targets[0].ndim != 2:
             return None
         y = p.data.targets[0][p.rows].astype(np.float64)
         std = y.std(axis=0)
@@ -215,7 +215,7 @@ def subject_of(found: Any, X: Any = None, y: Any = None) -> Subject:
     if isinstance(found, Spec):
         return of_spec(found, X, y)
     if isinstance(found, str | os.PathLike):
-        return of_path(Path(found), X, y)
+        return of_path(Path(cast(str, found)), X, y)
     raise DiagnosisError(
         f"[diagnose] {short(found)}; expected a run, the folder of one, a spec, or a "
         "network with X and y; pass one of them"

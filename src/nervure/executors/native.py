@@ -161,7 +161,7 @@ class NativeExecutor:
         training, (seed, step) = draw is not None, draw or (0, 0)
         held = self.hold(data, objective)
         where = (self.workers(data.rows), held, None, 0, data.rows)
-        how = (training, seed, step, [], None)
+        how: tuple[Any, ...] = (training, seed, step, [], None)
         if objective is None:
             native.forward(*where, *how)
             cost = float("nan")

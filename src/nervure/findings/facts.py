@@ -266,7 +266,8 @@ def chance_cost(cost: Cost, target: Array) -> float:
     for answer in answers:
         try:
             with np.errstate(all="ignore"):
-                costs = loss.formula(np, np.tile(answer, (len(target), 1)), target)
+                some = np.tile(answer, (len(target), 1))
+                costs: Array = np.asarray(loss.formula(np, some, target))
         except (ValueError, TypeError, IndexError, NotImplementedError):
             continue
         found.append(float(np.mean(costs)))

@@ -13,6 +13,7 @@ from nervure.spec.reading import parse_spec
 from nervure.spec.tables import Spec
 from nervure.spec.written import spec_to_dict
 
+Table = dict[Any, Any]
 How = Literal["set", "insert", "remove"]
 SHOWN = 4
 """Items of a list that a line shows."""
@@ -127,16 +128,17 @@ def _set(here: Any, parts: Sequence[str], value: Any) -> None:
     part, *rest = parts
     slot: Any = int(part) if is_list(here) else part
     if not rest:
-        if value is None and is_table(here):
-            cast(dict[str, Any], here).pop(slot, None)
+        if value is None and isinstance(here, dict):
+            cast(Table, here).pop(slot, None)
         else:
-            here[slot] = value
+            cast(Table, here)[slot] = value
         return
-    if is_table(here):
-        cast(dict[str, Any], here).setdefault(slot, {})
-    if isinstance(here[slot], str):  # a bare name stands for a table
-        here[slot] = {"type": here[slot]}
-    _set(here[slot], rest, value)
+    if isinstance(here, dict):
+        cast(Table, here).setdefault(slot, {})
+    inner = cast(Table, here)
+    if isinstance(inner[slot], str):  # a bare name stands for a table
+        inner[slot] = {"type": inner[slot]}
+    _set(inner[slot], rest, value)
 
 
 def _shown(value: Any) -> str:

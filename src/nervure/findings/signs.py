@@ -196,8 +196,7 @@ def largest(values: Array, default: float = 0.0) -> float:
 
 def middle(values: Array, default: float = math.nan) -> float:
     """The median of the numbers among values, NaN left out."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else default
+    return default if np.isnan(values).all() else float(np.nanmedian(values))
 
 
 def _median(values: Array) -> Array:

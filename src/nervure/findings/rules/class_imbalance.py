@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nervure.findings.case import Case
 from nervure.findings.changes import setting
@@ -73,7 +74,8 @@ def _found(case: Case, rare: Sequence[int]) -> float | None:
     if not case.checkups:
         return None
     for part in ("validation", "training"):
-        table = (case.checkups[-1].get(part) or {}).get("classes", ())
+        seen: Mapping[str, Any] = case.checkups[-1].get(part) or {}
+        table: Sequence[Any] = seen.get("classes", ())
         rows = [table[i] for i in rare if i < len(table) and table[i][0] > 0]
         if rows:
             return float(sum(n * f for n, _, f, _ in rows) / sum(r[0] for r in rows))

@@ -65,7 +65,7 @@ def check(case: Case) -> Finding | None:
     spoiled = case.diverged or not math.isfinite(grown)
     if not (pace > PACE or grown > GROWTH or spoiled):
         return None
-    facts = []
+    facts: list[str] = []
     if pace > PACE:
         facts.append(f"weights change by {pace:.0%} of themselves in a step")
     if grown > GROWTH:

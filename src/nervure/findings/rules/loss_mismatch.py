@@ -50,7 +50,7 @@ LIVE = False
 def check(case: Case) -> Finding | None:
     if case.facts is None or case.graph is None or case.facts.task != "classes":
         return None
-    if len(case.graph.outputs) > 1 or len(case.facts.counts) < 2:
+    if len(case.graph.outputs) != 1 or len(case.facts.counts) < 2:
         return None
     loss, function = case.cost, output_function(case.graph)
     outputs = case.graph.nodes[case.graph.outputs[0]].shape[-1]

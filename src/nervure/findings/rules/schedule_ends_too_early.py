@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nervure.base import plain
-from nervure.findings.case import Case
+from nervure.base.words import is_table
+from nervure.findings.case import Array, Case
 from nervure.findings.changes import RATE
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
@@ -55,12 +56,11 @@ SHARE, FALLEN = 0.4, 1 / 50
 
 def check(case: Case) -> Finding | None:
     rule = case.training.optimizer
-    scheduled = isinstance(rule, UpdateRule) and isinstance(
-        rule.learning_rate, Schedule
-    )
-    if not scheduled or len(case.rates) < 8 or not (case.fails or not case.loss.size):
+    if not isinstance(rule, UpdateRule) or not isinstance(rule.learning_rate, Schedule):
         return None
-    low = case.rates < FALLEN * case.rates.max()
+    if len(case.rates) < 8 or not (case.fails or not case.loss.size):
+        return None
+    low: Array = case.rates < FALLEN * case.rates.max()
     share = float(np.mean(low))
     if share < SHARE or not low[-1]:
         return None
@@ -74,7 +74,7 @@ def check(case: Case) -> Finding | None:
         step=begins,
         epoch=begins // max(case.per_epoch, 1),
         strength=0.9,
-        patch=_patch(case, rule.learning_rate),  # pyright: ignore
+        patch=_patch(case, rule.learning_rate),
     )
 
 
@@ -83,7 +83,7 @@ def _patch(case: Case, schedule: Schedule) -> Patch | None:
     before: Any = plain.write(schedule)
     names = {f.name for f in dataclasses.fields(schedule)}
     epochs = case.training.epochs
-    if not isinstance(before, dict):
+    if not is_table(before):
         return None
     if schedule.kind in ("cosine", "one_cycle", "polynomial"):
         change = Change(f"{RATE}.epochs", before.get("epochs"), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -148,7 +148,7 @@ class Telemetry:
         ).event()
 
     @contextmanager
-    def _safely(self) -> Iterator[None]:
+    def _safely(self) -> Generator[None]:
         try:
             yield
         except Exception as error:
