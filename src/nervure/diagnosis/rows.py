@@ -262,7 +262,7 @@ def skill(guess: Array, y: Array, task: Task) -> float:
     """
     if task == "classes":
         labels = classes_of(y)
-        most = np.bincount(labels).max() / len(labels)
+        most = int(np.bincount(labels).max()) / len(labels)
         several = guess.shape[1] > 1
         said = guess.argmax(axis=1) if several else (guess[:, 0] > 0.5).astype(int)
         same: Array = said == labels

@@ -36,6 +36,9 @@ than a hundred rows.
 HOPELESS, STIRRING = 0.2, 0.03
 """Of a training that goes on: a skill below the one that has not grown by the other."""
 
+EARLIEST = 16
+"""Steps before which nothing is said to fail."""
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -238,7 +241,7 @@ class Case:
         """
         if not self.live or self.diverged:
             return self.lack >= HARM
-        if len(self.checkups) < 2:
+        if len(self.checkups) < 2 or self.checkups[-1]["step"] < EARLIEST:
             return False
         now, before = self.skill(), self.skill(checkup=-2)
         return now < HOPELESS and not now > before + STIRRING

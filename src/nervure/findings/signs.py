@@ -158,14 +158,24 @@ class Signs:
         return np.array([sizes[w.row] for w in self.weighted], np.float64)
 
     @cached_property
+    def paces(self) -> Array:
+        """Size of the updates beside that of the weights, ``(samples, weighted)``.
+
+        Beside what Glorot's would be where the weights are smaller: those of a few
+        inputs may be next to nothing by chance, and grow by much that is little.
+        """
+        usual = np.sqrt([2 * w.size / (w.inputs + w.units) for w in self.weighted])
+        return self.parameters("update") / np.fmax(self.parameters("norm"), usual)
+
+    @cached_property
     def pace(self) -> Array:
-        """Size of the updates beside that of the weights, at first: about 1e-3."""
-        return _median(self.parameters("ratio")[1:FIRST])
+        """The same at first, per layer: about 1e-3."""
+        return _median(self.paces[1:FIRST])
 
     @cached_property
     def late_pace(self) -> Array:
         """The same at the end."""
-        return _median(self.parameters("ratio")[-LAST:])
+        return _median(self.paces[-LAST:])
 
     @cached_property
     def shrinking(self) -> Array:
@@ -196,7 +206,8 @@ def largest(values: Array, default: float = 0.0) -> float:
 
 def middle(values: Array, default: float = math.nan) -> float:
     """The median of the numbers among values, NaN left out."""
-    return default if np.isnan(values).all() else float(np.nanmedian(values))
+    known: Array = ~np.isnan(values)
+    return float(np.median(values[known])) if known.any() else default
 
 
 def _median(values: Array) -> Array:

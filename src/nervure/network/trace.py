@@ -122,7 +122,7 @@ def trace(
     >>> t["dense"].delta.shape, t["dense"].gradient["weight"].shape
     ((1, 1), (2, 1))
     >>> t.quantities["saturated"]["dense"]
-    0.0
+    1.0
     """
     flag("trace", "training", training)
     count("trace", "step", step, least=0, most=LARGEST_STEP)

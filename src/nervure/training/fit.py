@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any, TextIO
 
@@ -17,7 +16,7 @@ from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder
 from nervure.training.prepare import Prepared, prepare
-from nervure.training.progress import Progress, Silence, make_progress
+from nervure.training.progress import Progress, make_progress
 from nervure.training.run import Run
 from nervure.training.session import Session
 from nervure.training.settings import Settings, settings_of
@@ -165,9 +164,6 @@ def begin(
 
     ``again`` names arrays that `nervure.resume` must be given again.
     """
-    if settings.telemetry is None:
-        kept = folder is not None or not isinstance(progress, Silence)
-        settings = dataclasses.replace(settings, telemetry=kept)
     session = Session(network, prepared, settings, progress, folder)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:

@@ -24,7 +24,7 @@ from nervure.training.lbfgs import ITERATIONS
 from nervure.training.meter import Meter
 from nervure.training.monitor import Monitor
 from nervure.training.prepare import Prepared
-from nervure.training.progress import Progress
+from nervure.training.progress import Progress, Silence
 from nervure.training.recorder import Recorder, fingerprint
 from nervure.training.run import Run
 from nervure.training.settings import Settings
@@ -54,7 +54,7 @@ class Session:
         self._learner: Learner | None = None
         known = fingerprint(net, prepared, settings) if folder else {}
         self.recorder = Recorder(folder, known, settings)
-        self.telemetry = self._telemetry() if settings.telemetry else Off()
+        self.telemetry = self._telemetry() if self._is_seen(folder) else Off()
         self._meter = Meter(net, prepared, settings)
         size = settings.rows_per_step(len(prepared.rows))
         check_batch(net.executor(settings.executor).model, size)
@@ -88,6 +88,12 @@ class Session:
                 changing=bool(settings.augmentation),
             )
         return self._learner
+
+    def _is_seen(self, folder: RunFolder | None) -> bool:
+        """Whether steps are looked at: as asked, else where somebody may read of it."""
+        asked = self.settings.telemetry
+        shown = folder is not None or not isinstance(self.progress, Silence)
+        return shown if asked is None else asked
 
     def _telemetry(self) -> Telemetry:
         return Telemetry(

@@ -87,7 +87,7 @@ def check(case: Case) -> Finding | None:
 def _pace(case: Case) -> float:
     """Of the layer that changes fastest, at first, of those that begin above 0."""
     signs = case.signs
-    pace = signs.pace if signs.samples > 2 else signs.parameters("ratio")[-1]
+    pace = signs.pace if signs.samples > 2 else signs.paces[-1]
     known = pace[signs.stds > 0] if len(pace) == len(signs.stds) else pace
     return largest(known)
 
