@@ -206,16 +206,14 @@ def largest(values: Array, default: float = 0.0) -> float:
 
 def middle(values: Array, default: float = math.nan) -> float:
     """The median of the numbers among values, NaN left out."""
-    known: Array = ~np.isnan(values)
-    return float(np.median(values[known])) if known.any() else default
+    known: Array = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else default
 
 
 def _median(values: Array) -> Array:
     """Median over the samples, NaN where there is no number at all."""
-    if not len(values):
-        return np.full(values.shape[1], math.nan)
+    found: Array = np.full(values.shape[1:], math.nan, np.float64)
     known = ~np.isnan(values)
-    found = np.full(values.shape[1], math.nan)
     for j in np.flatnonzero(known.any(axis=0)):
         found[j] = np.median(values[known[:, j], j])
     return found
