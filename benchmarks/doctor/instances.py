@@ -2,8 +2,8 @@
 """Instances: sound and broken trainings, drawn by seed until they are what they claim.
 
 A sound training comes within `TOLERANCE` of what its task gives (`REFERENCE`). A broken
-one was made of a sound one, and loses at least `HARM` of its score by the fault, unless
-the fault is wrong in itself. Whatever is not so is drawn again, and counted.
+one was made of a sound one, and its score is lower by at least `HARM`, unless the fault
+is wrong in itself. Whatever is not so is drawn again, and counted.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Instance:
         index: its number within the kind.
         sound: score of the training without the fault.
         draws: how often it was drawn.
+        own: the training without the fault.
     """
 
     fault: Fault | None
@@ -59,6 +60,7 @@ class Instance:
     outcome: Outcome
     sound: float
     draws: int
+    own: Training
 
     @property
     def aside(self) -> bool:
@@ -84,7 +86,7 @@ def sound(seed: int, count: int, part: int = 0, parts: int = 1) -> Iterator[Inst
             made = (base, unusual)[i // 3 % 2](rng)
             found = train(made)
             if _is_sound(made, found.score):
-                yield Instance(None, i, made, found, found.score, draw + 1)
+                yield Instance(None, i, made, found, found.score, draw + 1, made)
                 break
 
 
@@ -92,34 +94,27 @@ def broken(seed: int, each: int, kinds: list[Fault] = FAULTS) -> Iterator[Instan
     """So many trainings of each kind of fault."""
     for kind in kinds:
         for i in range(each):
-            found = _broken(seed, kind, i)
+            found = draw(seed, kind, i)
             if found is not None:
                 yield found
 
 
-def _broken(seed: int, kind: Fault, index: int) -> Instance | None:
+def draw(seed: int, kind: Fault, index: int) -> Instance | None:
+    """A training with this fault; None where `DRAWS` of them did no harm."""
     number = 1 + FAULTS.index(kind)
-    for draw in range(DRAWS):
-        rng = np.random.default_rng([seed, number, index, draw])
+    for time in range(DRAWS):
+        rng = np.random.default_rng([seed, number, index, time])
         own = base(rng, kind.names, kind.depth)
         made = own.copy()
         if not kind.change(made, rng):
             continue
-        before = _sound_score(own, made, kind)
-        if before is None:
+        if kind.minded is not None:
+            own = made.copy()
+            kind.minded(own)
+        before = train(own).score
+        if not (before >= LEAST if kind.minded else _is_sound(own, before)):
             continue
         found = train(made)
-        if kind.silent or before - found.score >= HARM * max(before, 0.1):
-            return Instance(kind, index, made, found, before, draw + 1)
+        if kind.silent or before - found.score >= HARM:
+            return Instance(kind, index, made, found, before, time + 1, own)
     return None
-
-
-def _sound_score(own: Training, made: Training, kind: Fault) -> float | None:
-    """The score without the fault, if it is sound."""
-    if kind.minded is None:
-        score = train(own).score
-        return score if _is_sound(own, score) else None
-    minding = made.copy()
-    kind.minded(minding)
-    score = train(minding).score
-    return score if score >= LEAST else None

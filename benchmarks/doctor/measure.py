@@ -80,7 +80,7 @@ class Result:
     def recovered(self) -> float | None:
         """Share of the lost score that the fix brought back."""
         lost = self.sound - self.score
-        if self.fixed is None or lost < HARM * max(self.sound, 0.1):
+        if self.fixed is None or lost < HARM:
             return None
         return (self.fixed - self.score) / lost
 

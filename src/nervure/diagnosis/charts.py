@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +127,32 @@ def tiles(
         f'text-anchor="middle">{html.escape(x)}</text>'
     )
     return _figure(title, "".join(body), "", bottom + 34)
+
+
+def style() -> str:
+    """The colours and lines of charts, light and dark, as CSS."""
+    return files("nervure.diagnosis").joinpath("chart.css").read_text("utf-8")
+
+
+def standalone(figure: str) -> str:
+    """A figure as an SVG file, with its style and its legend in it."""
+    found = re.search(r'<svg viewBox="0 0 (\d+) (\d+)"([^>]*)>(.*)</svg>', figure)
+    if found is None:
+        return ""
+    width, height, words, body = found.groups()
+    names = re.findall(r'<i class="(c\d)"></i>([^<]*)', figure)
+    keys = [
+        f'<g transform="translate({left} {top})"><polyline class="{colour}" '
+        f'points="0,0 18,0"/><text x="24" y="4">{name}</text></g>'
+        for i, (colour, name) in enumerate(names)
+        for left, top in [(LEFT + 290 * (i % 2), int(height) + 16 + 18 * (i // 2))]
+    ]
+    whole = int(height) + 18 * -(-len(names) // 2) + 8
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}"{words}>'
+        f'<style>{style()}</style><rect class="back" width="{width}" height="{whole}"/>'
+        f"{body}{''.join(keys)}</svg>\n"
+    )
 
 
 # -- pieces ---------------------------------------------------------------------------

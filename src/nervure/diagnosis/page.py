@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nervure.diagnosis.charts import Line, lines, tiles
+from nervure.diagnosis.charts import Line, lines, style, tiles
 from nervure.findings.case import Case
 from nervure.findings.finding import Finding
 
@@ -23,7 +23,7 @@ def page(
     title: str, findings: Sequence[Finding], case: Case, missing: Sequence[str]
 ) -> str:
     """The whole file."""
-    style = files("nervure.diagnosis").joinpath("page.css").read_text("utf-8")
+    own = files("nervure.diagnosis").joinpath("page.css").read_text("utf-8")
     count = sum(f.severity != "note" for f in findings)
     notes = len(findings) - count
     said = (
@@ -35,13 +35,13 @@ def page(
         f'<p class="soft">{_text(said)}</p>',
         *(_finding(one) for one in findings),
         _skills(case),
-        *_charts(case),
+        *_pictures(case),
         _left_out(missing),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(title)}</title><style>{style}</style></head><body>"
+        f"<title>{_text(title)}</title><style>{style()}{own}</style></head><body>"
         f"{''.join(parts)}</body></html>\n"
     )
 
@@ -119,12 +119,20 @@ def _left_out(missing: Sequence[str]) -> str:
 # -- charts ---------------------------------------------------------------------------
 
 
-def _charts(case: Case) -> Iterable[str]:
-    charts = [*_history(case), *_layers(case)]
-    return ["<h2>What was measured</h2>", *charts] if any(charts) else []
+def _pictures(case: Case) -> list[str]:
+    drawn = charts(case)
+    return ["<h2>What was measured</h2>", *drawn.values()] if drawn else []
 
 
-def _history(case: Case) -> Iterable[str]:
+def charts(case: Case) -> dict[str, str]:
+    """Figures by name: ``loss``, ``metrics``, and with sampled steps ``signal``,
+    ``pace``, ``dead`` and ``saturated``; those of which nothing is known are missing.
+    """
+    drawn = [*_history(case), *_layers(case)]
+    return {name: figure for name, figure in drawn if figure}
+
+
+def _history(case: Case) -> Iterable[tuple[str, str]]:
     record = case.record
     epochs = [float(e) + 1 for e in record.epochs]
     series = [
@@ -135,17 +143,17 @@ def _history(case: Case) -> Iterable[str]:
     if series and math.isfinite(case.chance):
         series.append(Line("guessing", [epochs[0], epochs[-1]], [case.chance] * 2))
     positive = all(v > 0 for line in series for v in line.y if math.isfinite(v))
-    yield lines(series, title="Loss", x="epoch", y="loss", log=positive)
+    yield "loss", lines(series, title="Loss", x="epoch", y="loss", log=positive)
     names = [
         n
         for n in record.names
         if n.endswith(("accuracy", "r2")) and not n.startswith("_")
     ]
     shown = [Line(n, epochs, record[n].tolist()) for n in names]
-    yield lines(shown, title="Metrics", x="epoch", y="")
+    yield "metrics", lines(shown, title="Metrics", x="epoch", y="")
 
 
-def _layers(case: Case) -> Iterable[str]:
+def _layers(case: Case) -> Iterable[tuple[str, str]]:
     signs, record = case.signs, case.record
     if not signs.samples or not signs.weighted:
         return
@@ -155,14 +163,14 @@ def _layers(case: Case) -> Iterable[str]:
     rows = [signs.weighted[i].row for i in some]
     delta = signs.layers("delta")[:, rows]
     ratio = signs.parameters("ratio")[:, some]
-    for values, title, y in (
-        (delta, "Error signal of each layer", "rms of dC/dz"),
-        (ratio, "Updates beside the weights", "update / weight"),
+    for name, values, title, y in (
+        ("signal", delta, "Error signal of each layer", "rms of dC/dz"),
+        ("pace", ratio, "Updates beside the weights", "update / weight"),
     ):
         series = [
             Line(n, steps, v.tolist()) for n, v in zip(names, values.T, strict=True)
         ]
-        yield lines(series, title=title, x="step", y=y, log=True)
+        yield name, lines(series, title=title, x="step", y=y, log=True)
     places = [f"{int(step)}" for step in steps]
     for name, title in (
         ("dead", "Share of dead units"),
@@ -173,9 +181,8 @@ def _layers(case: Case) -> Iterable[str]:
         known = [known[i] for i in _evenly(len(known))]
         shown = np.nan_to_num(values[:, known].T)
         labels = [record.layers[i] for i in known]
-        yield (
-            tiles(shown, labels, title=title, x="step", places=places) if known else ""
-        )
+        if known:
+            yield name, tiles(shown, labels, title=title, x="step", places=places)
 
 
 def _evenly(count: int) -> list[int]:

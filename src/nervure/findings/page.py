@@ -45,8 +45,8 @@ class Page:
         """Where the page stands."""
         return f"{HOME}/{self.code}.md"
 
-    def markdown(self) -> str:
-        """The page as docs/findings holds it."""
+    def markdown(self, picture: bool = True) -> str:
+        """The page as docs/findings holds it, perhaps with a picture of an example."""
         parts = (
             ("", self.what),
             ("Why it happens", self.why),
@@ -58,7 +58,8 @@ class Page:
         lines.append(f"**{self.cause}** {self.remedy}")
         for title, text in parts:
             if text:
-                lines += [f"## {title}"] if title else [_picture(self)]
+                shown = [_picture(self)] if picture else []
+                lines += [f"## {title}"] if title else shown
                 lines.append(inspect.cleandoc(text))
         return "\n\n".join(lines) + "\n"
 

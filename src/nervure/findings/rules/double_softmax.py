@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nervure.findings.case import Case
 from nervure.findings.changes import field, removed
 from nervure.findings.finding import Finding
@@ -35,20 +37,21 @@ LIVE = True
 def check(case: Case) -> Finding | None:
     if case.graph is None:
         return None
-    found = behind(
-        case.graph, ("softmax", "log_softmax"), ("softmax", "log_softmax", "logistic")
-    )
+    found = behind(case.graph, ("softmax", "log_softmax"), ("softmax", "logistic"))
     if found is None:
         return None
     first, second = found
+    classes = case.graph.nodes[case.graph.groups[second][-1]].shape[-1]
+    surest = math.e / (math.e + classes - 1)
     change = removed(case, second)
     if change is None or second == first:
         change = field(case, first, "activation", None)
     return Finding(
         PAGE,
         "warning",
-        f"the softmax of {second} reads probabilities that {first} gives",
-        {},
+        f"the softmax of {second} reads probabilities that {first} gives: of {classes} "
+        f"classes none can get more than {surest:.2f}",
+        {"classes": classes, "surest": surest},
         (first, second),
         strength=0.95,
         patch=None if change is None else Patch((change,)),

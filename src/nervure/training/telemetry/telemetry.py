@@ -150,7 +150,8 @@ class Telemetry:
     @contextmanager
     def _safely(self) -> Generator[None]:
         try:
-            yield
+            with np.errstate(all="ignore"):  # broken runs are what it is made for
+                yield
         except Exception as error:
             self._probe = self._checkup = self._sampling = None
             warnings.warn(
