@@ -213,8 +213,14 @@ def _constant_column(t: Training, rng: Generator) -> bool:
     return _with_inputs(t, change)
 
 
+def _is_joined(t: Training) -> bool:
+    """Whether layers name what they read, so that none can take their place."""
+    return "inputs" in t.layers[-1]
+
+
 def _logistic_hidden(t: Training, rng: Generator) -> bool:
-    if t.task.name not in ("digits", "wine", "iris", "cancer", "blobs"):
+    names = ("digits", "wine", "iris", "cancer", "blobs")
+    if t.task.name not in names or _is_joined(t):
         return False
     width = {"type": "dense", "units": 64, "activation": "logistic"}
     t.tables["layer"] = [t.layers[0], width, t.layers[-1]]
@@ -245,7 +251,7 @@ def _large_batch(t: Training, rng: Generator) -> bool:
 
 
 def _much_dropout(t: Training, rng: Generator) -> bool:
-    if t.task.name not in ("digits", "blobs", "cancer"):
+    if t.task.name not in ("digits", "blobs", "cancer") or _is_joined(t):
         return False
     width = {"type": "dense", "units": 128, "activation": "relu"}
     t.tables["layer"] = [

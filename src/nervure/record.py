@@ -335,7 +335,16 @@ def line_of(event: Event) -> str:
     >>> line_of({"event": "epoch", "loss": float("nan"), "accuracy": 0.75})
     '{"event": "epoch", "loss": "nan", "accuracy": 0.75}\\n'
     """
-    return json.dumps(_changed(event, _word)) + "\n"
+    return json.dumps(worded(event)) + "\n"
+
+
+def worded(event: Event) -> dict[str, Any]:
+    """An event in which words stand for numbers that are not finite.
+
+    >>> worded({"cost": [float("inf"), 1.0]})
+    {'cost': ['inf', 1.0]}
+    """
+    return _changed(event, _word)
 
 
 def rounded(event: Event) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from nervure.diagnosis.diagnosis import Diagnosis, diagnose
 from nervure.diagnosis.fixing import Fix, fix
 from nervure.diagnosis.page import page
 from nervure.diagnosis.subject import DiagnosisError, Subject, of_spec
+from nervure.record import worded
 from nervure.spec.reading import load_spec
 from nervure.spec.tables import SpecError
 from nervure.spec.written import save_spec
@@ -44,7 +45,7 @@ def doctor(wish: Wish) -> int:
     seconds = SECONDS if changing else wish.experiments
     found = diagnose(_subject(wish), experiments=seconds)
     if wish.as_json:
-        print(json.dumps(found.document(), indent=2))
+        print(json.dumps(worded(found.document()), indent=2))
     else:
         print(found.report())
     if wish.page is not None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 34
 COLOURS = 8
 """Classes ``c0`` to ``c7`` of a page's style."""
 
@@ -50,14 +50,16 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """About five round numbers."""
-        if self.log:
-            first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
-            step = max(1, -(-(last - first + 1) // 6))
-            return [10.0**k for k in range(first, last + 1, step)]
-        step = _round((self.high - self.low) / 5)
-        first = math.ceil(self.low / step - 1e-9)
-        count = int((self.high - first * step) / step + 1e-9) + 1
-        return [round((first + i) * step, 12) for i in range(max(count, 0))]
+        if not self.log:
+            return _evenly(self.low, self.high)
+        first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
+        step = max(1, -(-(last - first + 1) // 6))
+        powers = [10.0**k for k in range(first, last + 1, step)]
+        if len(powers) > 2:
+            return powers
+        several = (k * 10.0**p for p in range(first - 1, last + 1) for k in (1, 2, 5))
+        found = [v for v in several if self.low <= math.log10(v) <= self.high]
+        return found if len(found) > 2 else _evenly(10**self.low, 10**self.high)
 
 
 def lines(
@@ -96,7 +98,7 @@ def tiles(
         return ""
     height = max(8.0, min(18.0, 400 / rows))
     longest = max(map(len, names))
-    left = min(220.0, 7.0 * longest + 10)
+    left = min(240.0, 8.5 * longest + 10)
     width = (WIDTH - left - RIGHT) / columns
     body: list[str] = []
     for i in range(rows):
@@ -176,6 +178,18 @@ def _axes(series: Sequence[Line], log: bool) -> tuple[Axis | None, Axis | None]:
     pad = 0.05 * (high - low) or max(abs(high) * 0.1, 0.1)
     across = Axis(min(xs), max(max(xs), min(xs) + 1e-9), LEFT, WIDTH - RIGHT)
     return across, Axis(low - pad, high + pad, HEIGHT - BOTTOM, TOP, log)
+
+
+def _evenly(low: float, high: float) -> list[float]:
+    """About five round numbers between these two.
+
+    >>> _evenly(0.93, 2.1)
+    [1.0, 1.5, 2.0]
+    """
+    step = _round((high - low) / 5)
+    first = math.ceil(low / step - 1e-9)
+    count = int((high - first * step) / step + 1e-9) + 1
+    return [float(f"{(first + i) * step:.12g}") for i in range(max(count, 0))]
 
 
 def _round(step: float) -> float:
