@@ -509,3 +509,18 @@ def test_autoencoder_with_own_layers_names_its_columns_and_pickles() -> None:
     np.testing.assert_array_equal(again.transform(X), frame)
     with pytest.raises(ValueError, match="X has 2 columns; expected a code of 3"):
         again.inverse_transform(np.zeros((1, 2)))
+
+
+def test_rows_of_one_class_may_come_first() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 3)), np.repeat(["a", "b", "c"], 30)
+    for model in (NeuralNetClassifier(random_state=0), MLPClassifier(random_state=0)):
+        for begin in range(0, 90, 30):
+            rows = slice(begin, begin + 30)
+            model.partial_fit(X[rows], y[rows], classes=["a", "b", "c"])
+        assert [*model.classes_] == ["a", "b", "c"]
+        assert model.predict_proba(X).shape == (90, 3)
+    with pytest.raises(ValueError, match="expected at least two classes"):
+        nv.fit(
+            nv.Network([nv.Input(3), nv.Dense(2, activation="softmax")]), X, y == "d"
+        )

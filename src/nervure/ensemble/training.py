@@ -299,8 +299,7 @@ class _Together:
     def epoch(self, member: int, done: int, values: Mapping[str, float]) -> None:
         with self._lock:
             self._done[member] = done
-            (name, value), *others = values.items()
-            named = {f"member {member} {name}": value, **dict(others)}
+            named = {"member": member, **values}
             self._shown.epoch(max(int(sum(self._done)), 1) - 1, self._total, named)
 
     def note(self, member: int, line: str) -> bool:

@@ -42,7 +42,9 @@ class Parameter:
     """One named array of a layer: its shape and how it begins.
 
     ``trainable=False`` marks stored state (a running mean) that no optimizer moves;
-    ``decays=False`` exempts from weight decay and penalties (biases).
+    ``decays=False`` exempts from weight decay and penalties (biases). ``fans`` are the
+    connections into a unit and out of one, where they are not those that the shape of a
+    matrix or of a kernel ``(..., in, out)`` says.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Parameter:
     initializer: Initializer
     trainable: bool = True
     decays: bool = True
+    fans: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

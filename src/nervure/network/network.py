@@ -14,7 +14,7 @@ from nervure.base import toml
 from nervure.base.checks import count
 from nervure.base.files import write_atomically
 from nervure.base.memory import check_memory
-from nervure.base.words import unknown
+from nervure.base.words import many, unknown
 from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.preprocessing import Preprocessing
@@ -32,7 +32,7 @@ from nervure.graph.parameters import (
     initialize,
     put,
 )
-from nervure.graph.summary import summary
+from nervure.graph.summary import html_summary, summary
 from nervure.graph.symbols import from_symbols, sequence
 from nervure.graph.written import tables_of
 from nervure.layers import Layer, Symbol
@@ -45,6 +45,10 @@ from nervure.network.trace import NetworkTrace, trace
 from nervure.network.transfer import with_head
 
 Array = npt.NDArray[Any]
+
+LONGEST_REPR = 100
+"""Letters up to which a network shows its layers in a line."""
+
 DTYPES = ("float32", "float64")
 
 
@@ -434,8 +438,16 @@ class Network:
 
     def __repr__(self) -> str:
         names = [f"{n.name}{n.shape}" for n in self.graph.nodes]
-        shown = names if len(names) < 12 else [*names[:5], "...", *names[-5:]]
-        return f"<Network {' -> '.join(shown)}, {self.layout.count:,} parameters>"
+        weights = many(self.layout.count, "parameter")
+        whole = f"<Network {' -> '.join(names)}, {weights}>"
+        if len(whole) <= LONGEST_REPR:
+            return whole
+        ends = f"{names[0]} -> ... -> {names[-1]}"
+        return f"<Network {ends}, {many(len(names), 'layer')}, {weights}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return html_summary(self.graph, self.dtype, self.frozen)
 
 
 def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:

@@ -54,7 +54,7 @@ def train_on(
     those of the best epoch for good.
     """
     latest = _Latest()
-    session = _session(estimator, net, course, [*extra, latest], begun=state)
+    session = _session(estimator, net, course, [*extra, latest], state, part=True)
     run = session.train()
     if run.stopped == ONE_EPOCH:
         session.state.stopped = None
@@ -78,6 +78,7 @@ def _session(
     course: Course,
     extra: Sequence[Any],
     begun: State | None = None,
+    part: bool = False,
 ) -> Session:
     stopping = early_stopping_of(estimator.early_stopping)
     settings = settings_of(
@@ -104,6 +105,7 @@ def _session(
         validation=held,
         sample_weight=course.weights,
         seed=course.seed,
+        part=part,
     )
     size = _batch_size(estimator.batch_size, len(prepared.rows))
     settings = replace(settings, batch_size=size)

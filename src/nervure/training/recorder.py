@@ -103,6 +103,7 @@ class Recorder:
             "steps": state.step,
             "seconds": round(state.seconds, 3),
             "stopped": state.stopped,
+            "best_epoch": state.best.epoch,
         }
         self.tell(end)
         if self.folder is None:

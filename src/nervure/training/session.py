@@ -188,6 +188,8 @@ class Session:
         state = self.state
         values = self._meter.values(state, self.learner)
         self._check_growth(values["loss"], rate, last_good)
+        if isinstance(self.settings.optimizer, UpdateRule):
+            values["learning_rate"] = rate
         values["seconds"] = state.seconds
         state.history.append(values)
         self._monitor.note(values)
@@ -203,7 +205,7 @@ class Session:
             seen = self.telemetry.epoch(state.epoch - 1, state.step, costs)
             self.recorder.epoch(state, values)
             self._tell_findings() if seen else None
-        shown = {name: value for name, value in values.items() if name != "seconds"}
+        shown = {name: values[name] for name in self._meter.names}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
 
     def _tell_findings(self) -> None:
