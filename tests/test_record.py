@@ -129,7 +129,7 @@ def test_unknown_events_and_keys_are_left_alone(folder: Path) -> None:
         (None, "cannot be read: no such file"),
         ("", "is empty; expected the record.jsonl of a run"),
         ("hello\n", "line 1 is no event: .*hello"),
-        ('{"event": "epoch"}\n', "does not begin as a record does"),
+        ('{"event": "epoch", "epoch": 0}\n', "does not begin as a record does"),
     ],
 )
 def test_what_is_no_record(tmp_path: Path, content: str | None, text: str) -> None:

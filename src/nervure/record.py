@@ -32,7 +32,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure.base.words import found, is_table, unknown
+from nervure.base.words import found, is_list, is_table, unknown
 
 FORMAT = 2
 """Of records written now; 1 had neither layout nor steps."""
@@ -290,6 +290,7 @@ def _events(file: Path) -> Iterator[Event]:
             for number, line in enumerate(_lines(lines, file), start=1):
                 event = _event(line)
                 if event is not None:
+                    _check(event, f"[{file}] line {number}")
                     yield event
                 elif line.endswith(b"\n"):
                     raise RecordError(
@@ -324,6 +325,75 @@ def _event(line: bytes) -> Event | None:
     except (ValueError, RecursionError):
         return None
     return event if is_table(event) else None
+
+
+# -- what events hold -----------------------------------------------------------------
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    words = ("nan", "inf", "-inf")
+    return value is None or isinstance(value, int | float) or value in words
+
+
+def _all(each: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: is_list(value) and all(map(each, value))
+
+
+_HELD: dict[str, dict[str, Callable[[object], bool]]] = {
+    "layout": {
+        **dict.fromkeys(("layers", "functions", "parameters"), _all(_is_text)),
+        **dict.fromkeys(("units", "sizes", "learns"), _all(_is_count)),
+        "shapes": _all(_all(_is_count)),
+    },
+    "data": {
+        **dict.fromkeys(("rows", "held_out", "columns"), _is_count),
+        **dict.fromkeys(("counts", "held_out_counts"), _all(_is_count)),
+        **dict.fromkeys(("low", "middle", "high", "mean", "spread"), _is_number),
+    },
+    "step": {
+        "step": _is_count,
+        **dict.fromkeys(("rate", "cost"), _is_number),
+        **dict.fromkeys((*OF_LAYERS, *OF_PARAMETERS), _all(_is_number)),
+    },
+    "epoch": {
+        "epoch": _is_count,
+        **dict.fromkeys(("loss", "validation_loss"), _is_number),
+    },
+    "checkup": {
+        **dict.fromkeys(("epoch", "step"), _is_count),
+        **dict.fromkeys(("training", "validation"), is_table),
+    },
+    "diverged": {"step": _is_count},
+}
+"""What readers rely on, by event and key."""
+
+_NEEDED = {"step": ("step",), "epoch": ("epoch",), "checkup": ("epoch", "step")}
+
+
+def _check(event: Event, where: str) -> None:
+    """Raises `RecordError` where an event holds what no reader can use."""
+    kind = event.get("event")
+    if not isinstance(kind, str):
+        return
+    for key in _NEEDED.get(kind, ()):
+        if key not in event:
+            raise RecordError(f"{where} of {kind} lacks {key}; {_AS_IT_WAS}")
+    for key, fits in _HELD.get(kind, {}).items():
+        if key in event and not fits(event[key]):
+            raise RecordError(
+                f"{where} of {kind}: {key} is {found(event[key])}; {_AS_IT_WAS}"
+            )
+
+
+_AS_IT_WAS = "expected what a run writes; use the file as the run left it"
 
 
 # -- writing --------------------------------------------------------------------------

@@ -26,7 +26,11 @@ PAGE = Page(
         reach twice as much on rows they have not seen, and at least 0.3. In sound data
         moved targets reach 0.13 at most.
         """,
-    sources=(),
+    sources=(
+        "Kaufman et al., *Leakage in data mining* (2012): what is told with what, row "
+        "by row",
+        "Hoerl and Kennard, *Ridge regression* (1970)",
+    ),
     explains=(
         *("overfitting", "underfitting", "plateau", "labels-shuffled", "label-noise"),
         *("too-few-epochs", "learning-rate-too-low", "missing-nonlinearity"),

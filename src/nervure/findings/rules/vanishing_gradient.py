@@ -60,7 +60,8 @@ def check(case: Case) -> Finding | None:
     if len(signal) < LAYERS or not case.fails:
         return None
     first, last = float(signal[0]), largest(signal)
-    if not 0 < first < RATIO * last:
+    fades = bool(((signal > 0) & (signal < RATIO * last)).any())
+    if not first < RATIO * last or not fades:  # what is 0 at once is cut off
         return None
     hidden = [w.layer for w in case.signs.hidden]
     weak = [h for h, s in zip(hidden, signal[:-1], strict=True) if s < 0.03 * last]
