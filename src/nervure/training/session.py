@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import Any, NoReturn
 
 from nervure.findings.finding import FindingWarning
@@ -14,7 +15,7 @@ from nervure.losses import weighted_mean
 from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
-from nervure.spec.tables import DataSpec, Spec
+from nervure.spec.tables import DataSpec
 from nervure.training.checks import check_batch
 from nervure.training.described import spec_of
 from nervure.training.divergence import DivergenceError, explain, remedy
@@ -69,7 +70,8 @@ class Session:
         by_name = {name: metric for _, name, metric in self._meter.metrics}
         self._monitor = Monitor(self.state, settings, self._meter.names, by_name)
         place, record = folder.path if folder else None, self.recorder.record
-        watch = Watch(self._spec, net.graph, settings.objective, record)
+        asked = partial(spec_of, net, settings, DataSpec())
+        watch = Watch(asked, net.graph, settings.objective, record)
         about = (record, watch, prepared, settings.objective)
         self.run = Run(net, self.state, place, *about)
         self.interruption = Interruption()
@@ -96,16 +98,7 @@ class Session:
         return shown if asked is None else asked
 
     def _telemetry(self) -> Telemetry:
-        return Telemetry(
-            self.net,
-            self.prepared,
-            self.settings,
-            lambda: self.learner,
-            self.recorder.tell,
-        )
-
-    def _spec(self) -> Spec:
-        return spec_of(self.net, self.settings, DataSpec())
+        return Telemetry(self.net, self.prepared, self.settings, self.recorder.tell)
 
     def resume(self) -> None:
         """After the state was taken over from a checkpoint."""
@@ -173,7 +166,7 @@ class Session:
     def begin(self, planned: int) -> None:
         """Before the first step of so many that are planned."""
         known = bool(self.recorder.record.of("layout"))
-        self.telemetry.begin(planned, known)
+        self.telemetry.begin(self.learner, planned, known)
 
     def look_up(self, share: float) -> None:
         """After a stretch of steps, so much of the epoch being done."""

@@ -32,7 +32,6 @@ class Telemetry:
     What fails in here is warned of once and ends the telemetry, never the training.
 
     Args:
-        learner: what is trained; asked for when it is first needed.
         tell: takes the events.
     """
 
@@ -41,11 +40,10 @@ class Telemetry:
         net: Network,
         prepared: Prepared,
         settings: Settings,
-        learner: Callable[[], Learner],
         tell: Tell,
     ) -> None:
         self._net, self._prepared, self._settings = net, prepared, settings
-        self._learner, self._tell = learner, tell
+        self._tell = tell
         self._probe: Probe | None = None
         self._checkup: Checkup | None = None
         self._sampling: Sampling | None = None
@@ -55,13 +53,13 @@ class Telemetry:
     def on(self) -> bool:
         return True
 
-    def begin(self, planned: int, known: bool) -> None:
-        """Before the first step of so many.
+    def begin(self, learner: Learner, planned: int, known: bool) -> None:
+        """Before the first step of so many that are planned.
 
         ``known`` says that the record has the layout already, from an earlier session.
         """
         with self._safely():
-            learner, settings = self._learner(), self._settings
+            settings = self._settings
             size = settings.rows_per_step(len(self._prepared.rows))
             self._probe = Probe(
                 learner, settings.executor, settings.seed, size, settings.augmentation
@@ -168,7 +166,7 @@ class Off:
     def on(self) -> bool:
         return False
 
-    def begin(self, planned: int, known: bool) -> None:
+    def begin(self, learner: Learner, planned: int, known: bool) -> None:
         pass
 
     def until(self, step: int) -> int | None:
