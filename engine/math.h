@@ -221,21 +221,13 @@ struct Gaussian {
   T cdf, bell;
 };
 
+namespace detail {
+
+// k t H(u) for a >= 0: Phi(-a) is exp(-a^2 / 2) times it.
 template <class T>
-NERVURE_INLINE Gaussian<T> gaussian(T x) {
+NERVURE_INLINE T gaussian_tail(T a) {
   constexpr bool single = std::is_same_v<T, float>;
-  constexpr T k = single ? T(4) : T(5), far = single ? T(14.5) : T(39);
-  const T size = std::fabs(x);
-  const T a = size > far ? far : size;
-  // a^2 / 2 with the rounding error of the square kept: it would cost exp(-a^2 / 2) up
-  // to a^2 units in the last place. `high` has so few bits that its square is exact.
-  using Bits = typename detail::Format<T>::Bits;
-  constexpr Bits mask = ~((Bits(1) << (detail::Format<T>::mantissa / 2 + 1)) - 1);
-  const T high = std::bit_cast<T>(std::bit_cast<Bits>(a) & mask);
-  const T first = high * high, second = (a - high) * (a + high);
-  const T square = first + second;
-  const T lost = (first - square) + second;
-  const T bell = exp(T(-0.5) * square, T(-0.5) * lost);
+  constexpr T k = single ? T(4) : T(5);
   const T t = T(1) / (a + k);
   const T u = (a - k) * t;
   T h;
@@ -252,13 +244,54 @@ NERVURE_INLINE Gaussian<T> gaussian(T x) {
                    -6.7499304070492638e-8, 8.6887814527529169e-8, 8.7516831965711498e-9,
                    -1.3335058678455143e-8, -2.1236548348478753e-9, 1.5260820835746365e-9,
                    4.4498775354328866e-10);
-  const T tail = bell * (k * t * h);
+  return k * t * h;
+}
+
+}  // namespace detail
+
+template <class T>
+NERVURE_INLINE Gaussian<T> gaussian(T x) {
+  constexpr T far = std::is_same_v<T, float> ? T(14.5) : T(39);
+  const T size = std::fabs(x);
+  const T a = size > far ? far : size;
+  // a^2 / 2 with the rounding error of the square kept: it would cost exp(-a^2 / 2) up
+  // to a^2 units in the last place. `high` has so few bits that its square is exact.
+  using Bits = typename detail::Format<T>::Bits;
+  constexpr Bits mask = ~((Bits(1) << (detail::Format<T>::mantissa / 2 + 1)) - 1);
+  const T high = std::bit_cast<T>(std::bit_cast<Bits>(a) & mask);
+  const T first = high * high, second = (a - high) * (a + high);
+  const T square = first + second;
+  const T lost = (first - square) + second;
+  const T bell = exp(T(-0.5) * square, T(-0.5) * lost);
+  const T tail = bell * detail::gaussian_tail(a);
   return {x < T(0) ? tail : T(1) - tail, bell};
 }
 
 template <class T>
 NERVURE_INLINE T gaussian_cdf(T x) {
   return gaussian(x).cdf;
+}
+
+// log Phi(x) and its slope phi(x) / Phi(x), which do not vanish where Phi does: far out
+// they follow Phi(-a) = phi(a) / a (1 - 1 / a^2 + 3 / a^4 - 15 / a^6 + 105 / a^8 ...).
+struct LogGaussian {
+  double value, slope;
+};
+inline LogGaussian log_gaussian_cdf(double x) {
+  constexpr double root = 0.39894228040143268, log_root = 0.91893853320467274;
+  if (x >= 0) {
+    const auto [below, bell] = gaussian(x);
+    const double above = gaussian(-x).cdf;
+    return {std::log1p(-above), root * bell / below};
+  }
+  const double a = -x, square = a * a;
+  if (a < 30) {
+    const double tail = detail::gaussian_tail(a);
+    return {std::log(tail) - square / 2, root / tail};
+  }
+  const double next = 1 / square,
+               rest = next * (-1 + next * (3 + next * (-15 + next * 105)));
+  return {-square / 2 - std::log(a) - log_root + std::log1p(rest), a / (1 + rest)};
 }
 
 }  // namespace nervure::math

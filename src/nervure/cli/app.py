@@ -70,17 +70,39 @@ def run(arguments: Sequence[str]) -> int:
             app(args=words, prog_name="nervure")
         except SystemExit as ended:
             return int(ended.code or 0)
-        except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        except Exception as error:
             if debug:
                 raise
             return _fail(error)
     return 0
 
 
-def _fail(error: BaseException) -> int:
+TOLD = (ValueError, OSError, ArithmeticError, ImportError)
+"""Errors that what was given may cause; any other is a fault of the program."""
+
+FAULT = 70
+"""The exit code of a fault of the program, as in ``sysexits.h``."""
+
+
+def _fail(error: Exception) -> int:
+    """Tell an error in a line or a few; the exit code."""
+    if isinstance(error, MemoryError | RecursionError):
+        kind = "memory" if isinstance(error, MemoryError) else "depth"
+        said = str(error) or f"not enough {kind} for what was given"
+        error = ValueError(f"{said}; give less at once (fewer rows, a smaller network)")
+    known = isinstance(error, TOLD)
     lines = str(error).splitlines() or [type(error).__name__]
+    if not known:
+        lines[0] = f"{type(error).__name__}: {lines[0]}"
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
+    if not known:
+        print(
+            "This is a fault of nervure, not of yours: please report it, with the "
+            "command and what --debug shows",
+            file=sys.stderr,
+        )
+        return FAULT
     if not lines[0].startswith("["):
         print("(--debug shows where this comes from)", file=sys.stderr)
     return 2

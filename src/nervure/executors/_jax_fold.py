@@ -156,7 +156,7 @@ def row_costs(
         y = value.reshape(value.shape[0] * cost.members, -1)
         own = xp.repeat(target, cost.members, axis=0)
         if cost.fused:
-            costs = cost.loss.logits_formula(xp, y, own)
+            costs = cost.loss.logits_formula(xp, y, own, cost.fused)
         else:
             costs = cost.loss.costs(xp, y, own, cost.activation)
         total = total + cost.weight * costs.reshape(-1, cost.members).mean(axis=1)
