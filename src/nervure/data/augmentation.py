@@ -8,10 +8,10 @@ see images as they are.
 
 Changes of place that stand next to each other (shift, flip, rotate, scale, shear, crop,
 and one elastic distortion after them) are one map: the image is interpolated once,
-bilinearly. What comes from outside of the image is ``fill``: a number, in the network's
-units (0 to 1 for images of bytes); "edge", the nearest pixel; or "reflect", the image in
-a mirror on its border pixels. Bytes stay within 0 to 1; other numbers may become what
-they will.
+bilinearly. What comes from outside of the image is ``fill``: a number, in the
+network's units (0 to 1 for images of bytes); "edge", the nearest pixel; or "reflect",
+the image in a mirror on its border pixels. Bytes stay within 0 to 1; other numbers may
+become what they will.
 
 Legend: u a uniform number of its own for each image and change; H, W, C height, width
 and channels of an image.
@@ -86,8 +86,9 @@ class _Moving(Augmentation):
         super().__post_init__()
         if not isinstance(self.fill, str):
             number(self.kind, "fill", self.fill)
-        elif self.fill not in (known := get_args(Border)):
-            raise ValueError(unknown(self.kind, "fill", self.fill, ["a number", *known]))
+        elif self.fill not in get_args(Border):
+            known = ["a number", *get_args(Border)]
+            raise ValueError(unknown(self.kind, "fill", self.fill, known))
 
     def attributes(self) -> dict[str, Attribute]:
         return {**self._outside(), **self._read({"probability", "fill"})}
