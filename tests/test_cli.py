@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
+from nervure.cli import main as nervure_main
 from nervure.cli.app import run
 from nervure.cli.judging import Judgement, judge
 from nervure.cli.predicting import Wanted, predictions
@@ -667,8 +668,8 @@ def test_what_cannot_change_in_a_run(
         f"error: [--set] {fixed} cannot change in a run that has begun; expected with "
         "--resume only training.epochs, training.max_steps, training.max_seconds, "
         "training.early_stopping, training.checkpoint_steps, "
-        "training.checkpoint_seconds, training.executor; leave it out, or begin a new "
-        "run"
+        "training.checkpoint_seconds, training.executor, training.telemetry; leave it "
+        "out, or begin a new run"
     ]
 
 
@@ -1088,3 +1089,31 @@ def test_quantiles_from_training_to_predictions(
     assert "(quantiles 0.9, 0.1, 0.5)" in told
     network = nv.load(tmp_path / "a" / "model.safetensors")
     assert network.evaluate(nv.data.load("diabetes"))["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (TypeError("a\nb"), 70, "error: TypeError: a\nerror: b\nThis is a fault of"),
+        (KeyError("x"), 70, "error: KeyError: 'x'\nThis is a fault of nervure"),
+        (MemoryError(), 2, "error: not enough memory for what was given; give less"),
+        (RecursionError(), 2, "error: not enough depth for what was given; give less"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_no_error_shows_a_traceback(
+    error: BaseException,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("nervure.cli.app.app", fail)
+    monkeypatch.setattr("sys.argv", ["nervure", "zoo"])
+    with pytest.raises(SystemExit) as ended:
+        nervure_main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(told)

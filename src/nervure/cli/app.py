@@ -70,17 +70,39 @@ def run(arguments: Sequence[str]) -> int:
             app(args=words, prog_name="nervure")
         except SystemExit as ended:
             return int(ended.code or 0)
-        except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        except Exception as error:
             if debug:
                 raise
             return _fail(error)
     return 0
 
 
-def _fail(error: BaseException) -> int:
+TOLD = (ValueError, OSError, ArithmeticError, ImportError)
+"""Errors that what was given may cause; any other is a fault of the program."""
+
+FAULT = 70
+"""The exit code of a fault of the program, as in ``sysexits.h``."""
+
+
+def _fail(error: Exception) -> int:
+    """Tell an error in a line or a few; the exit code."""
+    if isinstance(error, MemoryError | RecursionError):
+        kind = "memory" if isinstance(error, MemoryError) else "depth"
+        said = str(error) or f"not enough {kind} for what was given"
+        error = ValueError(f"{said}; give less at once (fewer rows, a smaller network)")
+    known = isinstance(error, TOLD)
     lines = str(error).splitlines() or [type(error).__name__]
+    if not known:
+        lines[0] = f"{type(error).__name__}: {lines[0]}"
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
+    if not known:
+        print(
+            "This is a fault of nervure, not of yours: please report it, with the "
+            "command and what --debug shows",
+            file=sys.stderr,
+        )
+        return FAULT
     if not lines[0].startswith("["):
         print("(--debug shows where this comes from)", file=sys.stderr)
     return 2
@@ -336,6 +358,45 @@ def inspect(
             "leave it out"
         )
     print(inspect(path))
+
+
+@app.command()
+def doctor(
+    path: Annotated[
+        Path, typer.Argument(help="The folder of a run, or a spec, trained or not.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(help="Data in the place of those the spec names.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as JSON.")
+    ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write one HTML file with the evidence."),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the patched spec beside the old one.")
+    ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Train with the patched spec, and compare.")
+    ] = False,
+    experiments: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time for experiments; by default 10 s where the cause is not clear.",
+        ),
+    ] = None,
+) -> None:
+    """Tell what is wrong with a training, why, and what to change.
+
+    Ends with 1 where something is wrong, with 0 where nothing is.
+    """
+    from nervure.cli.doctor import Wish, doctor
+
+    wish = Wish(path, data, as_json, page, apply, fix, experiments)
+    raise typer.Exit(doctor(wish))
 
 
 @app.command()
