@@ -84,7 +84,7 @@ def import_onnx(
     begins = _inputs(reader, model, dict(shapes or {}), channels_last)
     _read_nodes(reader, model)
     ends = [
-        _end(reader, name, channels_last and _gives_maps(model, name))
+        _end(reader, model, name, channels_last and _gives_maps(model, name))
         for name in model.outputs
     ]
     return _network(reader, model, begins, ends, dtype or _dtype(model))
@@ -289,15 +289,20 @@ def _as_end(reader: Reader, name: str, value: Value | None) -> Value | None:
 # -- outputs ---------------------------------------------------------------------------
 
 
-def _end(reader: Reader, name: str, channels_last: bool) -> Held:
+def _end(reader: Reader, model: OnnxModel, name: str, channels_last: bool) -> Held:
     """An output as the network gives it."""
-    value = reader.values.get(name)
+    value, where = reader.values.get(name), model.where
     if value is None:
         raise ExchangeError(
-            f"[onnx] output {short(name)} is given by no node; expected one; save the "
-            "model again"
+            f"[{where}] output {short(name)} is given by no node; expected one; save "
+            "the model again"
         )
     if isinstance(value, Known):
+        if reader.lead or value.symbolic or value.array.size == 0:
+            raise ExchangeError(
+                f"[{where}] output {short(name)} is made of no number of the inputs; "
+                "expected outputs that depend on them; leave it out of the model"
+            )
         return reader.stored(value, name)
     last = (*range(1, len(value.shape)), 0)
     if channels_last and value.order is None and value.axes == last:
