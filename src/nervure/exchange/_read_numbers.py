@@ -202,7 +202,7 @@ def cast_like(op: Op) -> Held:
     """To the type of another value, which must be one of layers too."""
     other = op.value(1)
     if isinstance(other, Known):
-        singles = other.array.dtype in (np.float32, np.float64)
+        singles = other.array.dtype.name in ("float32", "float64")
     else:
         singles = op.node.input[1] not in op.reader.whole
     if not singles:
