@@ -15,6 +15,7 @@ from nervure.data import Dataset as Dataset
 from nervure.data import augmentation as augmentation
 from nervure.ensemble.ensemble import Ensemble as Ensemble
 from nervure.exchange.errors import ExchangeError as ExchangeError
+from nervure.exchange.estimators import from_sklearn as from_sklearn
 from nervure.exchange.exporting import export as export
 from nervure.exchange.importing import import_onnx as import_onnx
 from nervure.graph.graph import Graph as Graph
