@@ -219,9 +219,13 @@ class Executor(Protocol):
         ...
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
-        """Everything of one batch."""
+        """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks, statistics of the
+        batch, which also move the running ones.
+        """
         ...
 
     def trainer(self, job: Job) -> Trainer:

@@ -150,19 +150,25 @@ class NativeExecutor:
         return cost
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
-        """Everything of one batch."""
+        """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks, statistics of the
+        batch, which also move the running ones.
+        """
         key: Key = ("trace", data.rows, objective)
         native = self._take(key, data)
+        training, (seed, step) = draw is not None, draw or (0, 0)
         held = self.hold(data, objective)
-        where = (self.workers(data.rows), held, None, 0, data.rows, training)
+        where = (self.workers(data.rows), held, None, 0, data.rows)
+        how: tuple[Any, ...] = (training, seed, step, [], None)
         if objective is None:
-            native.forward(*where, 0, 0, [], None)
+            native.forward(*where, *how)
             cost = float("nan")
         else:
             self.model.gradients[:] = 0
-            cost = native.gradient(*where, 0, 0, [], None)
+            cost = native.gradient(*where, *how)
         count = range(len(self.model.graph.nodes))
         values = tuple(native.value(i, data.rows) for i in count)
         gradients = tuple(
@@ -256,7 +262,7 @@ class NativeExecutor:
         plan = self.plan_that_fits(mode, rows, objective)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
-            model.graph, model.layout, plan, model.frozen, model.still_nodes
+            model.graph, model.layout, plan, model.frozen, self.model.still_nodes
         )
         native = kind(fields, model.values, model.gradients)
         if objective is not None:
