@@ -10,10 +10,15 @@ from typing import Any
 from nervure.data import Dataset, load
 from nervure.graph.node import Entry
 from nervure.layers import Flatten
-from nervure.spec.for_tables import MEMBERS, default_layers, default_training
+from nervure.spec.for_tables import (
+    MEMBERS,
+    MOST_WAVES,
+    default_layers,
+    default_training,
+)
 from nervure.spec.tables import DataSpec, Spec
 
-__all__ = ["MEMBERS", "default", "default_layers", "default_training"]
+__all__ = ["MEMBERS", "MOST_WAVES", "default", "default_layers", "default_training"]
 
 
 def default(
