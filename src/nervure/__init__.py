@@ -26,7 +26,8 @@ _MODULES = {
         "GlobalAveragePool3D GlobalL2Pool1D GlobalL2Pool2D GlobalL2Pool3D "
         "GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GroupNorm Input L2Pool1D "
         "L2Pool2D L2Pool3D Layer LayerError LayerNorm LocalResponseNorm LogSoftmax "
-        "MaxPool1D MaxPool2D MaxPool3D Multiply Normalize PeriodicEmbedding RMSNorm "
+        "Bidirectional GRU LSTM MaxPool1D MaxPool2D MaxPool3D Multiply Normalize PReLU "
+        "PeriodicEmbedding RMSNorm SimpleRNN Tied TransposedDense "
         "Reshape SeparableConv1D SeparableConv2D Slice Softmax SpatialDropout "
         "StochasticDepth UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D "
         "ZeroPadding2D ZeroPadding3D"
@@ -40,7 +41,7 @@ _MODULES = {
     "nervure.spec.tables": "Spec SpecError",
     "nervure.spec.reading": "load_spec",
     "nervure.network.modelfile": "ModelFileError",
-    "nervure.data": "Dataset DataError",
+    "nervure.data": "Dataset DataError Ragged",
     "nervure.losses": (
         "BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE MSE "
         "Pinball Poisson Quadratic"

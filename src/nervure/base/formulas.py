@@ -40,3 +40,64 @@ def stop_gradient(xp: Any, x: Any) -> Any:
     import jax
 
     return jax.lax.stop_gradient(x)
+
+
+def along_time(
+    xp: Any,
+    step: Any,
+    begin: tuple[Any, ...],
+    inputs: Any,
+    lengths: Any | None,
+    reverse: bool = False,
+) -> tuple[tuple[Any, ...], Any]:
+    """Fold ``step`` over the steps of sequences: the last states, and what it told.
+
+    ``step(states, x)`` gives the states after a step, each ``(rows, ...)``, and a tree
+    of arrays that it tells of it. A row whose sequence has ended keeps its states.
+
+    Args:
+        inputs: ``(rows, time, ...)``.
+        lengths: of the rows, or None where all have every step.
+        reverse: from the last step of each sequence to its first.
+
+    Returns:
+        The final states, and what the steps told, with time as the second axis.
+
+    >>> total = lambda states, x: ((states[0] + x,), states[0] + x)
+    >>> x = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 9.0]])
+    >>> (end,), sums = along_time(np, total, (np.zeros(2),), x, np.array([3, 2]))
+    >>> end.tolist(), sums[0].tolist()
+    ([6.0, 2.0], [1.0, 3.0, 6.0])
+    """
+    time = inputs.shape[1]
+
+    def body(states: Any, at: Any) -> tuple[Any, Any]:
+        x, t = at
+        new, told = step(states, x)
+        if lengths is not None:
+            alive = t < lengths
+            new = tuple(
+                xp.where(alive.reshape(-1, *(1,) * (n.ndim - 1)), n, old)
+                for n, old in zip(new, states, strict=True)
+            )
+        return new, told
+
+    steps = xp.moveaxis(inputs, 1, 0), xp.arange(time)
+    if xp is not np:
+        import jax
+
+        states, told = jax.lax.scan(body, begin, steps, reverse=reverse)
+        return states, jax.tree.map(lambda y: xp.moveaxis(y, 0, 1), told)
+    states, found = begin, [None] * time
+    for t in range(time - 1, -1, -1) if reverse else range(time):
+        states, found[t] = body(states, (steps[0][t], t))
+    return states, _stacked(found)
+
+
+def _stacked(found: list[Any]) -> Any:
+    """A list of trees of arrays as a tree of arrays, the list being the second axis."""
+    if isinstance(found[0], dict):
+        return {key: _stacked([one[key] for one in found]) for key in found[0]}
+    if isinstance(found[0], tuple):
+        return tuple(map(_stacked, zip(*found, strict=True)))
+    return np.stack(found, axis=1)

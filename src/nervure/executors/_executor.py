@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data.augmentation import Augmentation
+from nervure.data.ragged import Ragged
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.graph.parameters import Layout, Segment
@@ -19,6 +20,8 @@ from nervure.regularizers import Regularizer
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
+Rows = Array | Ragged
+"""Rows of numbers, or of sequences."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Model:
     @property
     def trainable_nodes(self) -> tuple[int, ...]:
         """Nodes with a parameter that learns."""
-        return tuple(s.node for s in self.learning)
+        return tuple(node for s in self.learning for node in s.nodes)
 
     def is_still(self, node: int) -> bool:
         """Whether a node has parameters, and all of them are frozen.
@@ -59,8 +62,7 @@ class Model:
         It then does in training what it does in inference: a BatchNorm takes its
         running statistics and leaves them as they are.
         """
-        own = self.graph.nodes[node]
-        names = [f"{own.name}.{p.name}" for p in own.parameters]
+        names = self.graph.nodes[node].parameter_names
         return bool(names) and self.frozen.issuperset(names)
 
     @property
@@ -84,14 +86,19 @@ class Model:
 class Data:
     """Arrays of a data set, rows first: an input is read as ``array * scale``.
 
-    ``targets`` are int32 classes or rows of the network's dtype, one per cost;
-    ``weights`` weigh the rows, float64.
+    Sequences are `Ragged`. ``targets`` are int32 classes or rows of the network's
+    dtype, one per cost, or `Ragged` with one for each step; ``weights`` weigh the rows,
+    float64, and ``step_weights`` the steps of each target, as its values lie. What the
+    steps of a row weigh on average, by which their costs are divided, is that of these
+    rows unless ``step_scales`` says otherwise.
     """
 
-    inputs: tuple[Array, ...]
-    targets: tuple[Array, ...] = ()
+    inputs: tuple[Rows, ...]
+    targets: tuple[Rows, ...] = ()
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
+    step_weights: tuple[Ragged | None, ...] = ()
+    step_scales: tuple[float, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -99,6 +106,81 @@ class Data:
 
     def scale_of(self, i: int) -> float:
         return self.scales[i] if self.scales else 1.0
+
+    def steps_of(self, i: int) -> Ragged | None:
+        """Weights of the steps of target ``i``, or None where they weigh 1."""
+        return self.step_weights[i] if self.step_weights else None
+
+    def step_scale(self, i: int) -> float:
+        """What the steps of a row weigh on average, for target ``i``."""
+        target = self.targets[i]
+        if self.step_scales:
+            return self.step_scales[i]
+        if not isinstance(target, Ragged):
+            return 1.0
+        return float(
+            np.average(weight_of_rows(target, self.steps_of(i)), weights=self.weights)
+        )
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Data:
+        """Some rows."""
+        return Data(
+            tuple(x[rows] for x in self.inputs),
+            tuple(y[rows] for y in self.targets),
+            None if self.weights is None else self.weights[rows],
+            self.scales,
+            tuple(None if w is None else w[rows] for w in self.step_weights),
+        )
+
+
+def sequences_of(graph: Graph, data: Data, node: int) -> Ragged | None:
+    """The input whose lengths a node's values follow; None where rows have one each."""
+    clock = graph.nodes[node].clock
+    if clock is None:
+        return None
+    found = data.inputs[graph.inputs.index(clock)]
+    assert isinstance(found, Ragged)
+    return found
+
+
+def count_of(graph: Graph, data: Data, node: int) -> int:
+    """Values of a node for all rows: one for each, or for each of their steps."""
+    sequences = sequences_of(graph, data, node)
+    return data.rows if sequences is None else sequences.steps
+
+
+def places_of(
+    graph: Graph, data: Data, node: int, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Where the values of a node for these rows lie among those of all rows."""
+    sequences = sequences_of(graph, data, node)
+    if sequences is None:
+        return rows
+    own = Ragged(np.empty(sequences.steps, np.bool_), sequences.lengths)[rows]
+    return own.places()
+
+
+def empty_outputs(model: Model, data: Data) -> list[Floats]:
+    """Room for what the network gives for every row, or for every step."""
+    graph = model.graph
+    return [
+        np.empty((count_of(graph, data, i), *graph.nodes[i].shape), model.dtype)
+        for i in graph.outputs
+    ]
+
+
+def as_rows(graph: Graph, data: Data, node: int, values: Array) -> Rows:
+    """Values of a node, side by side, as rows: `Ragged` where they are steps."""
+    sequences = sequences_of(graph, data, node)
+    return values if sequences is None else Ragged(values, sequences.lengths)
+
+
+def weight_of_rows(target: Ragged, weights: Ragged | None) -> npt.NDArray[np.float64]:
+    """What the steps of each row weigh together."""
+    if weights is None:
+        return target.lengths.astype(np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(weights.values, dtype=np.float64)])
+    return sums[weights.starts + weights.lengths] - sums[weights.starts]
 
 
 Draw = tuple[int, int]

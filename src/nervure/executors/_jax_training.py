@@ -12,14 +12,21 @@ to step is what `JaxTrainer.run` gives back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure.executors import _jax_fold as compute
-from nervure.executors._executor import Floats, Job, Model, Stretch, StretchResult
+from nervure.executors._executor import (
+    Floats,
+    Job,
+    Model,
+    Stretch,
+    StretchResult,
+    places_of,
+)
 from nervure.layers import Pass
 from nervure.optimizers import Setting, enter, leave, update
 
@@ -42,8 +49,14 @@ class Program:
     """
 
     def __init__(
-        self, jax: Any, model: Model, job: Job, scales: tuple[float, ...]
+        self,
+        jax: Any,
+        model: Model,
+        job: Job,
+        scales: tuple[float, ...],
+        rooms: Mapping[int, compute.Room],
     ) -> None:
+        self._rooms = rooms
         self._jax, self._xp = jax, jax.numpy
         self._graph, self._layout = model.graph, model.layout
         self._names = compute.learning(model)
@@ -73,9 +86,10 @@ class Program:
         wanted: tuple[int, ...],
     ) -> tuple[State, Array, list[Array]]:
         """A step with the batch ``rows``: state, its cost and the wanted outputs."""
-        batch = compute.take(data, rows)
+        room = self._rooms[rows.shape[0]]
+        batch = compute.take(self._xp, data, rows, room)
         moving, cost, outputs = self._step(
-            state[0], self._split(state), batch, rate, number
+            state[0], self._split(state), batch, room, rate, number
         )
         return self._join(state, moving), cost, [outputs[i] for i in wanted]
 
@@ -94,9 +108,13 @@ class Program:
         Ends after a step whose cost is not finite.
         """
         xp, (steps, size) = self._xp, rows.shape
-        shapes = self._graph.output_shapes
+        room = self._rooms[size]
         costs = xp.zeros(steps, state[0].dtype)
-        kept = [xp.zeros((steps, size, *shapes[k]), costs.dtype) for k in wanted]
+        shapes = self._graph.output_shapes
+        kept = [
+            xp.zeros((steps, self._count(k, size), *shapes[k]), costs.dtype)
+            for k in wanted
+        ]
 
         def goes_on(carry: Any) -> Array:
             i, costs = carry[0], carry[2]
@@ -104,10 +122,10 @@ class Program:
 
         def body(carry: Any) -> Any:
             i, moving, costs, kept = carry
-            batch = compute.take(data, rows[i])
+            batch = compute.take(xp, data, rows[i], room)
             number = first + i.astype(first.dtype)
             moving, cost, outputs = self._step(
-                state[0], moving, batch, rates[i], number
+                state[0], moving, batch, room, rates[i], number
             )
             found = [outputs[k] for k in wanted]
             kept = [k.at[i].set(y) for k, y in zip(kept, found, strict=True)]
@@ -117,11 +135,21 @@ class Program:
         end = self._jax.lax.while_loop(goes_on, body, begin)
         return self._join(state, end[1]), end[2], end[3]
 
+    def _count(self, output: int, rows: int) -> int:
+        """Values of an output that a batch has room for."""
+        node = self._graph.nodes[self._graph.outputs[output]]
+        if node.clock is None:
+            return rows
+        size = self._rooms[rows].inputs[self._graph.inputs.index(node.clock)]
+        assert size is not None
+        return size.steps
+
     def _step(
         self,
         flat: Array,
         moving: Moving,
         batch: compute.Batch,
+        room: compute.Room,
         rate: Array,
         number: Array,
     ) -> tuple[Moving, Array, list[Array]]:
@@ -130,7 +158,8 @@ class Program:
         Where the cost is not finite, parameters and slots stay.
         """
         xp, graph, rule = self._xp, self._graph, self._rule
-        inputs = compute.scaled(graph, batch[0], self._scales, flat.dtype)
+        inputs = compute.scaled(graph, batch.inputs, self._scales, flat.dtype)
+        clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
         known = compute.split(self._layout, flat)
         info = Pass(True, self._seed, number)
         still = {**known, **moving[2]}
@@ -139,10 +168,17 @@ class Program:
             stored: dict[str, Array] = {}
             every = {**still, **parameters}
             values = compute.fold(
-                xp, graph, every, inputs, info, stored=stored, still=self._still
+                xp,
+                graph,
+                every,
+                inputs,
+                info,
+                stored=stored,
+                still=self._still,
+                sequences=clocks,
             )
-            costs = compute.row_costs(xp, self._objective, values, batch[1])
-            mean = compute.mean_cost(xp, costs, batch[2])
+            costs = compute.row_costs(xp, self._objective, values, batch, room.targets)
+            mean = compute.mean_cost(xp, costs, batch.weights)
             return mean, ([values[i] for i in graph.outputs], stored)
 
         differentiate = self._jax.value_and_grad(cost, has_aux=True)
@@ -215,7 +251,7 @@ class JaxTrainer:
                 rows = stretch.rows[len(costs) * size :][:size]
                 state, cost, found = self._single(state, stretch, len(costs), wanted)
                 costs = np.append(costs, np.asarray(cost, np.float64))
-                self._keep(rows, found, wanted, outputs)
+                self._keep(rows, [y[None] for y in found], wanted, outputs)
             self._download(state)
         costs = costs[: len(costs) - int(not np.isfinite(costs[-1:]).all())]
         return StretchResult(
@@ -249,15 +285,19 @@ class JaxTrainer:
         number = np.uint32(stretch.first_step + step)
         return self._program.one(state, self._data, rows, rate, number, wanted)
 
-    @staticmethod
     def _keep(
+        self,
         rows: npt.NDArray[np.int64],
         found: Sequence[Array],
         wanted: tuple[int, ...],
         outputs: Sequence[Floats],
     ) -> None:
-        for i, y in zip(wanted, found, strict=True):
-            outputs[i][rows] = np.asarray(y).reshape(len(rows), *outputs[i].shape[1:])
+        graph, data, size = self._model.graph, self._job.data, self._job.batch_size
+        for i, batches in zip(wanted, found, strict=True):
+            for k, values in enumerate(batches):
+                own = rows[k * size : (k + 1) * size]
+                where = places_of(graph, data, graph.outputs[i], own)
+                outputs[i][where] = np.asarray(values)[: len(where)]
 
     def _weights(self, stretch: Stretch, steps: int) -> npt.NDArray[np.float64]:
         """Sum of the row weights of each step."""

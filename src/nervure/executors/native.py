@@ -211,7 +211,7 @@ class NativeExecutor:
     def _describe(self, index: int, rows: int) -> Traits:
         node = self.model.graph.nodes[index]
         shapes = [list(shape) for shape in node.input_shapes]
-        attributes = node.layer.attributes(*node.input_shapes)
+        attributes = node.layer.attributes(*node.seen)
         kernel = node.layer.native or node.layer.kind
         found = engine().describe(kernel, attributes, shapes, list(node.shape), rows)
         return Traits(**found)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,18 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Segment:
-    """One parameter's place in the flat array."""
+    """One parameter's place in the flat array; ``others`` have it too, tied."""
 
     name: str
     node: int
     parameter: Parameter
     offset: int
+    others: tuple[int, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Every node that has the parameter."""
+        return (self.node, *self.others)
 
     @property
     def shape(self) -> Shape:
@@ -60,17 +66,23 @@ class Layout:
 
     @classmethod
     def of(cls, graph: Graph) -> Layout:
-        segments: list[Segment] = []
+        segments: dict[str, Segment] = {}
         offset = 0
         for i, node in enumerate(graph.nodes):
-            for parameter in node.parameters:
-                segment = Segment(f"{node.name}.{parameter.name}", i, parameter, offset)
-                segments.append(segment)
+            for name, parameter in zip(
+                node.parameter_names, node.parameters, strict=True
+            ):
+                if name in segments:  # tied: its owner stands before
+                    known = segments[name]
+                    segments[name] = replace(known, others=(*known.others, i))
+                    continue
+                segments[name] = segment = Segment(name, i, parameter, offset)
                 offset += -(-segment.size // _GRAIN) * _GRAIN
-        return cls(tuple(segments), max(offset, _GRAIN))
+        return cls(tuple(segments.values()), max(offset, _GRAIN))
 
     def of_node(self, node: int) -> tuple[Segment, ...]:
-        return tuple(s for s in self.segments if s.node == node)
+        """In the order of the node's parameters: what is tied comes first there too."""
+        return tuple(s for s in self.segments if node in s.nodes)
 
     @property
     def count(self) -> int:

@@ -40,7 +40,7 @@ from nervure.layers.adaptive_pooling import (
 )
 from nervure.layers.batch_norm import BatchNorm
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
-from nervure.layers.dense import Dense
+from nervure.layers.dense import Dense, TransposedDense
 from nervure.layers.depthwise_convolution import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -74,9 +74,12 @@ from nervure.layers.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
+from nervure.layers.prelu import PReLU
+from nervure.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN
 from nervure.layers.reshape import Flatten, Reshape, Slice
 from nervure.layers.softmax import LogSoftmax, Softmax
 from nervure.layers.source import Constant, Input
+from nervure.layers.tied import Tied
 from nervure.layers.transposed_convolution import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -90,7 +93,10 @@ LAYERS: tuple[type[Layer], ...] = family(
         Input,
         Constant,
         Dense,
+        TransposedDense,
+        Tied,
         Activation,
+        PReLU,
         Softmax,
         LogSoftmax,
         EnsembleDense,
@@ -159,6 +165,10 @@ LAYERS: tuple[type[Layer], ...] = family(
         UpSampling1D,
         UpSampling2D,
         UpSampling3D,
+        SimpleRNN,
+        LSTM,
+        GRU,
+        Bidirectional,
     ),
 )
 
@@ -179,8 +189,10 @@ def layer(kind: str, where: str = "layer") -> type[Layer]:
 
 
 __all__ = [
+    "GRU",
     "INFERENCE",
     "LAYERS",
+    "LSTM",
     "Activation",
     "AdaptiveAveragePool1D",
     "AdaptiveAveragePool2D",
@@ -198,6 +210,7 @@ __all__ = [
     "AveragePool2D",
     "AveragePool3D",
     "BatchNorm",
+    "Bidirectional",
     "Concatenate",
     "Constant",
     "Conv1D",
@@ -243,6 +256,7 @@ __all__ = [
     "MaxPool3D",
     "Multiply",
     "Normalize",
+    "PReLU",
     "Parameter",
     "Pass",
     "PeriodicEmbedding",
@@ -251,11 +265,14 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Shape",
+    "SimpleRNN",
     "Slice",
     "Softmax",
     "SpatialDropout",
     "StochasticDepth",
     "Symbol",
+    "Tied",
+    "TransposedDense",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from nervure.initializers import Constant, Zeros
 from nervure.layers._axis import with_last_axis
 from nervure.layers._layer import (
+    INFERENCE,
     Array,
     Attribute,
     Example,
@@ -96,19 +97,23 @@ class BatchNorm(Layer):
     ) -> Array:
         (x,) = inputs
         if info.training:
-            mean, variance = _moments(x)
+            mean, variance, _ = _moments(xp, x, info.valid)
         else:
             mean, variance = parameters["running_mean"], parameters["running_variance"]
         normal = (x - mean) / xp.sqrt(variance + self.epsilon)
         return normal * parameters["gamma"] + parameters["beta"]
 
     def state_updates(
-        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
+        self,
+        xp: Any,
+        parameters: Mapping[str, Array],
+        *inputs: Array,
+        info: Pass = INFERENCE,
     ) -> Mapping[str, Array]:
         (x,) = inputs
-        mean, variance = _moments(x)
-        n = math.prod(x.shape[:-1])
-        moved = {"running_mean": mean, "running_variance": variance * n / max(1, n - 1)}
+        mean, variance, n = _moments(xp, x, info.valid)
+        unbiased = variance * n / xp.maximum(1, n - 1)
+        moved = {"running_mean": mean, "running_variance": unbiased}
         finite = xp.isfinite(mean) & xp.isfinite(variance)
         keep = self.momentum
         return {
@@ -119,8 +124,16 @@ class BatchNorm(Layer):
         }
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and (biased) variance of every feature."""
+def _moments(xp: Any, x: Array, valid: Array | None) -> tuple[Array, Array, Any]:
+    """Mean and (biased) variance of every feature, and of how many values they are.
+
+    Of the rows that are ``valid``, where a batch is filled up.
+    """
     axes = tuple(range(x.ndim - 1))
-    mean = x.mean(axis=axes)
-    return mean, ((x - mean) ** 2).mean(axis=axes)
+    if valid is None:
+        mean, count = x.mean(axis=axes), math.prod(x.shape[:-1])
+        return mean, ((x - mean) ** 2).mean(axis=axes), count
+    own = valid.reshape(-1, *(1,) * (x.ndim - 1))
+    count = valid.sum() * math.prod(x.shape[1:-1])
+    mean = xp.where(own, x, 0).sum(axis=axes) / count
+    return mean, xp.where(own, (x - mean) ** 2, 0).sum(axis=axes) / count, count

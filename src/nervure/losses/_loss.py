@@ -174,6 +174,10 @@ class Loss(Described):
         self.check_values(rows)
         return rows
 
+    def missing(self, target: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+        """Which targets say that there is none; None if the loss knows no such word."""
+        return None
+
     def check_values(self, rows: npt.NDArray[Any]) -> None:
         """Raises `LossError` for finite values that the loss cannot take."""
 

@@ -13,8 +13,8 @@ from nervure.data.records import TableInput
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
-from nervure.losses import combine_weights
 from nervure.network.predicting import Reader
+from nervure.network.weighing import weigh
 
 Rows = npt.NDArray[np.int64]
 
@@ -43,16 +43,40 @@ def make_data(
             "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
             "them as the third argument"
         )
-    inputs = net.arrays(X)
-    targets = objective.check_targets(net.graph, net.targets(y), net.dtype)
+    inputs, given = net.arrays(X), net.targets(y)
+    targets = objective.check_targets(net.graph, given, net.dtype)
     for array, name in zip(targets, net.graph.output_names, strict=True):
         if len(array) != len(inputs[0]):
             raise ValueError(
                 f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
                 "of inputs; expected as many; give exactly one target per row"
             )
-    weights = combine_weights(targets[0], sample_weight, class_weight)
-    return Data(inputs, targets, weights, tuple(scale for _ in inputs))
+    check_lengths(net.graph, objective, inputs, targets)
+    weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
+    return Data(inputs, targets, weights, tuple(scale for _ in inputs), steps)
+
+
+def check_lengths(
+    graph: Graph,
+    objective: Objective,
+    inputs: tuple[Any, ...],
+    targets: tuple[Any, ...],
+) -> None:
+    """Raise for a row with another number of targets than its sequence has steps."""
+    for cost, target in zip(objective.costs, targets, strict=True):
+        clock = graph.nodes[graph.outputs[cost.output]].clock
+        if cost.places or clock is None:
+            continue
+        lengths = inputs[graph.inputs.index(clock)].lengths
+        wrong = np.flatnonzero(lengths != target.lengths)
+        if len(wrong):
+            row = wrong[0]
+            raise ValueError(
+                f"[fit] row {row} has {target.lengths[row]} targets for "
+                f"{graph.output_names[cost.output]!r}, but {lengths[row]} steps; "
+                "expected as many; give each step a target, or weigh those 0 that "
+                "have none"
+            )
 
 
 def check_categories(graph: Graph, record: Preprocessing) -> None:
@@ -79,9 +103,4 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
 
 def take(data: Data, rows: Rows) -> Data:
     """Some rows of the data."""
-    return Data(
-        tuple(x[rows] for x in data.inputs),
-        tuple(y[rows] for y in data.targets),
-        None if data.weights is None else data.weights[rows],
-        data.scales,
-    )
+    return data.take(rows)
