@@ -813,16 +813,6 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
         "[network] unknown dtype 'float16'; did you mean 'float64' or 'float32'? "
         "Known: float64, float32",
     ),
-    "more than memory": (
-        lambda: nv.Network([nv.Input(10**6), nv.Dense(10**9, bias=False)]),
-        "[network] 1,000,000,000,000,000 parameters, 4,000,000 GB; expected that they "
-        "and their gradients fit into memory; use smaller layers",
-    ),
-    "more than addresses": (
-        lambda: nv.Network([nv.Input(2**31 - 16), nv.Dense(2**31 - 16, bias=False)]),
-        "[network] 4,611,685,949,707,911,424 parameters, 18,446,743,799 GB; expected "
-        "that they and their gradients fit into memory; use smaller layers",
-    ),
     "parameters of another shape": (
         lambda: regressor().parameters.__setitem__("dense.bias", [1.0]),
         "[parameters] 'dense.bias' is given shape (1,); expected (8,); reshape it",

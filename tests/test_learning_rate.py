@@ -276,8 +276,8 @@ def test_without_matplotlib_it_says_what_to_install(
     with pytest.raises(ImportError) as caught:
         search_of([2.0, 1.0]).plot()
     assert str(caught.value) == (
-        "[find_learning_rate] no Matplotlib; expected it for plots; "
-        'pip install "nervure[plot]", or print the search instead'
+        "[find_learning_rate] needs Matplotlib, which is not installed; expected the "
+        "extra 'plot'; run: pip install \"nervure[plot]\""
     )
 
 

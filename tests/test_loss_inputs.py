@@ -384,6 +384,45 @@ def test_what_a_custom_loss_returns(returned: Any, message: str) -> None:
         own.evaluate(np.ones((2, 3)), np.ones((2, 3)))
 
 
+def signed(target: np.ndarray, output: np.ndarray) -> tuple[float, np.ndarray]:
+    return float((output - target).mean()), np.ones_like(output) / len(output)
+
+
+def test_names_say_which_parameter_is_the_target() -> None:
+    target, output = np.zeros((2, 1)), np.ones((2, 1))
+    orders = [
+        signed,
+        lambda y_true, y_pred: signed(y_true, y_pred),
+        lambda output, target: signed(target, output),
+        lambda y_hat, y: signed(y, y_hat),
+        lambda _t, other: signed(_t, other),
+        lambda x, labels: signed(labels, x),
+        lambda output, target, weights: signed(target, output),
+    ]
+    for function in orders:
+        assert CustomLoss(function, "f").evaluate(output, target)[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (lambda a, b: (0.0, a), "a, b"),
+        (lambda y, t: (0.0, y), "y, t"),
+        (lambda output, logits: (0.0, output), "output, logits"),
+        (lambda output: (0.0, output), "output"),
+        (lambda *both: (0.0, both[0]), ""),
+    ],
+)
+def test_names_that_do_not_say_it_are_refused(function: Any, found: str) -> None:
+    """Another order would turn every gradient round."""
+    with pytest.raises(LossError) as caught:
+        CustomLoss(function, "f")
+    assert str(caught.value) == (
+        f"[custom loss 'f'] its parameters ({found}) do not say which is the target; "
+        "name them (target, output), in the order that is meant"
+    )
+
+
 def test_a_custom_loss_cannot_write_into_the_engine() -> None:
     def careless(output: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         output -= target

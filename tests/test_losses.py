@@ -432,6 +432,21 @@ def test_log_cosh_does_not_overflow() -> None:
     assert gradient.tolist() == [[0.5, -0.5]]
 
 
+def test_log_cosh_does_not_cancel_near_zero() -> None:
+    """``|d| + log(1 + exp(-2 |d|)) - log 2`` loses all digits of d^2 / 2 there."""
+    d = np.array([[1e-9], [-1e-5], [1e-3], [0.5], [0.7499], [-0.75], [3.0]])
+    exact = d**2 / 2 - d**4 / 12 + d**6 / 45
+    large = np.log(np.cosh(d))
+    expected = np.where(np.abs(d) < 0.01, exact, large)[:, 0]
+    formula = LogCosh().formula(np, d, 0 * d)
+    np.testing.assert_allclose(formula, expected, rtol=1e-13)
+    single = LogCosh().formula(np, d.astype(np.float32), np.zeros((7, 1), np.float32))
+    np.testing.assert_allclose(single, expected, rtol=2e-6)
+    costs, _, gradient = engine(LogCosh(), d, 0 * d)
+    np.testing.assert_allclose(costs, expected, rtol=1e-13)
+    np.testing.assert_allclose(gradient.ravel() * 7, np.tanh(d).ravel(), rtol=1e-13)
+
+
 @pytest.mark.parametrize("one", [Quadratic(), CrossEntropy(), LogCosh(), Hinge(), KL()])
 def test_nan_is_not_swallowed(one: Loss) -> None:
     z, t = np.full((1, 3), np.nan), np.array([[0.0, 1.0, 0.0]])

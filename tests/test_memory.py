@@ -12,6 +12,7 @@ import pytest
 import nervure as nv
 from nervure.base.engine import engine
 from nervure.executors import Data
+from nervure.executors.plan import engine_plan
 from nervure.network.inputs import make_data
 
 RNG = np.random.default_rng(1)
@@ -186,11 +187,41 @@ def test_no_rows_are_refused() -> None:
         net.executor().gradient(empty, objective)
 
 
-def test_parameters_of_another_size_are_refused() -> None:
+def test_gradients_without_targets_are_refused() -> None:
+    """They were read where there are none."""
+    net, objective, data = objective_and_data()
+    message = (
+        r"^\[executor\] 0 targets; expected 1, one for each cost; give data of that"
+    )
+    for call in (net.executor().gradient, net.executor().trace):
+        with pytest.raises(ValueError, match=message):
+            call(changed(data, targets=()), objective)
+
+
+def test_parameters_that_are_assigned_are_copied_into_their_memory() -> None:
+    """An array in its place was read beyond its end."""
     net = network("float32", 2)
-    net.values = np.zeros(3, np.float32)
+    before, memory = net.forward(X), net.values
+    size = len(memory)
+    message = (
+        rf"^\[parameters\] 'values' is given shape \(3,\); expected \({size},\); re"
+    )
+    with pytest.raises(ValueError, match=message):
+        net.values = np.zeros(3, np.float32)
+    with pytest.raises(AttributeError):
+        net.gradients = np.zeros(3, np.float32)  # type: ignore[misc]
+    assert np.array_equal(net.forward(X), before)
+    net.values = [0.0] * size
+    assert net.values is memory
+    np.testing.assert_array_equal(net.forward(X), 0.5)
+
+
+def test_the_engine_refuses_parameters_of_another_size() -> None:
+    net, _objective, _data = objective_and_data()
+    plan = net.executor().plan_that_fits("infer", 4, None)  # type: ignore[attr-defined]
+    fields = engine_plan(net.graph, net.layout, plan, frozenset(), frozenset())
     with pytest.raises(ValueError, match=r"parameters: 3 elements; at least \d+"):
-        net.forward(X)
+        engine.Executor32(fields, np.zeros(3, np.float32), net.gradients)
 
 
 @pytest.mark.parametrize("kind", ["Data32", "Data64"])

@@ -286,6 +286,13 @@ def test_own_functions() -> None:
         own([[1.0]], [2.0], np.ones(1))
     bias.larger_is_better = False  # type: ignore[attr-defined]
     assert not metric(bias).larger_is_better
+
+    def of_keras(y_pred: Any, y_true: Any) -> float:
+        return float((y_pred - y_true).mean())
+
+    assert metric(of_keras)([[1.0], [2.0]], [2.0, 4.0]) == 1.5
+    assert metric(lambda a, b: float((b - a).mean()))([1.0], [4.0]) == 3
+    assert metric(sklearn.metrics.mean_absolute_error)([1.0], [4.0]) == 3
     weighted = metric(lambda target, output, weights=None: weights.sum())
     assert weighted([1.0, 2.0], [1.0, 2.0], np.array([2.0, 3.0])) == 5
     ready = Metric("bias", lambda t, o, w: 0.0, larger_is_better=False)

@@ -162,7 +162,7 @@ def test_an_arena_beyond_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
         r"0.0 GB of memory here; use smaller layers"
     )
     with pytest.raises(ValueError, match=message):
-        net.forward([[1.0]])
+        net.trace([[1.0]])
 
 
 def test_an_arena_too_large_for_many_rows_is_taken_in_passes(
@@ -178,10 +178,32 @@ def test_an_arena_too_large_for_many_rows_is_taken_in_passes(
     np.testing.assert_allclose(again[1], costs[1], atol=1e-20)
 
 
-def test_parameters_beyond_the_memory_are_refused() -> None:
-    layers = [nv.Input(2**20), nv.Dense(2**31)]
-    with pytest.raises(ValueError, match=r"parameters, .* GB; expected that they and"):
+@pytest.mark.parametrize(
+    ("layers", "fact"),
+    [
+        (
+            [nv.Input(10**6), nv.Dense(10**9, bias=False)],
+            "1,000,000,000,000,000 parameters and their gradients take 8,000,000.0 GB",
+        ),
+        (
+            [nv.Input(2**31 - 16), nv.Dense(2**31 - 16, bias=False)],
+            "4,611,685,949,707,911,424 parameters and their gradients take 36,893,487,597.7 GB",
+        ),
+    ],
+    ids=["more than memory", "more than addresses"],
+)
+def test_parameters_beyond_the_memory_are_refused(layers: list[Any], fact: str) -> None:
+    message = rf"^\[network\] {fact}; expected at most the [\d.]+ GB of memory here; use smaller layers$"
+    with pytest.raises(ValueError, match=message):
         nv.Network(layers)
+
+
+def test_outputs_beyond_the_memory_are_refused() -> None:
+    net = nv.Network([nv.Input(1), nv.Embedding(2, 2**20)])
+    rows = np.broadcast_to(np.float32(0), (2**24, 1))
+    message = r"^\[predict\] the outputs of 16,777,216 rows take 70,368.7 GB; expected .*; take fewer rows at a time, or use smaller layers$"
+    with pytest.raises(ValueError, match=message):
+        net.executor().outputs(Data((rows,)))
 
 
 def test_the_engine_is_loaded_once() -> None:

@@ -233,6 +233,44 @@ def test_class_weights_are_sample_weights(make_net, blobs) -> None:
     assert balanced.tobytes() == by_row.tobytes()
 
 
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_metrics_are_plain_under_class_weights(executor, make_net, blobs) -> None:
+    """As in Keras and scikit-learn; weights of the rows count, and in the loss all."""
+    if executor == "jax":
+        pytest.importorskip("jax", reason="jax is not installed")
+    X, y = blobs
+    rows = np.random.default_rng(4).uniform(0.1, 2.0, 60)
+    held = np.random.default_rng(5).uniform(0.1, 2.0, 30)
+    for weights, own in ((None, None), (rows, held)):
+        net = make_net()
+        run = fit(
+            net, X[:60], y[:60], epochs=1, class_weight={0: 9.0}, sample_weight=weights,
+            validation=(X[60:], y[60:], own), metrics=["accuracy", "f1"],
+            executor=executor,
+        )  # fmt: skip
+        plain = net.evaluate(X[60:], y[60:], metrics=["accuracy", "f1"],
+                             sample_weight=own)  # fmt: skip
+        for name in ("accuracy", "f1"):
+            found = run.history[f"validation_{name}"][0]
+            assert found == pytest.approx(plain[name], rel=1e-6)
+        assert run.history["validation_loss"][0] != pytest.approx(plain["loss"])
+
+
+def test_training_metrics_are_plain_under_class_weights(make_net, blobs) -> None:
+    """With a rate of next to nothing they are those of the network as it is."""
+    X, y = blobs
+    net = make_net()
+    run = fit(
+        net, X, y, epochs=1, class_weight={0: 9.0}, optimizer=nv.SGD(1e-30),
+        metrics=["accuracy"],
+    )  # fmt: skip
+    assert run.history["accuracy"][0] == pytest.approx(
+        net.evaluate(X, y, metrics=["accuracy"])["accuracy"]
+    )
+    weighted = net.evaluate(X, y, sample_weight=np.where(y == 0, 9.0, 1.0))
+    assert run.history["loss"][0] == pytest.approx(weighted["loss"], rel=1e-5)
+
+
 def test_a_batch_of_weight_zero_changes_nothing(make_net, blobs) -> None:
     X, y = blobs
     net = make_net()

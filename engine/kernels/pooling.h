@@ -2,7 +2,8 @@
 // Pooling: the largest, the mean or the root mean square of what each window holds,
 // channel by channel.
 //
-// Legend: windows are boxes of pixels, given by where they begin and end on each axis;
+// Legend: windows are boxes of pixels, given by where they begin and end on each axis:
+// they slide, or (where their size is 0) part it evenly, and are cut off at its edges.
 // `field` is the number of pixels of a window, `pixel` one place of x or y with all its
 // channels. Windows may overlap and leave pixels out, so a gradient is put down image by
 // image: zeros first, then window after window.
@@ -24,14 +25,20 @@ struct PoolWindows {
   int64_t channels;
 
   static PoolWindows read(const Attributes& attributes, const Shapes& shapes) {
-    const auto begins = attributes.integers("begins"), ends = attributes.integers("ends");
-    const Triple counts = triple(attributes.integers("counts"), 0);
+    const auto each = [&](std::string_view key) {
+      return triple(attributes.integers(key), 0);
+    };
+    const Triple counts = each("counts"), sizes = each("sizes"), strides = each("strides");
+    const Triple before = each("before");
     PoolWindows w{{}, extents_of(shapes.inputs[0]), shapes.output.back()};
-    size_t next = 0;
     for (size_t k = 0; k < 3; ++k) {
-      if (counts[k] == 0) w.axes[k].push_back({0, 1});  // an axis that the layer lacks
-      for (int64_t i = 0; i < counts[k]; ++i, ++next)
-        w.axes[k].push_back({begins[next], ends[next]});
+      const int64_t n = w.source[k], m = std::max<int64_t>(1, counts[k]);
+      for (int64_t i = 0; i < m; ++i) {
+        const int64_t begin = i * strides[k] - before[k];
+        const Range slid = {std::max<int64_t>(0, begin), std::min(n, begin + sizes[k])};
+        w.axes[k].push_back(sizes[k] > 0 ? slid
+                                         : Range{i * n / m, parts_of((i + 1) * n, m)});
+      }
     }
     return w;
   }

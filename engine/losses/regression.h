@@ -85,7 +85,8 @@ struct Huber {  // mean of d^2 / 2 near, delta (|d| - delta / 2) beyond delta
   }
 };
 
-struct LogCosh {  // mean log cosh d = |d| + log(1 + exp(-2 |d|)) - log 2
+// mean log cosh d = |d| + log(1 + exp(-2 |d|)) - log 2, near 0 -log(1 - tanh^2 d) / 2
+struct LogCosh {
   static constexpr std::string_view name = "log_cosh";
   static LogCosh read(const Attributes&) { return {}; }
 
@@ -97,7 +98,9 @@ struct LogCosh {  // mean log cosh d = |d| + log(1 + exp(-2 |d|)) - log 2
         outputs, gradient,
         [a, t](int64_t j) {
           const double d = std::abs(static_cast<double>(a[j]) - static_cast<double>(t[j]));
-          return d + math::log1p(math::exp(-2 * d)) - log_2;
+          const double slope = math::tanh(d < 0.75 ? d : 0.0), square = slope * slope;
+          const double near = 0.5 * math::log1p(square / (1 - square));
+          return d < 0.75 ? near : d + math::log1p(math::exp(-2 * d)) - log_2;
         },
         [a, t](int64_t j) { return math::tanh(a[j] - t[j]); });
   }

@@ -54,6 +54,7 @@ std::vector<Case> cases() {
       {"mae", {}, {3, -4}, {1, 1}, -1, 3.5},
       {"huber", with("delta", 2.0), {1, 5}, {0, 0}, -1, (0.5 + 2 * 4) / 2},
       {"log_cosh", {}, {log_2}, {0}, -1, std::log(1.25)},
+      {"log_cosh", {}, {2 * log_2}, {0}, -1, std::log(2.125)},
       {"cross_entropy", smoothing(0), {0.25, 0.75}, {}, 0, 2 * log_2},
       {"cross_entropy",
        smoothing(0.5),

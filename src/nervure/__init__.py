@@ -37,6 +37,8 @@ _MODULES = {
     "nervure.ensemble.ensemble": "Ensemble",
     "nervure.network.trace": "NetworkTrace",
     "nervure.network.gradients": "GradientCheck check_gradients",
+    "nervure.exchange.exporting": "export",
+    "nervure.exchange.errors": "ExchangeError",
     "nervure.runs.loading": "load",
     "nervure.spec.tables": "Spec SpecError",
     "nervure.spec.reading": "load_spec",

@@ -14,6 +14,8 @@ from nervure.data import DataError as DataError
 from nervure.data import Dataset as Dataset
 from nervure.data import augmentation as augmentation
 from nervure.ensemble.ensemble import Ensemble as Ensemble
+from nervure.exchange.errors import ExchangeError as ExchangeError
+from nervure.exchange.exporting import export as export
 from nervure.graph.graph import Graph as Graph
 from nervure.graph.graph import GraphError as GraphError
 from nervure.layers import Activation as Activation

@@ -49,6 +49,24 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:56]}..."
 
 
+def amount(number: int) -> str:
+    """A whole number as a message shows it, of bounded length.
+
+    >>> amount(2**31)
+    '2,147,483,648'
+    """
+    return f"{number:,}" if abs(number) < 10**24 else short(number)
+
+
+def many(number: int, noun: str) -> str:
+    """So many of something.
+
+    >>> many(1, "row"), many(1000, "row")
+    ('1 row', '1,000 rows')
+    """
+    return f"{amount(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def found(value: object) -> str:
     """What a value is, in a message."""
     if is_table(value):

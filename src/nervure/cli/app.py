@@ -294,3 +294,27 @@ def zoo(
     from nervure.cli.zoo import listing, spec_text
 
     print(listing() if name is None else spec_text(name, classes, image, aux, out))
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option(help="The file; by default <model>.onnx.")
+    ] = None,
+    opset: Annotated[int, typer.Option(help="Version of the operators.")] = 18,
+    raw: Annotated[
+        bool,
+        typer.Option(help="Take raw rows, as predict does, and answer in their terms."),
+    ] = True,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 or float64; by default the model's.")
+    ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Take images of any height and width.")
+    ] = False,
+) -> None:
+    """Write a model as ONNX, for other runtimes and languages (needs nervure[onnx])."""
+    from nervure.cli.exporting import Wish, export
+
+    print(export(model, out, Wish(raw, opset, dtype, resize)))

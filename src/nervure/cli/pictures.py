@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.extras import needed
 from nervure.base.files import replacing
 
 Array = npt.NDArray[Any]
@@ -109,10 +110,9 @@ def write_sheet(
         ValueError: see `make_sheet`; a name that does not end in ``.png``.
         WriteError: the file cannot be written; an earlier one is untouched.
     """
-    from PIL import Image
-
     check_name(path)
-    sheet = Image.fromarray(make_sheet(pictures, titles, columns=columns))
+    pillow = needed("PIL.Image", os.fspath(path))
+    sheet = pillow.fromarray(make_sheet(pictures, titles, columns=columns))
     with replacing(path) as temporary, open(temporary, "wb") as file:
         sheet.save(file, format="PNG", optimize=True)
     return Path(path)
@@ -156,10 +156,9 @@ def _short(title: str, letters: int) -> str:
 
 
 def _with_text(paper: Array, lines: Sequence[tuple[int, int, str]]) -> Array:
-    from PIL import Image, ImageDraw, ImageFont
-
-    image = Image.fromarray(paper)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default()
+    image = needed("PIL.Image", "sheet").fromarray(paper)
+    draw = needed("PIL.ImageDraw", "sheet").Draw(image)
+    font = needed("PIL.ImageFont", "sheet").load_default()
     for y, x, text in lines:
-        draw.text((x, y + 1), text, fill=_INK, font=font)  # pyright: ignore
+        draw.text((x, y + 1), text, fill=_INK, font=font)
     return np.asarray(image)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 import nervure as nv
 from nervure.base.checks import number
+from nervure.base.extras import needed
 from nervure.base.files import replacing
 from nervure.cli.judging import judge, reports
 from nervure.data import prepare, row_names
@@ -200,22 +201,22 @@ def write(columns: Columns, out: Path, kind: str) -> None:
         WriteError: the file cannot be written; an earlier one is untouched.
     """
     with replacing(out) as temporary:
-        if kind == "npz":
+        if kind == "parquet":
+            _copy(columns, temporary, out.name)
+        elif kind == "npz":
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, **columns)  # pyright: ignore
         else:
-            _copy(columns, temporary, kind)
+            temporary.write_text(_csv(columns), encoding="utf-8", newline="")
 
 
-def _copy(columns: Columns, path: Path, kind: str) -> None:
-    import duckdb
-
-    options = "FORMAT csv, HEADER" if kind == "csv" else "FORMAT parquet"
+def _copy(columns: Columns, path: Path, where: str) -> None:
+    duckdb = needed("duckdb", where)
     quoted = str(path).replace("'", "''")
     with duckdb.connect() as connection:
         connection.register("columns", columns)
         try:
-            connection.execute(f"COPY columns TO '{quoted}' ({options})")
+            connection.execute(f"COPY columns TO '{quoted}' (FORMAT parquet)")
         except duckdb.IOException as error:
             raise OSError(str(error)) from error
 
@@ -227,6 +228,12 @@ def _csv(columns: Columns) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    lists = (column.tolist() for column in columns.values())
-    writer.writerows(zip(*lists, strict=True))
+    writer.writerows(zip(*map(_cells, columns.values()), strict=True))
     return text.getvalue()
+
+
+def _cells(column: Array) -> list[Any]:
+    """Values as CSV has them: numbers as short as they can be told in their type."""
+    if column.dtype.kind == "b":
+        return np.where(column, "true", "false").tolist()
+    return (column.astype(str) if column.dtype.kind == "f" else column).tolist()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -14,6 +16,7 @@ from nervure.data._encode_table import infinite_value
 from nervure.data._errors import DataError, fail
 from nervure.data.columns import Column, Table, as_integers, as_texts
 from nervure.data.encodings import Encodings, Method
+from nervure.data.meaning.row_numbers import counts_rows, row_numbers
 from nervure.data.records import Category, Numeric, TableInput
 from nervure.data.scaling import fit_scaling
 
@@ -32,6 +35,7 @@ class Notes:
     one_hot: list[str] = field(default_factory=list[str])
     embedded: list[str] = field(default_factory=list[str])
     filled: list[str] = field(default_factory=list[str])
+    counting: list[str] = field(default_factory=list[str])
     dropped: list[str] = field(default_factory=list[str])
 
     def lines(self) -> list[str]:
@@ -41,6 +45,7 @@ class Notes:
             "categories, one-hot": self.one_hot,
             "categories, embedded": self.embedded,
             "missing values, filled and flagged": self.filled,
+            "kept, though it counts the rows": self.counting,
             "dropped": self.dropped,
         }
         return [f"{what}: {join(items)}" for what, items in named.items() if items]
@@ -67,12 +72,19 @@ def fit_table(
         if name not in table.columns:
             place = f"{table.where}: columns"
             raise DataError(unknown(place, "column", name, table.columns))
+    aside = row_numbers(table)
     found: list[Numeric | Category] = []
-    for column in table.columns.values():
-        use = encodings.columns.get(column.name)
+    for name, column in table.columns.items():
+        use = encodings.columns.get(name)
         if use == "drop":
-            notes.dropped.append(f"{column.name} (as asked for)")
+            notes.dropped.append(f"{name} (as asked for)")
             continue
+        if use is None and name in aside:
+            keeps = f"{key(name, encodings.numbers)} keeps it"
+            notes.dropped.append(f"{name} ({aside[name]}; {keeps})")
+            continue
+        if use is None and counts_rows(column):
+            notes.counting.append(f"{name} ({key(name, 'drop')} drops it)")
         _check_infinite(column, table.where)
         found += _fit_column(column, use, rows, encodings, notes, table.where)
     if not found:
@@ -228,6 +240,16 @@ def _common(codes: Rows, counts: Rows) -> Rows:
     """
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     return np.sort(codes[order[counts[order] > 1]])
+
+
+def key(name: str, word: str) -> str:
+    """The setting that changes what becomes of a column, as a spec has it.
+
+    >>> key("row id", "drop")
+    'data.columns."row id" = "drop"'
+    """
+    bare = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    return f'data.columns.{bare} = "{word}"'
 
 
 def join(items: list[str], limit: int = 12) -> str:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Data sets with a name: scikit-learn's small ones, MNIST and Fashion-MNIST."""
+"""Data sets with a name: digits and iris, scikit-learn's small ones, both MNISTs."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nervure.base.extras import needed
 from nervure.data._raw import Parts
-from nervure.data.columns import integers, reals, table_of, texts
+from nervure.data.columns import Table, integers, reals, table_of, texts
 from nervure.data.download import downloaded
 from nervure.data.frames import column_of
 from nervure.data.idx import read_idx_folder
@@ -19,6 +19,14 @@ from nervure.data.idx import read_idx_folder
 TABLES = ("iris", "wine", "breast_cancer", "diabetes")
 DOWNLOADS = ("mnist", "fashion_mnist")
 BUILTIN = ("digits", *TABLES, *DOWNLOADS)
+
+IRIS = (
+    "sepal length (cm)",
+    "sepal width (cm)",
+    "petal length (cm)",
+    "petal width (cm)",
+)
+SPECIES = ("setosa", "versicolor", "virginica")
 
 FASHION = (
     "T-shirt/top",
@@ -69,41 +77,40 @@ def _channels(images: Any) -> Any:
 
 def _digits() -> Parts:
     """8 x 8 images of 17 grey levels, kept as bytes."""
-    rows = _digit_rows()
-    images = rows[:, :-1].astype(np.uint8).reshape(-1, 8, 8, 1)
-    digit = integers("digit", rows[:, -1])
-    return Parts("digits", images, (digit,), scale=1 / 16)
-
-
-def _digit_rows() -> Any:
-    """64 grey levels and the digit of each row, from the file in scikit-learn.
-
-    Read here where it lies in its folder: importing scikit-learn takes ten times as
-    long as the rest of a small training.
-    """
-    package = importlib.util.find_spec("sklearn")
-    for folder in (package and package.submodule_search_locations) or ():
-        path = Path(folder, "datasets", "data", "digits.csv.gz")
-        if path.exists():
-            return np.loadtxt(path, np.int64, delimiter=",")
-    loaded = _sklearn("digits")
-    return np.column_stack([loaded["data"], loaded["target"]]).astype(np.int64)
+    images, digits = _kept("digits")
+    return Parts(
+        "digits", images[..., None], (integers("digit", digits),), scale=1 / 16
+    )
 
 
 def _table(name: str) -> Parts:
+    if name == "iris":
+        tenths, classes = _kept(name)
+        return _classes(name, IRIS, tenths / 10, SPECIES, classes)
     options: dict[str, Any] = {"scaled": False} if name == "diabetes" else {}
-    loaded = _sklearn(name, **options)
-    names: list[str] = [str(feature) for feature in loaded["feature_names"]]
-    values = loaded["data"]
-    columns = [column_of(n, values[:, i]) for i, n in enumerate(names)]
-    table = table_of(columns, name)
+    sets = needed("sklearn.datasets", name)
+    loaded = getattr(sets, f"load_{name}")(**options)
+    names, values = loaded["feature_names"], loaded["data"]
     if name == "diabetes":
-        return Parts(name, table, (reals("progression", loaded["target"]),))
-    labels = np.array([str(label) for label in loaded["target_names"]], object)
-    target = texts("class", labels[loaded["target"]])
-    return Parts(name, table, (target,))
+        target = reals("progression", loaded["target"])
+        return Parts(name, _columns(name, names, values), (target,))
+    return _classes(name, names, values, loaded["target_names"], loaded["target"])
 
 
-def _sklearn(name: str, **options: Any) -> Any:
-    datasets: Any = importlib.import_module("sklearn.datasets")
-    return getattr(datasets, f"load_{name}")(**options)
+def _classes(
+    name: str, names: Iterable[Any], values: Any, labels: Iterable[Any], classes: Any
+) -> Parts:
+    words = np.array([str(label) for label in labels], object)
+    return Parts(name, _columns(name, names, values), (texts("class", words[classes]),))
+
+
+def _columns(name: str, names: Iterable[Any], values: Any) -> Table:
+    columns = [column_of(str(n), values[:, i]) for i, n in enumerate(names)]
+    return table_of(columns, name)
+
+
+def _kept(name: str) -> tuple[Any, Any]:
+    """Inputs and classes of a set that comes with the package (see sets/SOURCES.md)."""
+    file = Path(__file__).with_name("sets") / f"{name}.npz"
+    with np.load(file) as arrays:
+        return arrays["X"], arrays["y"].astype(np.int64)

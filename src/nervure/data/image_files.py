@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.extras import needed
 from nervure.data._errors import DataError, oneline
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
@@ -74,23 +75,22 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: see `read_header`; truncated or damaged.
     """
-    from PIL import Image
-
+    pillow = needed("PIL.Image", path.name)
     with _opened(path) as image:
         turn = _orientation(image)
         height, width = size[::-1] if turn >= 5 else size
         image.draft(None, (2 * width, 2 * height))  # JPEG: decode no more than needed
         plain = _flattened(image, "L" if channels == 1 else "RGB")
         if plain.size != (width, height):
-            plain = plain.resize((width, height), Image.Resampling.BILINEAR)
+            plain = plain.resize((width, height), pillow.Resampling.BILINEAR)
         turns: dict[int, Any] = {
-            2: Image.Transpose.FLIP_LEFT_RIGHT,
-            3: Image.Transpose.ROTATE_180,
-            4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE,
-            6: Image.Transpose.ROTATE_270,
-            7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_90,
+            2: pillow.Transpose.FLIP_LEFT_RIGHT,
+            3: pillow.Transpose.ROTATE_180,
+            4: pillow.Transpose.FLIP_TOP_BOTTOM,
+            5: pillow.Transpose.TRANSPOSE,
+            6: pillow.Transpose.ROTATE_270,
+            7: pillow.Transpose.TRANSVERSE,
+            8: pillow.Transpose.ROTATE_90,
         }
         if turn in turns:
             plain = plain.transpose(turns[turn])
@@ -100,21 +100,20 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
 @contextmanager
 def _opened(path: Path) -> Generator[Any]:
     """The image of a file whose header passed; whatever a decoder raises is a fault."""
-    from PIL import Image
-
+    pillow = needed("PIL.Image", path.name)
     try:
         stored = path.stat().st_size
         if stored > MOST_BYTES:
             raise ImageError(f"{stored:,} bytes; expected at most {MOST_BYTES:,}")
-        with Image.open(path, formats=FORMATS) as image:
+        with pillow.open(path, formats=FORMATS) as image:
             _check(path, image)
             yield image
     except (ImageError, DataError):
         raise
-    except Image.UnidentifiedImageError:
+    except pillow.UnidentifiedImageError:
         kinds = ", ".join(FORMATS)
         raise ImageError(f"not an image that can be read ({kinds})") from None
-    except Image.DecompressionBombError:
+    except pillow.DecompressionBombError:
         raise _too_large("more") from None
     except OSError as error:
         reason = error.strerror or oneline(error)
@@ -164,9 +163,8 @@ def _orientation(image: Any) -> int:
 
 def _flattened(image: Any, mode: str) -> Any:
     """Decoded, in this mode, on white paper."""
-    from PIL import Image
-
+    pillow = needed("PIL.Image", "images")
     if not image.has_transparency_data:
         return image.convert(mode)
-    paper = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(paper, image.convert("RGBA")).convert(mode)
+    paper = pillow.new("RGBA", image.size, "white")
+    return pillow.alpha_composite(paper, image.convert("RGBA")).convert(mode)

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.extras import needed
 from nervure.data._errors import DataError, check_size, fail, listing
 from nervure.data._raw import Parts
 from nervure.data.columns import Column, texts
@@ -234,10 +235,9 @@ def _read(
     channels: int | None = None,
 ) -> tuple[Pixels, Size, str]:
     """The pixels of all files, their size, and a line that says what was done."""
-    from PIL import Image
-
+    pillow = needed("PIL.Image", folder.name)
     with warnings.catch_warnings():  # sizes are checked by read_header
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
         headers, faults = _each(read_header, files)
         good = list(headers.values())
         size = size or (_median_size(good) if good else (1, 1))

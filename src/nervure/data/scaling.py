@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.formulas import normal_quantile
 from nervure.data._errors import DataError, fail
 from nervure.data.encodings import Method
 
@@ -102,13 +103,11 @@ class Quantiles:
 
     def apply(self, values: Values, out: Array) -> None:
         """Write the inputs ``(rows, 1)`` of values without NaN to ``out``."""
-        from scipy.special import ndtri  # pyright: ignore
-
         points = np.array(self.points)
         shares = np.linspace(0, 1, len(points))
         below = np.interp(values, points, shares)
         above = -np.interp(-values, -points[::-1], -shares[::-1])
-        out[:, 0] = ndtri(np.clip((below + above) / 2, _TAIL, 1 - _TAIL))
+        out[:, 0] = normal_quantile(np.clip((below + above) / 2, _TAIL, 1 - _TAIL))
 
 
 @dataclass(frozen=True)

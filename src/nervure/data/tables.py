@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.extras import needed
 from nervure.data._errors import DataError, check_size, fail, memory_limit, oneline
 from nervure.data.columns import (
     Column,
@@ -73,9 +74,8 @@ def read_table(path: Path, query: str | None = None, text: Iterable[str] = ()) -
     Raises:
         DataError: the file cannot be read, the query is wrong or reaches elsewhere.
     """
-    import duckdb
-
     where = path.name
+    duckdb = needed("duckdb", where)
     file = path.resolve()
     connection: Any = _connect(file)
     try:
@@ -100,9 +100,7 @@ def read_table(path: Path, query: str | None = None, text: Iterable[str] = ()) -
 
 
 def _connect(file: Path) -> Any:
-    import duckdb
-
-    connection: Any = duckdb.connect(
+    connection: Any = needed("duckdb", file.name).connect(
         ":memory:",
         config={
             "autoinstall_known_extensions": "false",
@@ -234,8 +232,7 @@ def _materialize(connection: Any, file: Path, query: str | None) -> None:
 
 
 def _select(connection: Any, file: Path, query: str) -> str:
-    import duckdb
-
+    duckdb = needed("duckdb", file.name)
     statements: list[Any] = connection.extract_statements(query)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise fail(

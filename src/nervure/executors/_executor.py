@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.memory import check_memory
+from nervure.base.words import many
 from nervure.data.augmentation import Augmentation
 from nervure.data.ragged import Ragged
 from nervure.graph.graph import Graph
@@ -22,6 +25,8 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
 Rows = Array | Ragged
 """Rows of numbers, or of sequences."""
+
+FEWER = "take fewer rows at a time, or use smaller layers"
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,21 @@ class Data:
     """Arrays of a data set, rows first: an input is read as ``array * scale``.
 
     Sequences are `Ragged`. ``targets`` are int32 classes or rows of the network's
-    dtype, one per cost, or `Ragged` with one for each step; ``weights`` weigh the rows,
-    float64, and ``step_weights`` the steps of each target, as its values lie. What the
-    steps of a row weigh on average, by which their costs are divided, is that of these
-    rows unless ``step_scales`` says otherwise.
+    dtype, one per cost, or `Ragged` with one for each step. ``weights`` weigh the costs
+    of the rows, float64, and ``step_weights`` those of the steps of each target, as its
+    values lie; ``row_weights`` and ``own_step_weights`` are the part of them that is
+    the rows' own, without weights of classes: metrics go by these. What the steps of a
+    row weigh on average, by which their costs are divided, is that of these rows unless
+    ``step_scales`` says otherwise.
     """
 
     inputs: tuple[Rows, ...]
     targets: tuple[Rows, ...] = ()
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
+    row_weights: npt.NDArray[np.float64] | None = None
     step_weights: tuple[Ragged | None, ...] = ()
+    own_step_weights: tuple[Ragged | None, ...] = ()
     step_scales: tuple[float, ...] = ()
 
     @property
@@ -124,12 +133,18 @@ class Data:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Data:
         """Some rows."""
+
+        def of(array: Any) -> Any:
+            return None if array is None else array[rows]
+
         return Data(
-            tuple(x[rows] for x in self.inputs),
-            tuple(y[rows] for y in self.targets),
-            None if self.weights is None else self.weights[rows],
+            tuple(map(of, self.inputs)),
+            tuple(map(of, self.targets)),
+            of(self.weights),
             self.scales,
-            tuple(None if w is None else w[rows] for w in self.step_weights),
+            of(self.row_weights),
+            tuple(map(of, self.step_weights)),
+            tuple(map(of, self.own_step_weights)),
         )
 
 
@@ -161,12 +176,13 @@ def places_of(
 
 
 def empty_outputs(model: Model, data: Data) -> list[Floats]:
-    """Room for what the network gives for every row, or for every step."""
+    """Arrays for what the network gives for every row, or for every step."""
     graph = model.graph
-    return [
-        np.empty((count_of(graph, data, i), *graph.nodes[i].shape), model.dtype)
-        for i in graph.outputs
-    ]
+    shapes = [(count_of(graph, data, i), *graph.nodes[i].shape) for i in graph.outputs]
+    wanted = model.dtype.itemsize * sum(map(math.prod, shapes))
+    what = f"the outputs of {many(data.rows, 'row')}"
+    check_memory(wanted, "predict", what, FEWER)
+    return [np.empty(shape, model.dtype) for shape in shapes]
 
 
 def as_rows(graph: Graph, data: Data, node: int, values: Array) -> Rows:

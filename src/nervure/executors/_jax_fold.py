@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from nervure.base.extras import needed
 from nervure.data.ragged import Ragged
 from nervure.executors._executor import Data, Model
 from nervure.executors._jax_sequences import (
@@ -72,14 +73,7 @@ def load_jax() -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    try:
-        import jax
-    except ImportError as error:
-        raise ImportError(
-            "[executor] JAX is not installed; expected the extra; "
-            'pip install "nervure[jax]"'
-        ) from error
-    return cast(Any, jax)
+    return needed("jax", 'executor="jax"')
 
 
 @contextmanager

@@ -2,6 +2,11 @@
 """The JAX executor: any graph through its layers' formulas, compiled by XLA.
 
 It needs no kernel of a layer, and runs where JAX runs: processors, GPUs, TPUs.
+
+Where XLA finds a fault of its own it ends the whole process ("Check failed: ..."),
+which no Python code can catch: jaxlib 0.10 does so on processors for the gradient of
+some strided, padded convolutions. There the native executor, another padding or another
+version of jaxlib helps; checkpoints of a run (``directory=``) survive it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from nervure.base.engine import in_memory
 from nervure.base.memory import check_memory
+from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
 from nervure.executors._executor import (
     Array,
@@ -24,6 +26,7 @@ from nervure.executors._executor import (
     Stretch,
     StretchResult,
     Trace,
+    empty_outputs,
 )
 from nervure.executors._folding import Folding, folding_of
 from nervure.executors.plan import Mode, Plan, Traits, engine_plan, make_plan
@@ -79,7 +82,7 @@ class NativeExecutor:
         if folding is not None and data.rows >= folding.least_rows:
             folding.fill(self.model.values)
             return self._folded.outputs(data, batch_size=batch_size)
-        results = self._empty_outputs(data.rows)
+        results = empty_outputs(self.model, data)
         key: Key = ("infer", _planned(batch_size or data.rows), None)
         native = self._take(key)
         self._forward(native, data, results, None, draw)
@@ -100,7 +103,7 @@ class NativeExecutor:
         self, data: Data, objective: Objective
     ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference."""
-        results, costs = self._empty_outputs(data.rows), np.empty(data.rows)
+        results, costs = empty_outputs(self.model, data), np.empty(data.rows)
         key: Key = ("infer", _planned(data.rows), objective)
         native = self._take(key, data)
         self._forward(native, data, results, costs)
@@ -133,7 +136,7 @@ class NativeExecutor:
         native = self._take(key, data)
         cost = native.gradient(
             self.workers(data.rows),
-            self.hold(data),
+            self.hold(data, objective),
             None,
             0,
             data.rows,
@@ -152,7 +155,8 @@ class NativeExecutor:
         """Everything of one batch."""
         key: Key = ("trace", data.rows, objective)
         native = self._take(key, data)
-        where = (self.workers(data.rows), self.hold(data), None, 0, data.rows, training)
+        held = self.hold(data, objective)
+        where = (self.workers(data.rows), held, None, 0, data.rows, training)
         if objective is None:
             native.forward(*where, 0, 0, [], None)
             cost = float("nan")
@@ -182,16 +186,21 @@ class NativeExecutor:
             return 1
         return self._threads or engine().default_threads()
 
-    def hold(self, data: Data) -> Any:
-        """The data as the engine reads it."""
+    def hold(self, data: Data, objective: Objective | None = None) -> Any:
+        """The data as the engine reads it; an objective wants a target for each cost.
+
+        Raises:
+            ValueError: arrays that the engine does not take, or too few targets.
+        """
+        if objective is not None and len(data.targets) < len(objective.costs):
+            raise ValueError(
+                f"[executor] {many(len(data.targets), 'target')}; expected "
+                f"{len(objective.costs)}, one for each cost; give data of that many"
+            )
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
         inputs = [(in_memory(x), data.scale_of(i)) for i, x in enumerate(data.inputs)]
         weights = None if data.weights is None else in_memory(data.weights)
         return kind(inputs, [in_memory(y) for y in data.targets], weights)
-
-    def _empty_outputs(self, rows: int) -> list[Floats]:
-        shapes = self.model.graph.output_shapes
-        return [np.empty((rows, *shape), self.model.dtype) for shape in shapes]
 
     def plan(self, mode: Mode, rows: int, objective: Objective | None) -> Plan:
         """The plan for batches of ``rows``."""
@@ -255,20 +264,32 @@ class NativeExecutor:
         self, mode: Mode, rows: int, objective: Objective | None
     ) -> Plan:
         """The plan for ``rows``, or for fewer in several passes if it is too large."""
-        plan = self.plan(mode, rows, objective)
         size = self.model.dtype.itemsize
         couples = mode == "train" and self.model.couples_rows
         whole = mode == "trace" or couples
         most = min(ARENA_BYTES, CACHE_BYTES) if mode == "infer" else ARENA_BYTES
+        while not whole and rows > 4 and rows * self._largest * size > most:
+            rows = _halved(rows)  # before anything of that size is worked out
+        self._check_arena(rows, rows * self._largest)
+        plan = self.plan(mode, rows, objective)
         while not whole and plan.rows > 4 and plan.arena * size > most:
-            # Half of the rows; each pass begins with a whole block of random numbers.
-            plan = self.plan(mode, -(-plan.rows // 8) * 4, objective)
-        check_memory(
-            plan.arena * size,
-            "plan",
-            f"the layers' values for {plan.rows:,} row{'s' if plan.rows > 1 else ''}",
-        )
+            plan = self.plan(mode, _halved(plan.rows), objective)
+        self._check_arena(plan.rows, plan.arena)
         return plan
+
+    @functools.cached_property
+    def _largest(self) -> int:
+        """Numbers of the largest array between two layers, for one row."""
+        return max(math.prod(node.shape) for node in self.model.graph.nodes)
+
+    def _check_arena(self, rows: int, numbers: int) -> None:
+        wanted = numbers * self.model.dtype.itemsize
+        check_memory(wanted, "plan", f"the layers' values for {many(rows, 'row')}")
+
+
+def _halved(rows: int) -> int:
+    """Half of the rows; each pass begins with a whole block of random numbers."""
+    return -(-rows // 8) * 4
 
 
 def _planned(rows: int) -> int:
@@ -289,7 +310,7 @@ class NativeTrainer:
         # A number that was asked for is kept; else the engine finds the fastest.
         self._most = job.threads or executor.workers(rows, passes=3)
         self._fewest = job.threads or 1
-        self._data = executor.hold(job.data)
+        self._data = executor.hold(job.data, job.objective)
         self._engine.set_augmentation(engine_changes(job.augmentation))
         self.penalize(job.regularizer)
 

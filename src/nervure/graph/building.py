@@ -11,15 +11,31 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from nervure.base.words import short, unknown
+from nervure.base.words import amount, short, unknown
 from nervure.graph.node import Entry, Node
 from nervure.graph.symbols import reachable
-from nervure.layers import Input, Layer, LayerError, Parameter, Shape, Symbol, Tied
+from nervure.layers import (
+    Attribute,
+    Input,
+    Layer,
+    LayerError,
+    Parameter,
+    Shape,
+    Symbol,
+    Tied,
+)
 from nervure.layers._layer import Further, Port
 from nervure.layers.dense import TransposedDense
 
 MOST_VALUES = 2**31
-"""Of one sample between two layers: a bound for files from strangers."""
+"""Of one sample between two layers: a bound for files from strangers.
+
+No whole number that a kernel reads is larger either, so that what it works out from
+them fits 64 bits.
+"""
+
+MOST_AXES = 31
+"""Of a sample: with the batch as many as every NumPy has."""
 
 
 class Builder:
@@ -91,8 +107,11 @@ class Builder:
             shape = (times[0], *shape)
         shapes = tuple(self.nodes[i].shape for i in feeds)
         clock = self._clock(layer, feeds)
-        own = layer.parameters(*seen)
         assert layer.name is not None
+        _check_shape(layer.name, shape)
+        own = layer.parameters(*seen)
+        if not isinstance(layer, Input):
+            _check_numbers(layer.name, layer.attributes(*seen))
         return self._keep(
             Node(layer.name, group, layer, feeds, shapes, shape, own, clock, times)
         )
@@ -117,12 +136,6 @@ class Builder:
         )
 
     def _keep(self, node: Node) -> int:
-        if math.prod(node.shape) > MOST_VALUES:
-            raise LayerError(
-                f"[{node.name}] shape {short(node.shape)} holds "
-                f"{math.prod(node.shape):,} values; expected at most 2^31 for one "
-                "sample; use a smaller shape"
-            )
         self._index[node.name] = len(self.nodes)
         self.nodes.append(node)
         return len(self.nodes) - 1
@@ -270,6 +283,31 @@ def _sharing(
         of = (known.of or whole) if known else ""
         own.append(dataclasses.replace(p, of=of or p.of))
     return dataclasses.replace(node, parameters=tuple(own))
+
+
+def _check_shape(name: str, shape: Shape) -> None:
+    if len(shape) > MOST_AXES:
+        raise LayerError(
+            f"[{name}] a shape of {len(shape):,} axes; expected at most {MOST_AXES}; "
+            "use fewer axes"
+        )
+    if math.prod(shape) > MOST_VALUES:
+        raise LayerError(
+            f"[{name}] shape {short(shape)} holds {amount(math.prod(shape))} values; "
+            "expected at most 2^31 for one sample; use a smaller shape"
+        )
+
+
+def _check_numbers(name: str, attributes: Mapping[str, Attribute]) -> None:
+    """Whether the whole numbers that a kernel reads are such as it computes with."""
+    for key, value in attributes.items():
+        several = value if isinstance(value, tuple) else (value,)
+        for number in several:
+            if isinstance(number, int) and abs(number) > MOST_VALUES:
+                raise LayerError(
+                    f"[{name}] {key} = {short(number)}; expected whole numbers of at "
+                    "most 2^31; use a smaller one"
+                )
 
 
 def _check_arity(layer: Layer, found: int) -> None:

@@ -111,6 +111,27 @@ def initialize(layout: Layout, seed: int, flat: Floats) -> None:
         segment.view(flat)[...] = initializer.sample(segment.shape, fans, generator)
 
 
+def put(value: npt.ArrayLike, place: Floats, name: str) -> None:
+    """Copy an array into the parameters' memory, which stays where it is.
+
+    Raises:
+        ValueError: it holds no numbers, or has another shape.
+    """
+    try:
+        array = np.asarray(value, place.dtype)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
+            f"shape {place.shape}; give an array of them"
+        ) from None
+    if array.shape != place.shape:
+        raise ValueError(
+            f"[parameters] {name!r} is given shape {array.shape}; expected "
+            f"{place.shape}; reshape it"
+        )
+    place[...] = array
+
+
 class ParameterViews(Mapping[str, Floats]):
     """Parameters by name, each a view: writing into it changes the network.
 
@@ -126,20 +147,7 @@ class ParameterViews(Mapping[str, Floats]):
         return self._views[name]
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
-        view = self[name]
-        try:
-            array = np.asarray(value, view.dtype)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"[parameters] {name!r} is given {value!r:.60}; expected numbers of "
-                f"shape {view.shape}; give an array of them"
-            ) from None
-        if array.shape != view.shape:
-            raise ValueError(
-                f"[parameters] {name!r} is given shape {array.shape}; expected "
-                f"{view.shape}; reshape it"
-            )
-        view[...] = array
+        put(value, self[name], name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)

@@ -23,6 +23,7 @@ from nervure.layers._layer import (
 )
 from nervure.layers._weights import Activated
 from nervure.layers._window import (
+    MOST_PIXELS,
     Padding,
     PerAxis,
     checked_padding,
@@ -64,6 +65,10 @@ class Convolving(Ranked, Activated):
         for name in ("kernel", "stride", "dilation"):
             value = per_axis(self, name, getattr(self, name), self.rank)
             object.__setattr__(self, name, value)
+        if math.prod(self.each_axis(self.kernel)) > MOST_PIXELS:
+            raise self.fail(
+                f"kernel = {self.kernel!r}", f"use at most {MOST_PIXELS:,} places"
+            )
         padding = checked_padding(self, self.padding, self.rank, self.modes)
         object.__setattr__(self, "padding", padding)
         super().__post_init__()
@@ -98,8 +103,9 @@ class Convolving(Ranked, Activated):
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
         extents = spatial(self, shape, self.rank)
-        counts = windows(self, extents, *self.steps, self.sides(extents))
-        return (*counts, self.filters_of(shape[-1]))
+        sides, channels = self.sides(extents), shape[-1]
+        counts = windows(self, extents, *self.steps, sides, channels)
+        return (*counts, self.filters_of(channels))
 
     def weight_shape(self, channels: int) -> Shape:
         into = channels // self.groups_of(channels)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from nervure.base.described import Described
+from nervure.base.words import short
 
 if TYPE_CHECKING:
     from nervure.initializers import Initializer
@@ -211,7 +212,7 @@ class Layer(Described):
 def whole(layer: Layer, name: str, value: Any) -> int:
     """``value`` as an int if it is a whole number; raises `LayerError` if it is not."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise layer.fail(f"{name} = {value!r}", f"use a whole number as {name}")
+        raise layer.fail(f"{name} = {short(value)}", f"use a whole number as {name}")
     return operator.index(value)
 
 
@@ -226,7 +227,7 @@ def at_least(layer: Layer, name: str, least: int = 1, remedy: str = "") -> None:
     value = whole(layer, name, getattr(layer, name))
     if value < least:
         use = remedy or f"use at least {least} as {name}"
-        raise layer.fail(f"{name} = {value}", use)
+        raise layer.fail(f"{name} = {short(value)}", use)
     object.__setattr__(layer, name, value)
 
 

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
-
-import numpy as np
 
 from nervure.layers._family import Ranked
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
+from nervure.layers._pooled import pooled
+from nervure.layers._spans import Parts, Sliding, Windows
 from nervure.layers._window import (
     Padding,
     PerAxis,
@@ -26,82 +25,38 @@ from nervure.layers._window import (
 
 POOL_MODES = ("valid", "same", "ceil")
 
-Spans = tuple[tuple[int, int], ...]
-"""Where the windows of one axis begin and end."""
-
-
-# -- what becomes of a window ----------------------------------------------------------
-
-
-def _largest(xp: Any, views: Sequence[Array], inside: Sequence[Array]) -> Array:
-    """The first of the largest, so that one pixel takes the gradient; a NaN stays."""
-    y = xp.where(inside[0], views[0], -xp.inf)
-    for view, valid in zip(views[1:], inside[1:], strict=True):
-        y = xp.where((y >= view) | (y != y) | ~valid, y, view)
-    return y
-
-
-def _mean(xp: Any, views: Sequence[Array], inside: Sequence[Array]) -> Array:
-    total = sum(xp.where(i, x, 0.0) for x, i in zip(views, inside, strict=True))
-    return total / sum(i.astype(views[0].dtype) for i in inside)
-
-
-def _root_mean_square(
-    xp: Any, views: Sequence[Array], inside: Sequence[Array]
-) -> Array:
-    mean = _mean(xp, [x * x for x in views], inside)
-    some = mean > 0  # the root has no derivative at 0
-    return xp.where(some, xp.sqrt(xp.where(some, mean, 1.0)), 0.0)
-
-
-_SUMMARIES = {"max_pool": _largest, "average_pool": _mean, "l2_pool": _root_mean_square}
-
-
-# -- layers ----------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class _AnyPool(Ranked):
-    """Windows given by where they begin and end on each axis."""
+    """Windows on each axis, and one summary of every box of them."""
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         """The windows of every axis, without what lies in the padding."""
         raise NotImplementedError(self.kind)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        spans = self._spans(spatial(self, shape, self.rank))
-        return (*map(len, spans), shape[-1])
+        axes = self.axes(spatial(self, shape, self.rank))
+        return (*(axis.count for axis in axes), shape[-1])
 
     def flops(self, *inputs: Shape) -> int:
-        spans = self._spans(inputs[0][:-1])
-        fields = math.prod(sum(end - begin for begin, end in axis) for axis in spans)
+        fields = math.prod(axis.fields for axis in self.axes(inputs[0][:-1]))
         return (2 if self.native == "l2_pool" else 1) * fields * inputs[0][-1]
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
-        axes = self._spans(inputs[0][:-1])
-        begins, ends = zip(*(span for axis in axes for span in axis), strict=True)
-        return {"counts": tuple(map(len, axes)), "begins": begins, "ends": ends}
+        axes = self.axes(inputs[0][:-1])
+        return {
+            "counts": tuple(axis.count for axis in axes),
+            "sizes": tuple(axis.size for axis in axes),
+            "strides": tuple(axis.stride for axis in axes),
+            "before": tuple(axis.before for axis in axes),
+        }
 
     def formula(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        spans = self._spans(tuple(x.shape[1:-1]))
-        views: list[Array] = []
-        inside: list[Array] = []
-        for place in product(*(range(max(e - b for b, e in axis)) for axis in spans)):
-            view, valid = x, np.ones((1,) * (self.rank + 2), bool)
-            for k, (axis, i) in enumerate(zip(spans, place, strict=True), start=1):
-                at = np.array([min(begin + i, end - 1) for begin, end in axis])
-                view = xp.take(view, at, axis=k)
-                short = np.array([begin + i < end for begin, end in axis])
-                valid = valid & np.expand_dims(
-                    short, [j for j in range(self.rank + 2) if j != k]
-                )
-            views.append(view)
-            inside.append(valid)
-        return _SUMMARIES[self.native](xp, views, inside)
+        return pooled(xp, x, self.axes(tuple(x.shape[1:-1])), self.native)
 
 
 @dataclass(frozen=True)
@@ -144,26 +99,20 @@ class Pool(_AnyPool):
         padding = checked_padding(self, self.padding, self.rank, POOL_MODES)
         object.__setattr__(self, "padding", padding)
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
         size = spread(self.size, self.rank)
         stride = spread(self.size if self.stride is None else self.stride, self.rank)
         ones = (1,) * self.rank
         sides = pads(self.padding, extents, size, stride, ones)
         counts = windows(self, extents, size, stride, ones, sides)
-        axes = zip(extents, size, stride, sides, counts, strict=True)
-        spans = tuple(
-            tuple(
-                (max(0, i * s - before), min(n, i * s - before + k))
-                for i in range(count)
-            )
-            for n, k, s, (before, _), count in axes
-        )
-        if any(begin >= end for axis in spans for begin, end in axis):
+        begins = (before for before, _ in sides)
+        axes = tuple(map(Sliding, extents, size, stride, begins, counts))
+        if any(axis.some_empty for axis in axes):
             raise self.fail(
                 f"padding = {self.padding!r} leaves windows {size} with nothing inside",
                 "use less padding than the size of a window",
             )
-        return spans
+        return axes
 
 
 @dataclass(frozen=True)
@@ -193,12 +142,8 @@ class AdaptivePool(_AnyPool):
             self, "shape", per_axis(self, "shape", self.shape, self.rank)
         )
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
-        counts = spread(self.shape, self.rank)
-        return tuple(
-            tuple((i * n // m, -(-(i + 1) * n // m)) for i in range(m))
-            for n, m in zip(extents, counts, strict=True)
-        )
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
+        return tuple(map(Parts, extents, spread(self.shape, self.rank)))
 
 
 @dataclass(frozen=True)
@@ -213,8 +158,8 @@ class GlobalPool(_AnyPool):
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(), ((2, 2, 3, 2)[3 - cls.rank :],)),)
 
-    def _spans(self, extents: Shape) -> tuple[Spans, ...]:
-        return tuple(((0, n),) for n in extents)
+    def axes(self, extents: Shape) -> tuple[Windows, ...]:
+        return tuple(Parts(extent, 1) for extent in extents)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return super().output_shape(*inputs)[-1:]

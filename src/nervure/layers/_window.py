@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from nervure.base.words import amount, short
 from nervure.layers._layer import Array, Layer, Shape, whole
 
 PerAxis = int | tuple[int, ...]
@@ -17,7 +19,10 @@ Padding = str | int | tuple[int, ...] | tuple[tuple[int, int], ...]
 AXES = ("depth", "height", "width")
 
 MOST_PIXELS = 2**24
-"""On one axis: a bound for files from strangers, as kernels list an axis's windows."""
+"""On one axis, of pixels and of what is counted in them (kernel, stride, padding)."""
+
+MOST_SEEN = 2**31
+"""Numbers of a map with all its padding, so that no place in it overflows 64 bits."""
 
 
 def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> PerAxis:
@@ -31,7 +36,9 @@ def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> 
         )
     numbers = tuple(whole(layer, name, each) for each in given)
     if min(numbers) < least:
-        raise layer.fail(f"{name} = {value!r}", f"use at least {least}")
+        raise layer.fail(f"{name} = {short(value)}", f"use at least {least}")
+    if max(numbers) > MOST_PIXELS:
+        raise layer.fail(f"{name} = {short(value)}", f"use at most {MOST_PIXELS:,}")
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
@@ -122,10 +129,12 @@ def windows(
     stride: Sequence[int],
     dilation: Sequence[int],
     sides: Sequence[tuple[int, int]],
+    channels: int = 1,
 ) -> Shape:
-    """How many windows lie on each axis; raises `LayerError` where none does."""
+    """How many windows lie on each axis of a map; `LayerError` where none does."""
     reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
     padded = [n + sum(side) for n, side in zip(extents, sides, strict=True)]
+    bounded(layer, padded, " with its padding", channels)
     if any(r > n for r, n in zip(reach, padded, strict=True)):
         spans = " spanning " + _tuple(reach) if any(d > 1 for d in dilation) else ""
         more = " padded to " + _tuple(padded) if padded != list(extents) else ""
@@ -155,14 +164,23 @@ def spatial(layer: Layer, shape: Shape, rank: int) -> Shape:
     return bounded(layer, shape[:-1])
 
 
-def bounded(layer: Layer, extents: Shape) -> Shape:
-    """``extents``; raises `LayerError` where an axis has more than `MOST_PIXELS`."""
+def bounded(
+    layer: Layer, extents: Sequence[int], what: str = "", channels: int = 1
+) -> Shape:
+    """``extents``; raises `LayerError` where an axis or the whole map is too large."""
     if max(extents) > MOST_PIXELS:
         raise layer.fail(
-            f"an axis of {max(extents):,} pixels, expected at most {MOST_PIXELS:,}",
+            f"an axis of {amount(max(extents))} pixels{what}, expected at most "
+            f"{MOST_PIXELS:,}",
             "cut samples into shorter ones",
         )
-    return extents
+    if math.prod(extents) * channels > MOST_SEEN:
+        raise layer.fail(
+            f"a map of {_tuple((*extents, channels))} numbers{what}, expected at most "
+            "2^31",
+            "use smaller samples, or less padding",
+        )
+    return tuple(extents)
 
 
 def padded(

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 
 from nervure.layers._family import Ranked
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
-from nervure.layers._window import Padding, checked_padding, padded, pads, spatial
+from nervure.layers._window import (
+    Padding,
+    bounded,
+    checked_padding,
+    padded,
+    pads,
+    spatial,
+)
 
 Sides = tuple[tuple[int, int], ...]
 
@@ -52,8 +59,8 @@ class ZeroPadding(_Frame):
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
         extents = spatial(self, shape, self.rank)
-        pairs = zip(extents, self.sides(), strict=True)
-        return (*(n + before + after for n, (before, after) in pairs), shape[-1])
+        pairs = zip(extents, map(sum, self.sides()), strict=True)
+        return (*bounded(self, tuple(map(sum, pairs))), shape[-1])
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
         return {"before": tuple(before for before, _ in self.sides())}

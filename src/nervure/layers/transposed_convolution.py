@@ -12,7 +12,7 @@ from nervure.layers._axis import check_groups
 from nervure.layers._convolve import convolve, stretched, turned
 from nervure.layers._convolving import Grouped
 from nervure.layers._layer import Array, Attribute, Example, Pass, Shape
-from nervure.layers._window import pads, spatial
+from nervure.layers._window import bounded, pads, spatial
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class TransposedConvolution(Grouped):
                 f"padding = {self.padding!r} leaves nothing of input {shape[:-1]}",
                 "use less padding or a larger kernel",
             )
+        padded = map(sum, zip(extents, map(sum, self.sides(extents)), strict=True))
+        bounded(self, tuple(padded), " with its padding", self.filters)
         return (*extents, self.filters)
 
     def weight_shape(self, channels: int) -> Shape:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.order import positional, target_comes_first
 from nervure.losses import _targets
 from nervure.losses._loss import Array, Attribute, Loss, LossError
 
@@ -19,23 +20,25 @@ Floats = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class CustomLoss(Loss):
-    """A function ``(output, target)`` or ``(output, target, weights)`` as a loss.
+    """A function ``(target, output)`` or ``(target, output, weights)`` as a loss.
 
-    It returns ``(value, gradient)``: the cost of the batch (its weighted mean over the
-    rows, a number) and ``dvalue/doutput``. Only with a third parameter can it take
-    ``sample_weight`` and ``class_weight``; it then gets an array or None. The arrays
-    it is given are read-only. It runs on the native executor alone: there is no
-    formula for JAX.
+    Its parameters say by their names which is which (``y_true, y_pred`` do too), so
+    that ``(output, target)`` is called as it asks for. It returns ``(value,
+    gradient)``: the cost of the batch (its weighted mean over the rows, a number) and
+    ``dvalue/doutput``. Only with a third parameter can it take ``sample_weight`` and
+    ``class_weight``; it then gets an array or None. The arrays it is given are
+    read-only. It runs on the native executor alone: there is no formula for JAX.
 
     Shape:
         output ``(batch, outputs)``; target ``(batch, columns)``, or ``(batch,)`` where
         it was given so; weights ``(batch,)``; gradient ``(batch, outputs)``.
 
     Raises:
-        LossError: what the function returns has another shape or is not finite.
+        LossError: names that do not say which is the target; what the function returns
+            has another shape or is not finite.
 
     >>> import numpy as np
-    >>> def distance(output, target):
+    >>> def distance(target, output):
     ...     return np.mean((output - target) ** 4), 4 * (output - target) ** 3 / 2
     >>> own = CustomLoss(distance)
     >>> value, gradient = own.evaluate(np.array([[1.0], [2.0]]), np.zeros((2, 1)))
@@ -53,11 +56,17 @@ class CustomLoss(Loss):
         if not callable(self.function):
             raise LossError(
                 f"[custom loss] {self.function!r} is no function; give a function of "
-                f"(output, target) that returns (value, gradient)"
+                f"(target, output) that returns (value, gradient)"
             )
         if not self.name:
             own = getattr(self.function, "__name__", type(self.function).__name__)
             object.__setattr__(self, "name", own)
+        if target_comes_first(self.function) is None:
+            found = ", ".join(one.name for one in positional(self.function))
+            raise self.fail(
+                f"its parameters ({found}) do not say which is the target",
+                "name them (target, output), in the order that is meant",
+            )
 
     @property
     def takes_weights(self) -> bool:
@@ -71,13 +80,8 @@ class CustomLoss(Loss):
             return ""
         if "weights" in parameters:
             return "name"
-        required = [
-            p
-            for p in parameters.values()
-            if p.default is p.empty
-            and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        return "position" if len(required) >= 3 else ""
+        given = [p for p in positional(self.function) if p.default is p.empty]
+        return "position" if len(given) >= 3 else ""
 
     def evaluate(
         self, output: Floats, target: Floats, weights: Floats | None = None
@@ -92,10 +96,11 @@ class CustomLoss(Loss):
         if weights is not None and not by:
             raise self.fail(
                 "sample_weight or class_weight is given, but the function takes "
-                "(output, target)",
+                "(target, output)",
                 "add a third parameter, weights",
             )
-        pair = (_read_only(output), _read_only(target))
+        pair = (_read_only(target), _read_only(output))
+        pair = pair if target_comes_first(self.function) else pair[::-1]
         shown = None if weights is None else _read_only(weights)
         if by == "name":
             returned = self.function(*pair, weights=shown)

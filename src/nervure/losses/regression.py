@@ -145,8 +145,9 @@ class Huber(Loss):
 class LogCosh(Loss):
     """``log cosh(a - t)``: about ``d^2/2`` near, ``|d| - log 2`` far.
 
-    Computed as ``|d| + log(1 + exp(-2|d|)) - log 2``, which does not overflow; the
-    cost of a row is the mean over its outputs.
+    Computed as ``|d| + log(1 + exp(-2|d|)) - log 2``, which does not overflow, and for
+    ``|d| < 3/4`` as ``-log(1 - tanh^2 d) / 2``, which does not cancel near 0; the cost
+    of a row is the mean over its outputs.
 
     Shape:
         output and target ``(batch, outputs)``, costs ``(batch,)``.
@@ -166,8 +167,11 @@ class LogCosh(Loss):
         return (LossExample(cls(), _OUTPUT, _TARGET),)
 
     def formula(self, xp: Any, output: Array, target: Array) -> Array:
-        distance = xp.abs(output - target)
-        return mean_rows(distance + xp.log1p(xp.exp(-2 * distance)) - math.log(2))
+        d = output - target
+        distance, near = xp.abs(d), xp.abs(d) < 0.75
+        slope = xp.tanh(xp.where(near, d, 0.0))
+        far = distance + xp.log1p(xp.exp(-2 * distance)) - math.log(2)
+        return mean_rows(xp.where(near, -0.5 * xp.log1p(-(slope**2)), far))
 
 
 @dataclass(frozen=True)

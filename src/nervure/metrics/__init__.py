@@ -13,11 +13,11 @@ training.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from nervure.base.order import positional, target_comes_first
 from nervure.base.words import unknown
 from nervure.losses import Loss
 from nervure.metrics._classes import predicted_classes, probabilities, target_classes
@@ -88,9 +88,10 @@ def metric(
 ) -> Metric:
     """The metric that a name, a metric or a function stands for.
 
-    A function takes (target, output) or (target, output, weights); larger is taken as
-    better unless it has an attribute ``larger_is_better = False``. ``loss`` tells where
-    a single output turns from no to yes.
+    A function takes (target, output) or (target, output, weights), or the first two
+    the other way round where their names say so, as (y_pred, y_true); larger is taken
+    as better unless it has an attribute ``larger_is_better = False``. ``loss`` tells
+    where a single output turns from no to yes.
 
     Raises:
         ValueError: an unknown name (the candidates are listed), or no metric at all.
@@ -141,28 +142,25 @@ def _own(function: Callable[..., Any]) -> Metric:
     name = getattr(function, "__name__", type(function).__name__)
     larger = bool(getattr(function, "larger_is_better", True))
     takes_weights = _third_parameter(function)
+    forward = target_comes_first(function) is not False
 
     def called(target: Values, output: Values, weights: Weights) -> object:
+        pair = (target, output) if forward else (output, target)
         if takes_weights:
-            return function(target, output, weights)
+            return function(*pair, weights)
         if weights is not None:
             raise ValueError(
                 f"[metric '{name}'] weights are given, but the function takes (target, "
                 f"output); expected a third parameter; add weights"
             )
-        return function(target, output)
+        return function(*pair)
 
     return Metric(name, called, larger)
 
 
 def _third_parameter(function: Callable[..., Any]) -> bool:
     """Whether the third positional parameter is ``weights`` or has no default."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in callables tell nothing
-        return False
-    plain = [p for p in parameters if p.kind in (0, 1)]
-    third = plain[2] if len(plain) > 2 else None
+    third = next(iter(positional(function)[2:]), None)
     return third is not None and (
         third.name == "weights" or third.default is third.empty
     )

@@ -138,8 +138,8 @@ def evaluate_data(
     data: Data,
     metrics: Sequence[tuple[int, str, Metric]],
 ) -> dict[str, float]:
-    """Loss and metrics on data that is ready."""
+    """Loss and metrics on data that is ready; weights of classes count in the loss."""
     outputs, costs = executor.row_costs(data, objective)
     result = {"loss": float(weighted_mean(np.asarray(costs), data.weights))}
-    own = measure(metrics, outputs, data.targets, data.weights, data.step_weights)
-    return result | own
+    steps = data.own_step_weights
+    return result | measure(metrics, outputs, data.targets, data.row_weights, steps)

@@ -52,8 +52,12 @@ def make_data(
                 "of inputs; expected as many; give exactly one target per row"
             )
     check_lengths(net.graph, objective, inputs, targets)
-    weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
-    return Data(inputs, targets, weights, tuple(scale for _ in inputs), steps)
+    scales = tuple(scale for _ in inputs)
+    own, own_steps = weigh(objective, given, targets, sample_weight)
+    weights, steps = own, own_steps
+    if class_weight is not None:
+        weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
+    return Data(inputs, targets, weights, scales, own, steps, own_steps)
 
 
 def check_lengths(

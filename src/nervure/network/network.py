@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nervure.base import toml
 from nervure.base.checks import count
 from nervure.base.files import write_atomically
-from nervure.base.memory import physical_bytes
+from nervure.base.memory import check_memory
 from nervure.base.words import unknown
 from nervure.data.preprocessing import Preprocessing
 from nervure.executors import Data, Executor, Model, Rows, make_executor
@@ -27,6 +27,7 @@ from nervure.graph.parameters import (
     ParameterViews,
     aligned_zeros,
     initialize,
+    put,
 )
 from nervure.graph.summary import summary
 from nervure.graph.symbols import from_symbols, sequence
@@ -101,7 +102,7 @@ class Network:
         self.graph = graph
         self.seed = int(seed)
         self.layout = Layout.of(graph)
-        self.values, self.gradients = _memory(self.layout, dtype)
+        self._values, self._gradients = _memory(self.layout, dtype)
         if begin:
             initialize(self.layout, seed, self.values)
         self.preprocessing: Preprocessing | None = None
@@ -114,6 +115,20 @@ class Network:
     @property
     def dtype(self) -> str:
         return self.values.dtype.name
+
+    @property
+    def values(self) -> Floats:
+        """All parameters in one flat array; what is assigned is copied into it."""
+        return self._values
+
+    @values.setter
+    def values(self, given: npt.ArrayLike) -> None:
+        put(given, self._values, "values")
+
+    @property
+    def gradients(self) -> Floats:
+        """Gradients of the latest backward pass, laid out as `values` are."""
+        return self._gradients
 
     @property
     def parameters(self) -> ParameterViews:
@@ -143,14 +158,14 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and other processes: all but the executors and gradients."""
-        own = {**self.__dict__, "values": np.array(self.values)}
-        return {k: v for k, v in own.items() if k not in ("gradients", "_executors")}
+        own = {**self.__dict__, "_values": np.array(self.values)}
+        return {k: v for k, v in own.items() if k not in ("_gradients", "_executors")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        dtype = state["values"].dtype.name
-        self.values, self.gradients = _memory(self.layout, dtype)
-        self.values[:] = state["values"]
+        dtype = state["_values"].dtype.name
+        self._values, self._gradients = _memory(self.layout, dtype)
+        self._values[:] = state["_values"]
         self._executors = {}
 
     # -- transfer learning --------------------------------------------------------
@@ -416,16 +431,9 @@ def _several(given: Any) -> list[Any]:
 
 def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
     """Arrays for the parameters and their gradients."""
-    try:
-        if 2 * layout.size * np.dtype(dtype).itemsize > physical_bytes():
-            raise MemoryError  # which comes too late where memory is only promised
-        return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
-    except (MemoryError, ValueError):  # ValueError: more than addresses can count
-        gigabytes = layout.size * np.dtype(dtype).itemsize / 1e9
-        raise ValueError(
-            f"[network] {layout.count:,} parameters, {gigabytes:,.0f} GB; expected "
-            "that they and their gradients fit into memory; use smaller layers"
-        ) from None
+    both = 2 * layout.size * np.dtype(dtype).itemsize
+    check_memory(both, "network", f"{layout.count:,} parameters and their gradients")
+    return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
 
 
 def _fitting_loss(graph: Graph, output: int) -> str:

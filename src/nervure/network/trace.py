@@ -31,8 +31,9 @@ class Traceable(Reader, Protocol):
     """A network, as far as a trace goes."""
 
     layout: Layout
-    gradients: Floats
 
+    @property
+    def gradients(self) -> Floats: ...
     def executor(self, name: str = "native") -> Executor: ...
 
 

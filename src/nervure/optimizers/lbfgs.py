@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import count, number
+from nervure.base.extras import needed
 from nervure.optimizers._rule import Optimizer
 
 Vector = npt.NDArray[np.float64]
@@ -88,8 +89,7 @@ def minimize(
     >>> minimize(LBFGS(), bowl, np.ones(3), iterations=9).converged
     True
     """
-    from scipy import optimize  # pyright: ignore[reportMissingTypeStubs]
-
+    scipy = needed("scipy.optimize", lbfgs.kind)
     done = 0
     point, value = np.array(start, np.float64), np.inf
 
@@ -113,7 +113,6 @@ def minimize(
         "maxiter": iterations,
         "maxfun": iterations * (lbfgs.line_search + 1) + 1,
     }
-    scipy: Any = optimize
     try:
         found = scipy.minimize(
             evaluate,

@@ -15,6 +15,11 @@ True
 
 from __future__ import annotations
 
+from nervure.base.extras import needed
+
+needed("sklearn", "nervure.sklearn")  # before what imports it
+
+# ruff: noqa: E402
 from nervure.sklearn._autoencoder import AutoencoderTransformer
 from nervure.sklearn._estimators import NeuralNetClassifier, NeuralNetRegressor
 from nervure.sklearn._mlp import MLPClassifier, MLPRegressor

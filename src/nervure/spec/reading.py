@@ -165,7 +165,7 @@ def apply_sets(tables: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
     for text in sets:
         key, equals, value = text.partition("=")
         if equals and all(part.strip() for part in key.split(".")):
-            pairs.append((key, toml.parse_value(value.strip())))
+            pairs.append((key.strip(), toml.parse_value(value.strip())))
         else:
             at.bad(f"found {short(text)}; expected key=value, as training.epochs=3")
     changed = _with_values(tables, pairs, at)
@@ -192,8 +192,25 @@ def _with_values(
 ) -> dict[str, Any]:
     changed = copy.deepcopy(dict(tables))
     for key, value in pairs:
-        _set(changed, [part.strip() for part in key.split(".")], value, at)
+        _set(changed, _path(key), value, at)
     return changed
+
+
+_BY_COLUMN = ("data.columns.", "data.dates.")
+
+
+def _path(key: str) -> list[str]:
+    """The parts of a key; the name of a column is one, whatever dots it has.
+
+    >>> _path('data.columns."Sepal.Length"')
+    ['data', 'columns', 'Sepal.Length']
+    """
+    for table in _BY_COLUMN:
+        name = key.removeprefix(table)
+        if name != key:
+            quoted = len(name) > 1 and name[0] == name[-1] == '"'
+            return [*table.rstrip(".").split("."), name[1:-1] if quoted else name]
+    return [part.strip() for part in key.split(".")]
 
 
 def _set(here: Any, parts: list[str], value: Any, at: Place) -> None:

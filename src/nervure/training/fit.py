@@ -59,23 +59,24 @@ def fit(
     Args:
         X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
             or outputs; or a `nervure.data.Dataset` as ``X`` alone.
-        loss: name, table, `Loss`, or a function ``(output, target)`` of NumPy arrays
+        loss: name, table, `Loss`, or a function ``(target, output)`` of NumPy arrays
             returning ``(value, gradient)``; one, or one per output. By default the one
             that fits the output layer.
         optimizer: name, table or `Optimizer`.
         epochs: passes over the data, at least 1.
         batch_size: rows per step; the last batch of an epoch may be smaller.
         validation: fraction of the rows in [0, 1), ``(X, y)``, or a Dataset.
-        metrics: names, `Metric` objects or functions, one or several, or those of each
-            output in a mapping by its name; by default accuracy for classes and r2 for
-            values.
+        metrics: names, `Metric` objects or functions ``(target, output)``, one or
+            several, or those of each output in a mapping by its name; by default
+            accuracy for classes and r2 for values.
         callbacks: `EarlyStopping`, `Callback` objects or functions of the run; one or
             several.
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
         learning_rates: factors of the learning rate by layer or beginning of a name,
             as ``{"block1": 0.1}``; of several that name a layer the last counts.
-        sample_weight: weights of the rows.
-        class_weight: ``"balanced"`` or weights by class.
+        sample_weight: weights of the rows, in the loss and in the metrics.
+        class_weight: ``"balanced"`` or weights by class, in the loss of the rows that
+            are trained on and of those held out; metrics are plain.
         loss_weights: weights of the outputs' losses.
         augmentation: changes of images at random, anew in each step (see
             `nervure.augmentation`); one or several, as objects, names or tables.

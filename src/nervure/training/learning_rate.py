@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import count, number
+from nervure.base.extras import needed
 from nervure.executors import Job, Stretch, Trainer
 from nervure.graph.parameters import LARGEST_SEED, aligned_zeros
 from nervure.optimizers import UpdateRule
@@ -255,11 +256,4 @@ def smooth(losses: Floats) -> Floats:
 
 
 def _axes() -> Any:
-    try:
-        import matplotlib.pyplot as pyplot  # pyright: ignore
-    except ImportError:
-        raise ImportError(
-            "[find_learning_rate] no Matplotlib; expected it for plots; "
-            'pip install "nervure[plot]", or print the search instead'
-        ) from None
-    return pyplot.subplots()[1]  # pyright: ignore
+    return needed("matplotlib.pyplot", "find_learning_rate").subplots()[1]

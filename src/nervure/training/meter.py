@@ -68,9 +68,9 @@ class Meter:
             for node, y in zip(net.graph.outputs, state.outputs, strict=True)
         ]
         targets = [t[rows] for t in data.targets]
-        weights = None if data.weights is None else data.weights[rows]
-        steps = data.take(rows).step_weights
-        return measure(self.metrics, outputs, targets, weights, steps)
+        own = data.take(rows)
+        steps = own.own_step_weights
+        return measure(self.metrics, outputs, targets, own.row_weights, steps)
 
 
 def _mean(state: State) -> float:

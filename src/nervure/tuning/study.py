@@ -12,13 +12,13 @@ before it: a search that was killed goes on as if it had not been.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nervure.base.extras import needed
 from nervure.spec.space import Range, TuneSpec
 from nervure.tuning.report import Trial
 
@@ -34,13 +34,7 @@ def optuna() -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    try:
-        return importlib.import_module("optuna")
-    except ImportError as error:
-        raise ImportError(
-            "[tune] Optuna is not installed; expected it for the search; run: pip "
-            'install "nervure[tune]"'
-        ) from error
+    return needed("optuna", "tune")
 
 
 @contextmanager

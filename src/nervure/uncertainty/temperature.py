@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -116,19 +116,16 @@ def _of_logits(classes: Any, z: Floats, sample_weight: Any) -> float:
     shifted = z - z.max(axis=1, keepdims=True)
     own = np.take_along_axis(shifted, np.asarray(classes)[:, None], axis=1)[:, 0]
 
-    def cost(log_t: float) -> float:
-        beta = math.exp(-log_t)  # convex in beta: one minimum
-        normalizer = np.log(np.exp(beta * shifted).sum(axis=1))
-        return float(np.average(normalizer - beta * own, weights=weights))
+    def slope(log_t: float) -> float:
+        """Of the cost by beta = 1/T, in which it is convex: it falls as T grows."""
+        powers = np.exp(math.exp(-log_t) * shifted)
+        expected = (powers * shifted).sum(axis=1) / powers.sum(axis=1)
+        return float(np.average(expected - own, weights=weights))
 
     low, high = map(math.log, BOUNDS)
-    optimize: Any = importlib.import_module("scipy.optimize")
-    found = optimize.minimize_scalar(
-        cost, bounds=(low, high), method="bounded", options={"xatol": 1e-6}
-    )
     right = bool((own[weights > 0] == 0).all())
-    if not right and found.x < high - 1e-3:
-        return math.exp(found.x)
+    if not right and slope(high) < 0:
+        return math.exp(_root(slope, low, high))
     fact = "every row is right" if right else "the classes have nothing to do with them"
     warnings.warn(
         f"[temperature] no temperature is best for {len(z)} rows ({fact}); expected "
@@ -136,6 +133,14 @@ def _of_logits(classes: Any, z: Floats, sample_weight: Any) -> float:
         stacklevel=3,
     )
     return 1.0
+
+
+def _root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function crosses 0; the nearer end if it does not."""
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 # -- the network with the layer -------------------------------------------------------

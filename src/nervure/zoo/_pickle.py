@@ -4,22 +4,31 @@
 A pickle is a program for a stack machine. Here its instructions are read by the
 standard library's disassembler, and those that make plain data are followed. A name of
 Python code is kept as a `Global`, never looked up; what a call of it stands for, the
-caller says, who refuses all but a few names. Instructions are counted, so that time and
-memory stay bounded.
+caller says, who refuses all but a few names. Instructions, values and how deep they are
+nested are counted, so that time and memory stay bounded.
 """
 
 from __future__ import annotations
 
 import io
 import pickletools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 MOST_BYTES = 16 << 20
 """Of a pickle; that of ResNet-152 has 0.1 MB."""
 
 MOST_INSTRUCTIONS = 1_000_000
+
+MOST_VALUES = 4_000_000
+"""That calls read: a list may be read again and again by one instruction each."""
+
+MOST_DEPTH = 100
+"""Of lists, tuples and dictionaries inside of each other."""
+
+MOST_BITS = 128
+"""Of a whole number; PyTorch's magic number has 77."""
 
 _VALUES = frozenset(
     {
@@ -94,6 +103,43 @@ def read_pickle(file: io.BytesIO, meaning: Meaning) -> Any:
         raise PickleError(f"a damaged pickle ({reason})") from None
 
 
+class _Budget:
+    """What a pickle may still ask for.
+
+    Depths are kept of what holds lists, tuples or dictionaries, which are kept alive
+    meanwhile, since they are told apart by where they lie in memory.
+    """
+
+    def __init__(self) -> None:
+        self._values = MOST_VALUES
+        self._deep: dict[int, tuple[int, object]] = {}
+
+    def read(self, values: Iterable[Any]) -> None:
+        """Somebody is about to read all that lies in these values."""
+        self._values -= sum(len(v) for v in values if _holds(v))
+        if self._values < 0:
+            raise PickleError(f"a pickle of more than {MOST_VALUES:,} values")
+
+    def put(self, holder: object, values: Iterable[Any]) -> None:
+        """Values are put into a list, tuple or dictionary."""
+        depth = 1 + max((self._depth(value) for value in values), default=0)
+        if depth > MOST_DEPTH:
+            raise PickleError(f"values nested more than {MOST_DEPTH} deep")
+        if depth > self._depth(holder):
+            self._deep[id(holder)] = depth, holder
+
+    def _depth(self, value: object) -> int:
+        if not _holds(value):
+            return 0
+        known = self._deep.get(id(value))
+        return known[0] if known else 1
+
+
+def _holds(value: object) -> TypeGuard[Sized]:
+    """Whether a value holds others."""
+    return isinstance(value, list | tuple | dict)
+
+
 class _Machine:
     """The stack, what stands below each mark, and the memo."""
 
@@ -102,6 +148,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
+        self._budget = _Budget()
 
     def result(self) -> Any:
         (value,) = self._stack
@@ -110,18 +157,40 @@ class _Machine:
     def follow(self, name: str, argument: Any) -> None:
         """Take one step."""
         if name in _VALUES:
+            if isinstance(argument, int) and argument.bit_length() > MOST_BITS:
+                raise PickleError(f"a number of more than {MOST_BITS} bits")
             self._stack.append(argument)
         elif name in _CONSTANTS:
             self._stack.append(_CONSTANTS[name])
         elif name in _TUPLES:
-            count = _TUPLES[name]
-            items = tuple(self._stack[len(self._stack) - count :]) if count else ()
-            if len(items) < count:
-                raise IndexError("too few values")
-            del self._stack[len(self._stack) - count :]
-            self._stack.append(items)
+            self._tuple(self._top(_TUPLES[name]))
         elif name not in _IDLE:
             self._work(name, argument)
+
+    def _top(self, count: int) -> list[Any]:
+        """So many values, taken off the stack."""
+        if len(self._stack) < count:
+            raise IndexError("too few values")
+        begin = len(self._stack) - count
+        values = self._stack[begin:]
+        del self._stack[begin:]
+        return values
+
+    def _tuple(self, values: list[Any]) -> None:
+        made = tuple(values)
+        self._budget.put(made, values)
+        self._stack.append(made)
+
+    def _extend(self, values: list[Any]) -> None:
+        """Put values into the list that lies on top."""
+        found = _list(self._stack[-1])
+        self._budget.put(found, values)
+        found.extend(values)
+
+    def _fill(self, values: list[Any]) -> None:
+        """Put keys and values in turn into the dictionary that lies on top."""
+        found = _filled(self._stack[-1], values)
+        self._budget.put(found, values)
 
     def _work(self, name: str, argument: Any) -> None:
         stack = self._stack
@@ -138,24 +207,23 @@ class _Machine:
             case "EMPTY_DICT":
                 stack.append({})
             case "LIST":
-                self._push(self._above())
+                values = self._above()
+                self._stack.append([])
+                self._extend(values)
             case "TUPLE":
-                self._push(tuple(self._above()))
+                self._tuple(self._above())
             case "DICT":
-                self._push(_filled({}, self._above()))
+                values = self._above()
+                self._stack.append({})
+                self._fill(values)
             case "APPEND":
-                value = stack.pop()
-                _list(stack[-1]).append(value)
+                self._extend([stack.pop()])
             case "APPENDS":
-                values = self._above()
-                _list(self._stack[-1]).extend(values)
+                self._extend(self._above())
             case "SETITEM":
-                pair = stack[-2:]
-                del stack[-2:]
-                _filled(stack[-1], pair)
+                self._fill(self._top(2))
             case "SETITEMS":
-                values = self._above()
-                _filled(self._stack[-1], values)
+                self._fill(self._above())
             case "PUT" | "BINPUT" | "LONG_BINPUT":
                 self._memo[cast(int, argument)] = stack[-1]
             case "MEMOIZE":
@@ -164,9 +232,6 @@ class _Machine:
                 stack.append(self._memo[cast(int, argument)])
             case _:
                 self._refer(name, argument)
-
-    def _push(self, value: object) -> None:
-        self._stack.append(value)
 
     def _above(self) -> list[Any]:
         """What stands above the last mark, taken off with it."""
@@ -182,12 +247,15 @@ class _Machine:
                 self._name(module, attribute)
             case "STACK_GLOBAL":
                 attribute, module = stack.pop(), stack.pop()
-                self._name(str(module), str(attribute))
+                if not isinstance(module, str) or not isinstance(attribute, str):
+                    raise PickleError("a name of code that is no text")
+                self._name(module, attribute)
             case "REDUCE":
                 arguments, function = stack.pop(), stack.pop()
                 if not isinstance(function, Global) or not isinstance(arguments, tuple):
                     raise PickleError("a call of what is no function")
                 given = cast(tuple[Any, ...], arguments)
+                self._budget.read(given)
                 stack.append(self._meaning.call(function, given))
             case "BUILD":  # attributes of a dictionary (its versions) say nothing here
                 stack.pop()

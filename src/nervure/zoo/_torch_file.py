@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ _TENSORS = (
 )
 _CALLS = (_ORDERED, _SIZE, _PARAMETER, *_TENSORS)
 _MOST_AXES = 8
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError),
+    *(struct.error, EOFError, RuntimeError),
+)
+"""What `zipfile` raises for archives that are damaged, encrypted or of another kind."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -124,12 +130,21 @@ def read_torch(where: str) -> dict[str, Array]:
     )
 
 
+class _Bounded(io.FileIO):
+    """A file from which an archive's list of files is read, if it has some bound."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MOST_BYTES:
+            raise zipfile.BadZipFile(f"a list of files of {size:,} bytes")
+        return super().read(size)
+
+
 def _read_archive(raw: Array, where: str) -> dict[str, Array]:
     try:
-        with zipfile.ZipFile(where) as archive:
+        with _Bounded(where) as file, zipfile.ZipFile(file) as archive:
             files = {info.filename: info for info in archive.infolist()}
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise damaged(where, str(error).lower()) from None
+    except _ZIP_ERRORS as error:
+        raise damaged(where, f"{error}".lower()[:200]) from None
     main = next((name for name in files if name.endswith("data.pkl")), None)
     if main is None:
         raise damaged(where, "the archive has no data.pkl")
@@ -220,7 +235,10 @@ def _views(
         end = storage.offset + tensor.offset + (last + 1 if all(tensor.shape) else 0)
         if end > len(numbers) or math.prod(tensor.shape) > len(numbers):
             raise damaged(where, f"{short(name)} goes beyond its storage")
-        found[name] = tensor.view(numbers)
+        try:
+            found[name] = tensor.view(numbers)
+        except ValueError:  # no elements, but more than addresses can count
+            raise damaged(where, f"{short(name)} has no shape of an array") from None
     return found
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How each layer is written as ONNX operators, listed here once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nervure.exchange import _write_maps as maps
+from nervure.exchange import _write_simple as simple
+from nervure.layers import (
+    Activation,
+    Add,
+    BatchNorm,
+    Concatenate,
+    Constant,
+    Dense,
+    Dropout,
+    Embedding,
+    EnsembleDense,
+    EnsembleMean,
+    Flatten,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    LocalResponseNorm,
+    LogSoftmax,
+    Multiply,
+    Normalize,
+    PeriodicEmbedding,
+    Reshape,
+    RMSNorm,
+    Slice,
+    Softmax,
+    SpatialDropout,
+    StochasticDepth,
+)
+from nervure.layers.adaptive_pooling import (
+    AdaptiveAveragePool,
+    AdaptiveL2Pool,
+    AdaptiveMaxPool,
+    GlobalAveragePool,
+    GlobalL2Pool,
+    GlobalMaxPool,
+)
+from nervure.layers.convolution import Convolution
+from nervure.layers.depthwise_convolution import DepthwiseConvolution
+from nervure.layers.frame import Cropping, ZeroPadding
+from nervure.layers.pooling import AveragePool, L2Pool, MaxPool
+from nervure.layers.transposed_convolution import TransposedConvolution
+from nervure.layers.up_sampling import UpSampling
+
+Write = Any
+"""``(site, *values) -> Value``"""
+
+LAYERS: dict[type[Layer], Write] = {
+    Constant: simple.constant,
+    Dense: simple.dense,
+    Activation: simple.activation,
+    Softmax: simple.softmax,
+    LogSoftmax: simple.log_softmax,
+    EnsembleDense: simple.ensemble_dense,
+    EnsembleMean: simple.ensemble_mean,
+    PeriodicEmbedding: simple.periodic_embedding,
+    Dropout: simple.unchanged,
+    SpatialDropout: simple.unchanged,
+    StochasticDepth: simple.unchanged,
+    Embedding: simple.embedding,
+    Flatten: simple.flatten,
+    Reshape: simple.reshape,
+    Slice: simple.cut,
+    Concatenate: simple.concatenate,
+    Add: simple.add,
+    Multiply: simple.multiply,
+    Normalize: simple.normalize,
+    Convolution: maps.convolution,
+    DepthwiseConvolution: maps.convolution,
+    TransposedConvolution: maps.transposed_convolution,
+    MaxPool: maps.max_pool,
+    AveragePool: maps.average_pool,
+    L2Pool: maps.l2_pool,
+    AdaptiveMaxPool: maps.adaptive_max_pool,
+    AdaptiveAveragePool: maps.adaptive_average_pool,
+    AdaptiveL2Pool: maps.adaptive_l2_pool,
+    GlobalMaxPool: maps.global_max_pool,
+    GlobalAveragePool: maps.global_average_pool,
+    GlobalL2Pool: maps.global_l2_pool,
+    BatchNorm: maps.batch_norm,
+    LayerNorm: maps.layer_norm,
+    RMSNorm: maps.rms_norm,
+    GroupNorm: maps.group_norm,
+    LocalResponseNorm: maps.local_response_norm,
+    ZeroPadding: maps.zero_padding,
+    Cropping: maps.cropping,
+    UpSampling: maps.up_sampling,
+}
+
+
+def writer_of(layer: Layer) -> Write | None:
+    """The function that writes a layer: that of its class or of the nearest above."""
+    found = (LAYERS[kind] for kind in type(layer).__mro__ if kind in LAYERS)
+    return next(found, None)
