@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef NERVURE_EVERY_LEVEL
+#error "A file that is compiled once for all instruction sets must not depend on one."
+#endif
+
 // Before a loop over elements whose iterations do not depend on each other, although
 // input and output may be the same array (a kernel that works in place).
 #if defined(__clang__)

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "../random.h"
+#include "moment.h"
 
 namespace nervure::augment {
 
@@ -28,12 +29,6 @@ struct Picture {
 template <class T>
 struct Limits {
   T low, high;
-};
-
-// Where random numbers are drawn: the row counts within the whole batch.
-struct Moment {
-  uint64_t seed = 0, step = 0;
-  int64_t row = 0;
 };
 
 // Numbers of one row, in [0, 1).

@@ -8,7 +8,7 @@
 // where it lies, run by run, and scattered ones add to it where it lies.
 #pragma once
 
-#include "../gemm.h"
+#include "../products/gemm.h"
 #include "window.h"
 
 namespace nervure {

@@ -17,7 +17,7 @@
 
 #include <algorithm>
 
-#include "../gemm.h"
+#include "../products/gemm.h"
 #include "active.h"
 #include "elementwise.h"
 

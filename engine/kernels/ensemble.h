@@ -12,7 +12,7 @@
 
 #include <algorithm>
 
-#include "../gemm.h"
+#include "../products/gemm.h"
 #include "elementwise.h"
 
 namespace nervure {

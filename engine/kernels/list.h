@@ -1,60 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every kernel of the engine, one line each.
+// Every kernel of the engine, by its name.
 #pragma once
 
-#include "activation.h"
-#include "batch_norm.h"
-#include "convolution.h"
-#include "dense.h"
-#include "depthwise.h"
-#include "dropout.h"
-#include "embedding.h"
-#include "ensemble.h"
-#include "frame.h"
-#include "group_norm.h"
-#include "local_response_norm.h"
-#include "merge.h"
-#include "normalize.h"
-#include "periodic.h"
-#include "pooling.h"
-#include "reshape.h"
-#include "softmax.h"
-#include "source.h"
+#include <string>
+#include <vector>
+
 #include "step.h"
-#include "up_sampling.h"
 
 namespace nervure {
 
-using Kernels = KernelList<  //
-    Constant,                //
-    Dense,                   //
-    Activation,              //
-    Softmax,                 //
-    LogSoftmax,              //
-    Dropout,                 //
-    EnsembleDense,           //
-    EnsembleMean,            //
-    PeriodicEmbedding,       //
-    SharedDropout,           //
-    Embedding,               //
-    Flatten,                 //
-    Reshape,                 //
-    Slice,                   //
-    Concatenate,             //
-    Add,                     //
-    Multiply,                //
-    Normalize,               //
-    Convolution,             //
-    MaxPool,                 //
-    AveragePool,             //
-    L2Pool,                  //
-    BatchNorm,               //
-    GroupNorm,               //
-    DepthwiseConvolution,    //
-    TransposedConvolution,   //
-    Frame,                   //
-    UpSampling,              //
-    LocalResponseNorm        //
-    >;
+// Throws where no kernel has this name.
+template <class T>
+std::unique_ptr<Step<T>> make_step(std::string_view name, const Attributes& attributes,
+                                   const Shapes& shapes);
+
+std::vector<std::string> kernel_names();
 
 }  // namespace nervure

@@ -2,7 +2,7 @@
 // Convolutions that Winograd's filtering is faster for, and how their work is cut.
 #pragma once
 
-#include "../winograd.h"
+#include "../products/winograd.h"
 #include "correlation.h"
 #include "elementwise.h"
 

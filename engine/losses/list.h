@@ -1,33 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every loss of the engine, one line each.
+// Every loss of the engine, by its name, as the executor holds it: its type erased, its
+// attributes read.
 #pragma once
 
-#include "classification.h"
-#include "focal.h"
-#include "regression.h"
-#include "step.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loss.h"
 
 namespace nervure {
 
-using LossKinds = LossList<      //
-    Quadratic,                   //
-    MeanSquaredError,            //
-    MeanAbsoluteError,           //
-    Huber,                       //
-    LogCosh,                     //
-    CrossEntropy,                //
-    SoftmaxCrossEntropy,         //
-    BinaryCrossEntropy,          //
-    LogisticBinaryCrossEntropy,  //
-    Focal,                       //
-    SoftmaxFocal,                //
-    LogisticFocal,               //
-    Hinge,                       //
-    Poisson,                     //
-    Pinball,                     //
-    KullbackLeibler,             //
-    SoftmaxKullbackLeibler,      //
-    Cosine                       //
-    >;
+template <class T>
+class LossStep {
+ public:
+  virtual ~LossStep() = default;
+  // Cost of one row; writes dcost/doutput (=) unless `gradient` is null.
+  virtual double row(const T* output, const Target<T>& target, int64_t outputs,
+                     T* gradient) const = 0;
+  // May the target of a row be a class, not only values?
+  [[nodiscard]] virtual bool takes_classes() const = 0;
+};
+
+// Throws where no loss has this name.
+template <class T>
+std::unique_ptr<LossStep<T>> make_loss(std::string_view name, const Attributes& attributes);
+
+std::vector<std::string> loss_names();
 
 }  // namespace nervure

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contract of an update rule: one vectorized sweep over a stretch of parameters.
 //
-// The sweep (sweep.h) hands a rule short stretches that lie in the first-level cache,
+// The sweep (updater.cpp) hands a rule short stretches that lie in the first-level cache,
 // their gradients already clipped and penalized. A rule writes w (=) and its slots (=).
 // What depends on the step alone is computed in double, once per call.
 //

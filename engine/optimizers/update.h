@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "list.h"
+#include "updater.h"
 
 namespace nervure {
 

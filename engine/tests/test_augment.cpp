@@ -35,13 +35,15 @@ Made made(const std::vector<Attributes>& changes, const Shape& shape, uint64_t s
   const int64_t size = size_of(shape);
   std::vector<float> scratch(static_cast<size_t>(augmenter.scratch()));
   Made found{.x = std::vector<float>(static_cast<size_t>(count * size)), .share = 1};
-  const auto read = [&](int64_t i, Range columns, float* out) {
-    for (int64_t j = columns.begin; j < columns.end; ++j)
-      *out++ = static_cast<float>(1000 * i + j + 1);
-  };
-  constexpr float most = std::numeric_limits<float>::infinity();
-  found.share = augmenter.rows(count, {.seed = 3, .step = step, .row = 4}, {-most, most},
-                               read, found.x.data(), scratch.data());
+  std::vector<float> images(static_cast<size_t>(2 * size));
+  for (int64_t j = 0; j < size; ++j) {
+    images[static_cast<size_t>(j)] = static_cast<float>(j + 1);
+    images[static_cast<size_t>(size + j)] = static_cast<float>(1000 + j + 1);
+  }
+  const Source source{images.data(), Element::float32, size, 1};
+  found.share =
+      augmenter.rows(source, {nullptr, 0, count}, {.seed = 3, .step = step, .row = 4},
+                     found.x.data(), scratch.data());
   return found;
 }
 

@@ -9,8 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "../executor.h"
+#include "../execution/executor.h"
 #include "../kernels/list.h"
+#include "../losses/list.h"
+#include "../optimizers/list.h"
 #include "check.h"
 
 namespace {
@@ -51,7 +53,7 @@ struct PlanBuilder {
     node.value = place(plan.rows * size_of(shape));
     node.gradient = place(plan.rows * size_of(shape));
     if (*kernel != 0) {
-      const auto step = Kernels::make<float>(kernel, node.attributes, node.shapes);
+      const auto step = make_step<float>(kernel, node.attributes, node.shapes);
       const Buffers buffers = step->buffers(plan.rows);
       node.saved = place(buffers.saved);
       node.scratch = place(buffers.scratch);
@@ -140,7 +142,7 @@ class Trained {
         std::make_unique<Executor<T>>(builder_.plan, weights.data(), gradients.data());
     std::vector<LossPlan<T>> losses(1);
     losses[0].loss =
-        LossKinds::make<T>("softmax_cross_entropy", with({{"label_smoothing", 0.1}}));
+        make_loss<T>("softmax_cross_entropy", with({{"label_smoothing", 0.1}}));
     losses[0].node = logits();
     executor->set_losses(std::move(losses));
   }

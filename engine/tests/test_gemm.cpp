@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../gemm.h"
+#include "../products/gemm.h"
 #include "check.h"
 
 using namespace nervure;

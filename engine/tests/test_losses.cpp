@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "../losses/classification.h"
+#include "../losses/focal.h"
 #include "../losses/list.h"
+#include "../losses/regression.h"
 #include "check.h"
 
 namespace {
@@ -131,7 +134,7 @@ std::vector<Case> cases() {
 }
 
 double cost(const Case& c, const Values& output, double* gradient = nullptr) {
-  const auto loss = LossKinds::make<double>(c.name, c.attributes);
+  const auto loss = make_loss<double>(c.name, c.attributes);
   return loss->row(output.data(), c.target(), c.outputs(), gradient);
 }
 
@@ -155,7 +158,7 @@ void test_values_and_gradients() {
     for (size_t j = 0; j < c.output.size(); ++j)
       CHECK_CLOSE(gradient[j], difference(c, j), 1e-8);
   }
-  for (const std::string& name : LossKinds::names()) CHECK(seen.count(name) == 1);
+  for (const std::string& name : loss_names()) CHECK(seen.count(name) == 1);
 }
 
 void test_float_follows_double() {
@@ -166,7 +169,7 @@ void test_float_follows_double() {
     const std::vector<float> values(c.values.begin(), c.values.end());
     std::vector<float> slopes(output.size());
     const Target<float> target = {values.empty() ? nullptr : values.data(), c.label};
-    const auto loss = LossKinds::make<float>(c.name, c.attributes);
+    const auto loss = make_loss<float>(c.name, c.attributes);
     CHECK_CLOSE(loss->row(output.data(), target, c.outputs(), slopes.data()), expected,
                 1e-6);
     for (size_t j = 0; j < slopes.size(); ++j)
@@ -245,7 +248,7 @@ void test_limits() {
 void test_unknown_name() {
   std::string message;
   try {
-    (void)LossKinds::make<float>("mee", {});
+    (void)make_loss<float>("mee", {});
   } catch (const std::invalid_argument& error) {
     message = error.what();
   }

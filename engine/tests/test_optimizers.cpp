@@ -345,9 +345,12 @@ void cuts_depend_on_the_segments_alone() {
 template <class T>
 void squares_of_any_length() {
   const std::vector<T> g(200, T(2));
+  const Arena<T> arena{nullptr, g.data(), nullptr};
+  const auto free = make_updater<T>("sgd", sgd(0, false));
   for (int64_t size : {0, 1, 63, 64, 65, 128, 199})
-    CHECK(squares(g.data(), Part{0, 1, 1 + size}, 0) == 4.0 * static_cast<double>(size));
-  CHECK(squares(g.data(), Part{0, 0, 10}, 0.5) == 2.5);
+    CHECK(free->squares(arena, {0, 1, 1 + size}) == 4.0 * static_cast<double>(size));
+  const auto clipped = make_updater<T>("sgd", with(sgd(0, false), "clip_value", 0.5));
+  CHECK(clipped->squares(arena, {0, 0, 10}) == 2.5);
 }
 
 void unknown_rules_are_named() {

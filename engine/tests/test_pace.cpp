@@ -3,7 +3,7 @@
 #include <functional>
 #include <map>
 
-#include "../pace.h"
+#include "../execution/pace.h"
 #include "check.h"
 
 namespace {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#include "../threads.h"
+#include "../execution/threads.h"
 #include "check.h"
 
 namespace {

@@ -72,7 +72,7 @@ LOSSES: tuple[type[Loss], ...] = family(
         Cosine,
     ),
 )
-"""Every built-in loss; a new one is one line here and one in engine/losses/list.h."""
+"""Every built-in loss; a new one is one line here and one in engine/losses/list.cpp."""
 
 
 def loss(

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "../ranges.h"
+#include "../simd.h"
 #include "blas.h"
-#include "ranges.h"
-#include "simd.h"
 
 namespace nervure {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "attributes.h"
-#include "kernels/kernel.h"
+#include "../attributes.h"
+#include "../kernels/kernel.h"
 
 namespace nervure {
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/step.h"
-#include "optimizers/update.h"
+#include "../kernels/step.h"
+#include "../optimizers/update.h"
 #include "plan.h"
 
 namespace nervure {

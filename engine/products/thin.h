@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Products whose C has few columns: the last ones of a layer's units, or ten classes.
 //
-// A tile of gemm.cpp wants a whole vector of columns. Here the vectors lie along another
+// A tile wants a whole vector of columns. Here the vectors lie along another
 // axis: along k where A is stored by rows (every element of C is a dot product), along
 // the rows of C where A is stored transposed. What an element's sum is does not depend on
 // how many rows are computed beside it.
@@ -12,8 +12,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "../simd.h"
 #include "gemm.h"
-#include "simd.h"
 
 namespace nervure::thin {
 

@@ -171,6 +171,75 @@ int default_threads() {
   return count > 0 ? static_cast<int>(count) : 1;
 }
 
+Mark Crew::run_phase(int worker, Mark begin, int64_t parts, Some some) {
+  if (workers() == 1) {
+    some(0, parts);
+    return begin;
+  }
+  const int64_t groups = std::min(parts, most_groups);
+  const Mark end = begin + groups;
+  if (groups == 1) {
+    if (worker != 0) return end;
+    if (seats_[0].unpublished == 0) settle(0, begin);
+    some(0, 1);
+    ++seats_[0].unpublished;
+    return end;
+  }
+  settle(worker, begin);
+  const auto run = [&](Mark group) {
+    some(parts * (group - begin) / groups, parts * (group - begin + 1) / groups);
+  };
+  const auto share = [&](int k) { return begin + groups * k / workers(); };
+  int64_t taken = 0;
+  for (Mark group; claim(worker, share(worker), share(worker + 1), group); ++taken)
+    run(group);
+  finish(worker, taken);
+  if (soon(end)) return end;
+  for (int i = 1; i < workers(); ++i) {
+    const int other = (worker + i) % workers();
+    for (Mark group; claim(other, share(other), share(other + 1), group);) {
+      run(group);
+      finish(worker, 1);
+    }
+  }
+  return end;
+}
+
+void Crew::settle(int worker, Mark mark) {
+  if (workers() == 1) return;
+  if (worker == 0) publish();
+  if (!reached(mark)) await(mark);
+}
+
+void Crew::publish() {
+  int64_t& unpublished = seats_[0].unpublished;
+  if (unpublished > 0) finish(0, unpublished);
+  unpublished = 0;
+}
+
+bool Crew::claim(int owner, Mark begin, Mark end, Mark& group) {
+  std::atomic<Mark>& unclaimed = seats_[static_cast<size_t>(owner)].unclaimed;
+  Mark found = unclaimed.load(std::memory_order_relaxed);
+  do {
+    group = found < begin ? begin : found;
+    if (group >= end) return false;
+  } while (!unclaimed.compare_exchange_weak(found, group + 1, std::memory_order_relaxed));
+  return true;
+}
+
+void Crew::finish(int worker, int64_t groups) {
+  std::atomic<int64_t>& finished = seats_[static_cast<size_t>(worker)].finished;
+  const int64_t before = finished.load(std::memory_order_relaxed);
+  finished.store(before + groups, std::memory_order_release);
+  if (sleepers_.load(std::memory_order_relaxed) > 0) wake();
+}
+
+bool Crew::reached(Mark mark) const {
+  int64_t finished = 0;
+  for (const Seat& seat : seats_) finished += seat.finished.load(std::memory_order_acquire);
+  return finished >= mark;
+}
+
 bool Crew::soon(Mark mark) const {
   return spin(patience, [&] { return reached(mark); });
 }

@@ -5,66 +5,21 @@
 // all parts of the one before it are done.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "augment/augmenter.h"
-#include "kernels/step.h"
+#include "../kernels/step.h"
+#include "../memory.h"
+#include "../optimizers/update.h"
+#include "costs.h"
+#include "data.h"
+#include "gathering.h"
 #include "learning.h"
-#include "losses/list.h"
-#include "memory.h"
-#include "optimizers/update.h"
 #include "pace.h"
 #include "plan.h"
-#include "rows.h"
-#include "threads.h"
 
 namespace nervure {
-
-// Targets of one output: classes, or rows of values.
-template <class T>
-struct Targets {
-  const int32_t* labels = nullptr;
-  const T* values = nullptr;
-  int64_t columns = 0;
-};
-
-// A loss as the user's own function: (output, rows, gradient or null) -> mean cost.
-template <class T>
-using Callback = std::function<double(const T* output, Rows rows, T* gradient)>;
-
-template <class T>
-struct LossPlan {
-  std::unique_ptr<LossStep<T>> loss;  // null where `callback` is set
-  Callback<T> callback;
-  int node = 0;         // whose value the loss reads: the output, or its input where fused
-  int64_t members = 1;  // of an ensemble there: each has a cost, the row their mean
-  double weight = 1;
-};
-
-// Where the random numbers of a pass begin.
-struct PassKey {
-  bool training = false;
-  uint64_t seed = 0;
-  uint64_t step = 0;
-  bool augmented = false;  // are inputs and targets changed as `set_augmentation` says?
-};
-
-template <class T>
-struct Data {
-  std::vector<Source> inputs;
-  std::vector<Targets<T>> targets;
-  const double* weights = nullptr;  // of the rows, or null
-};
-
-// What a pass leaves behind, each null if not wanted. Indexed by the data set's row.
-template <class T>
-struct Results {
-  std::vector<T*> outputs;  // (rows, size) per output of the network
-  double* costs = nullptr;  // (rows,)
-};
 
 struct TrainRequest {
   Rows rows;
@@ -84,7 +39,7 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
+  void set_losses(std::vector<LossPlan<T>> losses) { costs_.set_losses(std::move(losses)); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
   // Changes of the images of the only input, made in training steps alone.
   void set_augmentation(const std::vector<Attributes>& changes);
@@ -104,23 +59,25 @@ class Executor {
 
   [[nodiscard]] const Plan& plan() const { return plan_; }
   // Of the latest batch; null where the plan keeps none.
-  [[nodiscard]] const T* value(int node) const;
-  [[nodiscard]] const T* gradient(int node) const;
+  [[nodiscard]] const T* value(int node) const { return node_(node).value; }
+  [[nodiscard]] const T* gradient(int node) const { return node_(node).gradient; }
 
  private:
-  struct Batch;
-  struct Learning;
-  struct Shared;
   class Program;
 
-  Context<T> context(int node, const Batch& batch) const;
+  void add_node(const NodePlan& node);
+  [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
   void skip_idle_nodes(const Results<T>& results);
-  void prepare_augmentation(int workers);
   void prepare_updates(const TrainRequest& request);
   [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
     return early_[rows == early_rows_ ? 0 : 1];
   }
-  T* at(int64_t offset) const { return offset < 0 ? nullptr : arena_ + offset; }
+  [[nodiscard]] T* at(int64_t offset) const {
+    return offset < 0 ? nullptr : arena_ + offset;
+  }
+  [[nodiscard]] const Operand<T>& node_(int node) const {
+    return nodes_.at(static_cast<size_t>(node));
+  }
   template <class Body>
   void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
 
@@ -129,20 +86,18 @@ class Executor {
   T* parameter_gradients_;
   Memory memory_;
   T* arena_;
-  std::vector<std::unique_ptr<Step<T>>> steps_;
-  std::vector<std::vector<Operand<T>>> inputs_, weights_, weights_again_;
-  std::optional<int> first_reader_;  // the node that alone reads the only input
-  std::vector<double> row_costs_;
-  std::vector<bool> skipped_;  // nodes that the present call has no use for
-  std::vector<LossPlan<T>> losses_;
+  std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
+  std::vector<Operand<T>> nodes_;                // what each node gives
+  std::vector<T*> inputs_;                       // of the network
+  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_;
+  std::optional<size_t> first_reader_;  // the node that alone reads the only input
+  std::vector<bool> skipped_;           // nodes that the present call has no use for
+  Gathering<T> gathering_;
+  Costs<T> costs_;
   std::optional<Update<T>> update_;
   std::vector<EarlyUpdates<T>> early_;  // of whole batches, and of the last one
   int64_t early_rows_ = 0;
   Pace pace_;  // of the training steps
-  std::optional<augment::Augmenter<T>> augmenter_;
-  std::vector<T> augment_scratch_;             // of each worker
-  std::vector<double> shares_;                 // of its own target that a row keeps
-  std::vector<std::vector<T>> mixed_targets_;  // of each loss, (rows, size)
 };
 
 }  // namespace nervure

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "memory.h"
+#include "../memory.h"
 
 namespace nervure::winograd {
 namespace {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "costs.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace nervure {
+namespace {
+
+// Mean cost of the members; the gradient is that of their sum.
+template <class T>
+double members_cost(const LossPlan<T>& plan, const T* y, const Target<T>& target,
+                    int64_t size, T* d) {
+  const int64_t width = size / plan.members;
+  double sum = 0;
+  for (int64_t begin = 0; begin < size; begin += width)
+    sum += plan.loss->row(y + begin, target, width, d == nullptr ? d : d + begin);
+  return sum / static_cast<double>(plan.members);
+}
+
+template <class T>
+Target<T> plain_target(const Targets<T>& targets, int64_t row) {
+  Target<T> target;
+  if (targets.labels != nullptr) target.label = targets.labels[row];
+  if (targets.values != nullptr) target.values = targets.values + row * targets.columns;
+  return target;
+}
+
+// to += part * target, a class being a row with a single 1.
+template <class T>
+void add_target(const Target<T>& target, T part, int64_t size, T* to) {
+  if (target.values == nullptr) {
+    to[target.label] += part;
+    return;
+  }
+  for (int64_t j = 0; j < size; ++j) to[j] += part * target.values[j];
+}
+
+}  // namespace
+
+template <class T>
+struct Costs<T>::Pass {
+  const Data<T>& data;
+  const Batch& batch;
+  const Gathering<T>& gathering;
+  bool gradients;
+};
+
+template <class T>
+void Costs<T>::prepare(const Gathering<T>& gathering) {
+  if (!gathering.mixes()) return;
+  mixed_.resize(losses_.size());
+  for (size_t i = 0; i < losses_.size(); ++i) {
+    const Operand<T>& y = nodes_[static_cast<size_t>(losses_[i].node)];
+    mixed_[i].resize(rows_.size() * static_cast<size_t>(y.size));
+  }
+}
+
+template <class T>
+void Costs<T>::run(Worker& worker, const Data<T>& data, const Batch& batch,
+                   const Gathering<T>& gathering, bool gradients) {
+  const Pass pass{data, batch, gathering, gradients};
+  for (size_t which = 0; which < losses_.size(); ++which)
+    losses_[which].callback ? callback(worker, pass, which) : native(worker, pass, which);
+}
+
+template <class T>
+void Costs<T>::native(Worker& worker, const Pass& pass, size_t which) {
+  const LossPlan<T>& plan = losses_[which];
+  const Operand<T>& node = nodes_[static_cast<size_t>(plan.node)];
+  const int64_t size = node.size;
+  T* dy = pass.gradients ? node.gradient : nullptr;
+  const int64_t grain = std::max<int64_t>(8, rows_per_part(size) / 16);
+  worker.each_row(pass.batch.rows.count, grain, [&](int64_t i) {
+    const Target<T> aim = target(pass, which, i, size);
+    T* d = dy == nullptr ? nullptr : dy + i * size;
+    add(which, i, plan.weight * members_cost(plan, node.value + i * size, aim, size, d));
+    if (d == nullptr) return;
+    const T factor = static_cast<T>(plan.weight * pass.data.share(pass.batch, i) /
+                                    static_cast<double>(plan.members));
+    for (int64_t j = 0; j < size; ++j) d[j] *= factor;
+  });
+}
+
+// The user's function sees the batch as a whole, on one worker.
+template <class T>
+void Costs<T>::callback(Worker& worker, const Pass& pass, size_t which) {
+  worker.once([&] {
+    const LossPlan<T>& plan = losses_[which];
+    const Operand<T>& node = nodes_[static_cast<size_t>(plan.node)];
+    const int64_t rows = pass.batch.rows.count;
+    T* dy = pass.gradients ? node.gradient : nullptr;
+    double cost = std::numeric_limits<double>::quiet_NaN();
+    try {
+      cost = plan.weight * plan.callback(node.value, pass.batch.rows, dy);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    double part = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      add(which, i, cost);
+      part += pass.data.share(pass.batch, i);
+    }
+    const T factor = static_cast<T>(plan.weight * part);
+    for (int64_t j = 0; dy != nullptr && j < rows * node.size; ++j) dy[j] *= factor;
+  });
+}
+
+// Of a row of a batch; of a mixed one, that of both images by their shares.
+template <class T>
+Target<T> Costs<T>::target(const Pass& pass, size_t which, int64_t row, int64_t size) {
+  const Targets<T>& targets = pass.data.targets[which];
+  const Rows& rows = pass.batch.rows;
+  const Target<T> own = plain_target(targets, rows[row]);
+  const double share = pass.batch.key.augmented ? pass.gathering.share(row) : 1;
+  if (share == 1) return own;
+  T* mixed = mixed_[which].data() + row * size;
+  std::fill_n(mixed, size, T(0));
+  add_target(own, static_cast<T>(share), size, mixed);
+  add_target(plain_target(targets, rows[row ^ 1]), 1 - static_cast<T>(share), size, mixed);
+  return {.values = mixed};
+}
+
+template class Costs<float>;
+template class Costs<double>;
+
+}  // namespace nervure

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the rows of a batch cost, and the derivative by the outputs of the network.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "../losses/list.h"
+#include "gathering.h"
+
+namespace nervure {
+
+// A loss as the user's own function: (output, rows, gradient or null) -> mean cost.
+template <class T>
+using Callback = std::function<double(const T* output, Rows rows, T* gradient)>;
+
+template <class T>
+struct LossPlan {
+  std::unique_ptr<LossStep<T>> loss;  // null where `callback` is set
+  Callback<T> callback;
+  int node = 0;         // whose value the loss reads: the output, or its input where fused
+  int64_t members = 1;  // of an ensemble there: each has a cost, the row their mean
+  double weight = 1;
+};
+
+template <class T>
+class Costs {
+ public:
+  // `nodes` are what those of the network give, for batches of at most `rows`.
+  Costs(const std::vector<Operand<T>>& nodes, int64_t rows)
+      : nodes_(nodes), rows_(static_cast<size_t>(rows)) {}
+
+  void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
+  [[nodiscard]] const std::vector<LossPlan<T>>& losses() const { return losses_; }
+  // Makes room for targets that are mixed.
+  void prepare(const Gathering<T>& gathering);
+
+  // The costs of all rows of a batch and, where asked for, dC/doutput.
+  void run(Worker& worker, const Data<T>& data, const Batch& batch,
+           const Gathering<T>& gathering, bool gradients);
+  [[nodiscard]] double of_row(int64_t row) const { return rows_[static_cast<size_t>(row)]; }
+
+  // Throws on what the user's function has thrown.
+  void rethrow() {
+    if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  struct Pass;  // what the losses of one batch have in common
+
+  void native(Worker& worker, const Pass& pass, size_t which);
+  void callback(Worker& worker, const Pass& pass, size_t which);
+  Target<T> target(const Pass& pass, size_t which, int64_t row, int64_t size);
+  // The cost of a row is the sum over the losses.
+  void add(size_t which, int64_t row, double cost) {
+    double& total = rows_[static_cast<size_t>(row)];
+    total = which == 0 ? cost : total + cost;
+  }
+
+  const std::vector<Operand<T>>& nodes_;
+  std::vector<double> rows_;
+  std::vector<LossPlan<T>> losses_;
+  std::vector<std::vector<T>> mixed_;  // targets of each loss, (rows, size)
+  std::exception_ptr error_;
+};
+
+}  // namespace nervure

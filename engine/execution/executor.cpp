@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "../kernels/list.h"
+
+namespace nervure {
+namespace {
+
+// The node that alone reads the only input of a network; else none.
+std::optional<size_t> only_reader(const Plan& plan) {
+  if (plan.inputs.size() != 1) return {};
+  const int input = plan.inputs[0];
+  std::vector<size_t> readers;
+  for (size_t i = 0; i < plan.nodes.size(); ++i)
+    for (const EdgePlan& edge : plan.nodes[i].inputs)
+      if (edge.node == input) readers.push_back(i);
+  const bool put_out = std::ranges::find(plan.outputs, input) != plan.outputs.end();
+  if (put_out || readers.size() != 1) return {};
+  return readers[0];
+}
+
+// What a training step does with its gradients.
+template <class T>
+struct Learning {
+  const Update<T>& update;
+  const EarlyUpdates<T>& early;
+  StepNow now;
+};
+
+}  // namespace
+
+// ---- the program of one worker --------------------------------------------------------
+
+template <class T>
+class Executor<T>::Program {
+ public:
+  Program(Executor& executor, const Data<T>& data, const Results<T>& results,
+          const Worker& worker)
+      : executor_(executor), data_(data), results_(results), worker_(worker) {}
+
+  // The steps from `step` to `end`; returns the first one not taken.
+  int64_t train(const TrainRequest& request, int64_t step, int64_t end, Update<T>& update) {
+    enter(update);
+    for (; step < end; ++step) {
+      const int64_t begin = step * request.batch_size;
+      const Rows rows = request.rows.part(
+          begin, std::min(request.batch_size, request.rows.count - begin));
+      const int64_t number = request.first_step + step;
+      const PassKey key{true, request.seed, static_cast<uint64_t>(number),
+                        executor_.gathering_.changes()};
+      look_ahead(request, key, begin + request.batch_size);
+      if (worker_.number() == 0) request.weights[step] = data_.weight_sum(rows);
+      const double rate = request.learning_rates[static_cast<size_t>(step)];
+      const Learning<T> learning{update, executor_.early(rows.count), {rate, number + 1}};
+      if (!cost_and_gradient(rows, key, request.costs[step], &learning)) break;
+      update_pass(update, learning);
+    }
+    leave(update);
+    return step;
+  }
+
+  // All rows of one batch, in stretches that the plan has room for; the mean cost goes
+  // to `cost`, which is not used for another batch. With `learning` the early updates are
+  // made, unless the cost is not finite: then this returns false.
+  bool cost_and_gradient(Rows rows, PassKey key, double& cost,
+                         const Learning<T>* learning = nullptr) {
+    Batch batch{.rows = rows, .weight_sum = data_.weight_sum(rows), .key = key};
+    const int64_t most = executor_.plan_.rows;
+    for (int64_t first = 0; first < rows.count; first += most) {
+      batch.rows = rows.part(first, std::min(most, rows.count - first));
+      batch.first_row = first;
+      forward_pass(batch, learning != nullptr && halves(batch.rows.count, key));
+      loss_pass(batch, true);
+      worker_.once([&] {
+        if (batch.first_row == 0) cost = 0;
+        for (int64_t i = 0; i < batch.rows.count; ++i)
+          cost += data_.share(batch, i) * executor_.costs_.of_row(i);
+      });
+      const bool last = first + most >= rows.count;  // no later phase changes the cost
+      if (learning != nullptr && last) {
+        worker_.settle();
+        if (!std::isfinite(cost)) return false;
+      }
+      backward_pass(batch, learning);
+    }
+    return true;
+  }
+
+  // With `halves` the first reader reads the rows itself.
+  void forward_pass(const Batch& batch, bool halves = false) {
+    halves_ = halves;
+    if (!halves) executor_.gathering_.run(worker_, data_, batch, executor_.inputs_);
+    for (size_t node = 0; node < executor_.steps_.size(); ++node) {
+      const Step<T>* step = executor_.steps_[node].get();
+      if (step == nullptr || executor_.skipped_[node]) continue;
+      const Context<T> context = context_of(node, batch);
+      worker_.each_task(step->forward_work(batch.rows.count),
+                        [&](Task task) { step->forward(context, task); });
+    }
+    keep_outputs(batch);
+  }
+
+  void loss_pass(const Batch& batch, bool gradients) {
+    executor_.costs_.run(worker_, data_, batch, executor_.gathering_, gradients);
+    if (results_.costs == nullptr) return;
+    worker_.once([&] {
+      for (int64_t i = 0; i < batch.rows.count; ++i)
+        results_.costs[batch.rows[i]] = executor_.costs_.of_row(i);
+    });
+  }
+
+ private:
+  // With `learning`, the updates that can follow at once.
+  void backward_pass(const Batch& batch, const Learning<T>* learning) {
+    for (size_t node = executor_.steps_.size(); node-- > 0;) {
+      if (!executor_.plan_.nodes[node].backward) continue;
+      const Step<T>* step = executor_.steps_[node].get();
+      Context<T> context = context_of(node, batch);
+      std::optional<NodeLearner<T>> learner;
+      if (learning != nullptr)
+        context.learner =
+            &learner.emplace(learning->update, learning->early, learning->now, node);
+      worker_.each_task(step->backward_work(batch.rows.count),
+                        [&](Task task) { step->backward(context, task); });
+    }
+  }
+
+  [[nodiscard]] Context<T> context_of(size_t node, const Batch& batch) const {
+    Context<T> context = executor_.context(node, batch);
+    if (halves_ && node == executor_.first_reader_) {
+      context.source = data_.inputs.data();
+      context.source_rows = batch.rows;
+    }
+    return context;
+  }
+
+  // Are rows of the only input read by the kernel's parts that use them?
+  [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
+    const std::optional<size_t> reader = executor_.first_reader_;
+    return reader && !key.augmented && executor_.steps_[*reader]->by_halves(rows);
+  }
+
+  void keep_outputs(const Batch& batch) {
+    for (size_t i = 0; i < results_.outputs.size(); ++i) {
+      T* to = results_.outputs[i];
+      if (to == nullptr) continue;
+      const Operand<T>& node = executor_.node_(executor_.plan_.outputs[i]);
+      worker_.each_row(batch.rows.count, rows_per_part(node.size), [&](int64_t row) {
+        std::copy_n(node.value + row * node.size, node.size,
+                    to + batch.rows[row] * node.size);
+      });
+    }
+  }
+
+  // This worker's share of the next batch.
+  void look_ahead(const TrainRequest& request, const PassKey& key, int64_t begin) {
+    const Source& source = data_.inputs[0];
+    const int64_t count = std::min(request.batch_size, request.rows.count - begin);
+    if (count <= 0) return worker_.ahead().begin(source, {}, {0, 0});
+    const bool across = halves(count, key);
+    const Range rows = across ? Range{0, count} : worker_.share(count);
+    const Range columns = across ? worker_.share(source.columns) : Range{0, source.columns};
+    worker_.ahead().begin(source, request.rows.part(begin + rows.begin, rows.size()),
+                          columns);
+  }
+
+  template <class Call>
+  void each_update_part(const std::vector<Bundle>& bundles, Call&& call) {
+    if (bundles.empty()) return;
+    worker_.each_of(static_cast<int64_t>(bundles.size()), [&](int64_t i) {
+      for (const Part& part : bundles[static_cast<size_t>(i)]) call(part);
+    });
+  }
+
+  // Between enter and leave the weights are the point at which the rule wants its
+  // gradient (Nesterov looks ahead); for most rules there is nothing to do.
+  void enter(const Update<T>& update) {
+    if (!update.updater->looks_ahead()) return;
+    each_update_part(update.sweeps,
+                     [&](const Part& part) { update.updater->enter(update.all(), part); });
+  }
+  void leave(const Update<T>& update) {
+    if (!update.updater->looks_ahead()) return;
+    each_update_part(update.sweeps,
+                     [&](const Part& part) { update.updater->leave(update.all(), part); });
+  }
+
+  void update_pass(Update<T>& update, const Learning<T>& learning) {
+    apply(
+        update, learning.early.late(), learning.now.learning_rate, learning.now.step,
+        [&](const std::vector<Bundle>& bundles, auto&& call) {
+          each_update_part(bundles, call);
+        },
+        [&](auto&& call) { worker_.once(call); });
+  }
+
+  Executor& executor_;
+  const Data<T>& data_;
+  const Results<T>& results_;
+  Worker worker_;
+  bool halves_ = false;
+};
+
+// ---- the calls --------------------------------------------------------------------------
+
+template <class T>
+void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+                          const Results<T>& results) {
+  skipped_.assign(skipped_.size(), false);
+  launch(workers, data, results, [&](Program& program, int) {
+    for (int64_t first = 0; first < rows.count; first += plan_.rows) {
+      Batch batch{.rows = rows.part(first, std::min(plan_.rows, rows.count - first)),
+                  .key = key,
+                  .first_row = first};
+      batch.weight_sum = data.weight_sum(batch.rows);
+      program.forward_pass(batch);
+      if (data.targets.empty()) continue;
+      program.loss_pass(batch, false);
+    }
+  });
+}
+
+template <class T>
+double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
+                             const Results<T>& results) {
+  double cost = 0;
+  skipped_.assign(skipped_.size(), false);
+  launch(workers, data, results,
+         [&](Program& program, int) { program.cost_and_gradient(rows, key, cost); });
+  return cost;
+}
+
+template <class T>
+int64_t Executor<T>::train(Workers workers, const Data<T>& data,
+                           const TrainRequest& request, const Results<T>& results) {
+  using Clock = std::chrono::steady_clock;
+  const auto steps = static_cast<int64_t>(request.learning_rates.size());
+  skip_idle_nodes(results);
+  gathering_.prepare(workers.most, plan_.rows);
+  costs_.prepare(gathering_);
+  prepare_updates(request);
+  int64_t taken = 0;
+  while (taken < steps) {
+    const Pace::Stretch stretch = pace_.next(steps - taken, workers);
+    const int64_t first = taken, end = first + stretch.steps;
+    const auto begin = Clock::now();
+    launch(stretch.workers, data, results, [&](Program& program, int worker) {
+      const int64_t reached = program.train(request, first, end, *update_);
+      if (worker == 0) taken = reached;
+    });
+    if (taken < end) break;  // a cost that is not finite
+    pace_.took(stretch, std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return taken;
+}
+
+// Runs body(program) on every worker, or on the caller alone while the pool is busy.
+template <class T>
+template <class Body>
+void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& results,
+                         Body&& body) {
+  const auto on = [&](int count) {
+    Crew crew(count);
+    return run_workers(count, [&](int worker) {
+      Program program(*this, data, results, Worker(crew, worker));
+      body(program, worker);
+    });
+  };
+  if (!on(workers)) on(1);
+  costs_.rethrow();
+}
+
+// ---- what is made beforehand
+// --------------------------------------------------------------
+
+template <class T>
+Executor<T>::Executor(Plan plan, T* values, T* gradients)
+    : plan_(std::move(plan)),
+      parameters_(values),
+      parameter_gradients_(gradients),
+      memory_(static_cast<size_t>(plan_.arena) * sizeof(T)),
+      arena_(static_cast<T*>(memory_.data())),
+      first_reader_(only_reader(plan_)),
+      skipped_(plan_.nodes.size(), false),
+      costs_(nodes_, plan_.rows) {
+  for (const NodePlan& node : plan_.nodes) add_node(node);
+  for (const int input : plan_.inputs) inputs_.push_back(node_(input).value);
+}
+
+template <class T>
+void Executor<T>::add_node(const NodePlan& node) {
+  steps_.push_back(node.kernel.empty()
+                       ? nullptr
+                       : make_step<T>(node.kernel, node.attributes, node.shapes));
+  nodes_.push_back({at(node.value), at(node.gradient), size_of(node.shapes.output), false});
+  auto& edges = edges_.emplace_back();
+  for (const EdgePlan& edge : node.inputs) {
+    Operand<T>& from = edges.emplace_back(node_(edge.node));
+    if (!edge.gradient) from.gradient = nullptr;
+    from.accumulate = edge.accumulate;
+  }
+  auto& weights = weights_.emplace_back();
+  for (const ParameterPlan& p : node.parameters)
+    weights.push_back({parameters_ + p.offset,
+                       p.trainable ? parameter_gradients_ + p.offset : nullptr, p.size,
+                       false});
+  weights_again_.push_back(weights);
+  for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
+}
+
+template <class T>
+Context<T> Executor<T>::context(size_t index, const Batch& batch) const {
+  const NodePlan& node = plan_.nodes[index];
+  return {.rows = batch.rows.count,
+          .inputs = edges_[index],
+          .output = nodes_[index],
+          .parameters = batch.first_row > 0 ? weights_again_[index] : weights_[index],
+          .saved = at(node.saved),
+          .scratch = at(node.scratch),
+          .training = batch.key.training && !node.still,
+          .seed = batch.key.seed,
+          .step = batch.key.step,
+          .node = node.random_key,
+          .first_row = batch.first_row,
+          .learner = nullptr,
+          .source = nullptr,
+          .source_rows = {}};
+}
+
+template <class T>
+void Executor<T>::set_augmentation(const std::vector<Attributes>& changes) {
+  const auto input = static_cast<size_t>(plan_.inputs.at(0));
+  gathering_.set_changes(changes, plan_.nodes[input].shapes.output);
+}
+
+// Nodes that neither a loss nor a wanted output depends on: a softmax whose derivative is
+// fused with the loss need not be computed in training.
+template <class T>
+void Executor<T>::skip_idle_nodes(const Results<T>& results) {
+  skipped_.assign(plan_.nodes.size(), true);
+  const auto want = [&](int node) { skipped_[static_cast<size_t>(node)] = false; };
+  for (const LossPlan<T>& loss : costs_.losses()) want(loss.node);
+  for (size_t i = 0; i < results.outputs.size(); ++i)
+    if (results.outputs[i] != nullptr) want(plan_.outputs[i]);
+  for (size_t i = plan_.nodes.size(); i-- > 0;)
+    if (!skipped_[i])
+      for (const EdgePlan& edge : plan_.nodes[i].inputs) want(edge.node);
+}
+
+// Batches have two sizes: that which was asked for, and that of the last one.
+template <class T>
+void Executor<T>::prepare_updates(const TrainRequest& request) {
+  const auto of = [&](int64_t rows) {
+    const Batch batch{.rows = {nullptr, 0, rows}, .key = {.training = true}};
+    return EarlyUpdates<T>(*update_, plan_, steps_, rows, [&](int node) {
+      return context(static_cast<size_t>(node), batch);
+    });
+  };
+  early_rows_ = std::min(request.batch_size, request.rows.count);
+  early_.clear();
+  early_.push_back(of(early_rows_));
+  early_.push_back(of(request.rows.count % request.batch_size));
+}
+
+template class Executor<float>;
+template class Executor<double>;
+
+}  // namespace nervure

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Activation functions.
+#include "activation.h"
+#include "group.h"
+#include "softmax.h"
+
+namespace nervure {
+
+KernelGroup activation_kernels() { return group_of<Activation, Softmax, LogSoftmax>(); }
+
+}  // namespace nervure

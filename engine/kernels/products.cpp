@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Kernels of matrix products and of rows that are looked up.
+#include "dense.h"
+#include "embedding.h"
+#include "ensemble.h"
+#include "group.h"
+#include "periodic.h"
+
+namespace nervure {
+
+KernelGroup product_kernels() {
+  return group_of<Dense, EnsembleDense, EnsembleMean, PeriodicEmbedding, Embedding>();
+}
+
+}  // namespace nervure

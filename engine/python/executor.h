@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The executor as Python holds it, with the arrays that it works on. Whatever comes in is
+// compared with the plan, once per call.
+#pragma once
+
+#include "../execution/executor.h"
+#include "data.h"
+#include "update.h"
+
+namespace nervure {
+
+template <class T>
+Callback<T> callback(nb::callable function, int64_t columns) {
+  return [function, columns](const T* output, Rows rows, T* gradient) {
+    const nb::gil_scoped_acquire gil;
+    const auto count = static_cast<size_t>(rows.count);
+    const auto width = static_cast<size_t>(columns);
+    std::vector<int64_t> index(count);
+    for (size_t i = 0; i < count; ++i) index[i] = rows[static_cast<int64_t>(i)];
+    using Matrix = nb::ndarray<nb::numpy, const T, nb::ndim<2>>;
+    using Numbers = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;
+    const nb::object result =
+        function(Matrix(output, {count, width}).cast(nb::rv_policy::copy),
+                 Numbers(index.data(), {count}).cast(nb::rv_policy::copy));
+    const auto slope = array_of<nb::ndarray<const T, nb::ndim<2>, nb::c_contig>>(
+        nb::object(result[1]), "gradient of the loss", rows.count * columns);
+    if (gradient != nullptr) std::copy_n(slope.data(), count * width, gradient);
+    return nb::cast<double>(nb::object(result[0]));
+  };
+}
+
+template <class T>
+class HeldExecutor {
+ public:
+  HeldExecutor(const nb::dict& fields, nb::object values, nb::object gradients)
+      : HeldExecutor(plan(fields), values, gradients) {}
+
+  void set_losses(const nb::list& entries) {
+    std::vector<LossPlan<T>> losses;
+    widths_.clear();
+    for (nb::handle entry : entries) {
+      LossPlan<T>& loss = losses.emplace_back();
+      loss.node = nb::cast<int>(entry["node"]);
+      loss.weight = nb::cast<double>(entry["weight"]);
+      loss.members = nb::cast<int64_t>(entry["members"]);
+      const nb::object function = entry["callback"];
+      const NodePlan& node = executor_.plan().nodes.at(static_cast<size_t>(loss.node));
+      const int64_t size = size_of(node.shapes.output);
+      if (loss.members < 1 || size % loss.members != 0)
+        refuse("loss: members that do not share the outputs evenly");
+      if (function.is_none()) {
+        loss.loss = make_loss<T>(nb::cast<std::string>(entry["kind"]),
+                                 attributes(nb::cast<nb::dict>(entry["attributes"])));
+        widths_.push_back({size / loss.members, loss.loss->takes_classes()});
+      } else {
+        loss.callback = callback<T>(nb::cast<nb::callable>(function), size);
+        widths_.push_back({nowhere, true});
+      }
+    }
+    executor_.set_losses(std::move(losses));
+  }
+
+  void set_update(const std::string& kind, const nb::dict& fields, const nb::list& slots,
+                  const nb::list& segments) {
+    slots_ = vectors_of<T>(slots, "slots");
+    executor_.set_update(
+        read_update<T>(kind, fields, values_, gradients_, slots_, segments));
+  }
+
+  void set_augmentation(const nb::list& entries) {
+    executor_.set_augmentation(all_attributes(entries));
+  }
+
+  void forward(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
+               int64_t count, bool training, uint64_t seed, uint64_t step,
+               const nb::list& outputs, nb::object costs) {
+    const Rows rows = read_rows(data, index, begin, count);
+    const HeldResults held(outputs, costs);
+    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const nb::gil_scoped_release free;
+    executor_.forward(workers, data.data(), rows, {training, seed, step}, results);
+  }
+
+  double gradient(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
+                  int64_t count, bool training, uint64_t seed, uint64_t step,
+                  const nb::list& outputs, nb::object costs) {
+    const Rows rows = read_rows(data, index, begin, count);
+    const HeldResults held(outputs, costs);
+    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const nb::gil_scoped_release free;
+    return executor_.gradient(workers, data.data(), rows, {training, seed, step}, results);
+  }
+
+  int64_t train(int fewest, int most, const HeldData<T>& data, nb::object index,
+                int64_t begin, int64_t count, int64_t batch_size,
+                const std::vector<double>& learning_rates, int64_t first_step,
+                uint64_t seed, nb::object costs, nb::object weights,
+                const nb::list& outputs) {
+    const auto steps = static_cast<int64_t>(learning_rates.size());
+    const auto step_costs = array_of<Vector<double>>(costs, "costs", steps);
+    const auto step_weights = array_of<Vector<double>>(weights, "weights", steps);
+    TrainRequest request{.rows = read_rows(data, index, begin, count),
+                         .batch_size = batch_size,
+                         .learning_rates = learning_rates,
+                         .first_step = first_step,
+                         .seed = seed,
+                         .costs = step_costs.data(),
+                         .weights = step_weights.data()};
+    if (batch_size < 1 || steps != parts_of(count, batch_size))
+      refuse("steps, batch size and rows do not agree");
+    const HeldResults held(outputs, nb::none());
+    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const nb::gil_scoped_release free;
+    return executor_.train({fewest, most}, data.data(), request, results);
+  }
+
+  nb::object value(int node, int64_t rows) const {
+    return copy_of(executor_.value(node), node, rows);
+  }
+  nb::object gradient_of(int node, int64_t rows) const {
+    return copy_of(executor_.gradient(node), node, rows);
+  }
+
+ private:
+  HeldExecutor(Plan plan, nb::handle values, nb::handle gradients)
+      : values_(array_of<Vector<T>>(values, "parameters", used_by(plan))),
+        gradients_(array_of<Vector<T>>(gradients, "gradients", used_by(plan))),
+        executor_(std::move(plan), values_.data(), gradients_.data()) {}
+
+  static int64_t used_by(const Plan& plan) {
+    int64_t end = 0;
+    for (const NodePlan& node : plan.nodes)
+      for (const ParameterPlan& p : node.parameters) end = std::max(end, p.offset + p.size);
+    return end;
+  }
+
+  // What a call's results are written to.
+  class HeldResults {
+   public:
+    HeldResults(const nb::list& outputs, const nb::object& costs)
+        : outputs_(vectors_of<T>(outputs, "outputs")) {
+      if (!costs.is_none()) costs_ = array_of<Vector<double>>(costs, "costs");
+    }
+    [[nodiscard]] Results<T> checked(const Plan& plan, int64_t rows) const {
+      Results<T> results;
+      if (outputs_.size() > plan.outputs.size()) refuse("outputs: more than the net has");
+      for (size_t i = 0; i < outputs_.size(); ++i) {
+        const auto node = static_cast<size_t>(plan.outputs[i]);
+        const auto size = static_cast<int64_t>(outputs_[i].size());
+        if (size != 0 && size < rows * size_of(plan.nodes.at(node).shapes.output))
+          refuse("outputs: an array too small for the rows");
+        results.outputs.push_back(size == 0 ? nullptr : outputs_[i].data());
+      }
+      if (!costs_.is_valid()) return results;
+      if (static_cast<int64_t>(costs_.size()) < rows)
+        refuse("costs: an array too small for the rows");
+      results.costs = costs_.data();
+      return results;
+    }
+
+   private:
+    std::vector<Vector<T>> outputs_;
+    Vector<double> costs_;
+  };
+
+  Rows read_rows(const HeldData<T>& data, const nb::object& index, int64_t begin,
+                 int64_t count) {
+    Rows rows{nullptr, begin, count};
+    int64_t known = data.rows();
+    if (!index.is_none()) {
+      index_ = array_of<Index>(index, "index");
+      rows.index = index_.data();
+      known = static_cast<int64_t>(index_.size());
+    }
+    if (begin < 0 || count < 1 || begin > known || count > known - begin)
+      throw std::out_of_range("[engine] rows outside of the data");
+    if (rows.index != nullptr) check_index(rows.index, {begin, begin + count}, data.rows());
+    check_inputs(data.data());
+    check_targets(data);
+    return rows;
+  }
+
+  void check_inputs(const Data<T>& data) const {
+    const Plan& plan = executor_.plan();
+    if (data.inputs.size() != plan.inputs.size())
+      refuse("one array is needed for each input");
+    for (size_t i = 0; i < data.inputs.size(); ++i) {
+      const auto node = static_cast<size_t>(plan.inputs[i]);
+      if (data.inputs[i].columns != size_of(plan.nodes.at(node).shapes.output))
+        refuse("input: " + std::to_string(data.inputs[i].columns) +
+               " numbers in each row, which is not what the net takes");
+    }
+  }
+
+  void check_targets(const HeldData<T>& data) const {
+    const std::vector<Targets<T>>& targets = data.data().targets;
+    if (targets.empty() || widths_.empty()) return;
+    if (targets.size() != widths_.size()) refuse("targets: not as many as losses");
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const auto& [width, takes_classes] = widths_[i];
+      if (width == nowhere) continue;  // the user's function reads them
+      if (targets[i].labels == nullptr) {
+        if (targets[i].columns != width) refuse("targets: not one number for each output");
+        continue;
+      }
+      if (!takes_classes) refuse("targets: classes, where the loss takes numbers");
+      const auto& [least, most] = data.labels(i);
+      if (least < 0 || most >= width)
+        refuse("targets: class " + std::to_string(least < 0 ? least : most) + " of " +
+               std::to_string(width));
+    }
+  }
+
+  nb::object copy_of(const T* data, int node, int64_t rows) const {
+    if (data == nullptr) return nb::none();
+    if (rows < 0 || rows > executor_.plan().rows) refuse("more rows than a batch has");
+    const Shape& shape = executor_.plan().nodes.at(static_cast<size_t>(node)).shapes.output;
+    std::vector<size_t> extents{static_cast<size_t>(rows)};
+    for (int64_t extent : shape) extents.push_back(static_cast<size_t>(extent));
+    return nb::ndarray<nb::numpy, const T>(data, extents.size(), extents.data())
+        .cast(nb::rv_policy::copy);
+  }
+
+  struct Width {  // of what a loss reads of a row; `nowhere`: the user's function
+    int64_t outputs;
+    bool takes_classes;
+  };
+
+  Vector<T> values_, gradients_;
+  std::vector<Vector<T>> slots_;
+  std::vector<Width> widths_;  // of each loss
+  Index index_;
+  Executor<T> executor_;
+};
+
+}  // namespace nervure
