@@ -10,12 +10,24 @@ namespace nervure {
 
 enum class Element { float32, float64, uint8, int32, int64 };
 
-// One array of the data set: rows of `columns` elements, read as element * scale.
+// The steps of the rows of a data set, where rows are sequences: row r has `lengths[r]`
+// of them, from `starts[r]` on; side by side with those of the other rows they would begin
+// at `offsets[r]`. Null where a row is one.
+struct Sequences {
+  const int64_t* starts = nullptr;
+  const int64_t* lengths = nullptr;
+  const int64_t* offsets = nullptr;
+  [[nodiscard]] explicit operator bool() const { return starts != nullptr; }
+};
+
+// One array of the data set: rows, or their steps, of `columns` elements, read as
+// element * scale.
 struct Source {
   const void* data = nullptr;
   Element element = Element::float32;
   int64_t columns = 0;
   double scale = 1;
+  Sequences sequences = {};
 };
 
 // Rows of a data set: `index[begin .. begin + count)`, or that range itself if null.
@@ -61,7 +73,7 @@ decltype(auto) with_elements(const Source& source, auto&& call) {
   }
 }
 
-// Some columns of one row, as numbers of type T.
+// Some columns of one row, or of rows that follow it, as numbers of type T.
 template <class T>
 void read_row(const Source& source, int64_t row, Range columns, T* target) {
   with_elements(source, [&](const auto* data) {

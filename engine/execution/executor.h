@@ -12,6 +12,7 @@
 #include "../kernels/step.h"
 #include "../memory.h"
 #include "../optimizers/update.h"
+#include "clocks.h"
 #include "costs.h"
 #include "data.h"
 #include "gathering.h"
@@ -67,6 +68,7 @@ class Executor {
 
   void add_node(const NodePlan& node);
   [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
+  [[nodiscard]] int64_t spread(size_t node) const { return plan_.nodes[node].spread; }
   void skip_idle_nodes(const Results<T>& results);
   void prepare_updates(const TrainRequest& request);
   [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
@@ -89,7 +91,7 @@ class Executor {
   std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
   std::vector<Operand<T>> nodes_;                // what each node gives
   std::vector<T*> inputs_;                       // of the network
-  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_;
+  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_, ports_;
   std::optional<size_t> first_reader_;  // the node that alone reads the only input
   std::vector<bool> skipped_;           // nodes that the present call has no use for
   Gathering<T> gathering_;

@@ -190,12 +190,16 @@ void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ld
 // The panels of one half of the columns.
 template <class T>
 void pack_half(T* panels, const T* b, int64_t ldb, int64_t k, int64_t columns,
-               int64_t which) {
+               int64_t which, bool transposed) {
   const Range half = half_of(columns, which);
   each_stretch(k, [&](Range steps) {
     T* to = panels + panels_room<T>(steps.begin, columns);
     each_panel<T>(columns, [&]<int width, int vectors>(int64_t column, int64_t count) {
-      if (half.begin <= column && column < half.end)
+      if (column < half.begin || half.end <= column) return;
+      if (transposed)
+        pack_transposed(to + column * steps.size(), b + column * ldb + steps.begin, ldb,
+                        steps.size(), count, width * vectors);
+      else
         pack(to + column * steps.size(), Right<T>{b + steps.begin * ldb + column, ldb},
              steps.size(), count, width * vectors);
     });
@@ -210,7 +214,20 @@ void by_panels(const blas::Product& p, const T* a, int64_t lda, const T* panels,
   each_stretch(p.k, [&](Range steps) {
     Operands<T> some = stretch_of(p, o, steps);
     some.b.data += panels_room<T>(steps.begin, p.n);
-    by_blocks(p, some, Packed<T>{});
+    p.transpose_a ? by_blocks(p, some, Packed<T>{})
+                  : Packed<T>{}.template multiply<false>(p, some);
+  });
+}
+
+template <class T>
+void in_chains(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb,
+               T* c, int64_t ldc) {
+  if (p.m == 0) return;
+  const Operands<T> o = operands(p, a, lda, {b, ldb}, c, ldc, nullptr);
+  each_stretch(p.k, [&](Range steps) {
+    Operands<T> some = stretch_of(p, o, steps);
+    some.b.data += steps.begin * (p.transpose_b ? 1 : ldb);
+    multiply(p, some);
   });
 }
 
@@ -268,12 +285,20 @@ void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double
 }
 
 void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which) {
-  pack_half(panels, b, ldb, k, columns, which);
+                 int64_t which, bool transposed) {
+  pack_half(panels, b, ldb, k, columns, which, transposed);
 }
 void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which) {
-  pack_half(panels, b, ldb, k, columns, which);
+                 int64_t which, bool transposed) {
+  pack_half(panels, b, ldb, k, columns, which, transposed);
+}
+void gemm_in_chains(const blas::Product& p, const float* a, int64_t lda, const float* b,
+                    int64_t ldb, float* c, int64_t ldc) {
+  in_chains(p, a, lda, b, ldb, c, ldc);
+}
+void gemm_in_chains(const blas::Product& p, const double* a, int64_t lda, const double* b,
+                    int64_t ldb, double* c, int64_t ldc) {
+  in_chains(p, a, lda, b, ldb, c, ldc);
 }
 void gemm_by_panels(const blas::Product& p, const float* a, int64_t lda,
                     const float* panels, float* c, int64_t ldc, Listed rows) {

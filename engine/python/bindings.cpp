@@ -86,9 +86,11 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
 }
 
 nb::dict describe(const std::string& kernel, const nb::dict& fields,
-                  const std::vector<Shape>& inputs, const Shape& output, int64_t rows) {
+                  const std::vector<Shape>& inputs, const Shape& output, int64_t rows,
+                  const std::vector<int64_t>& steps) {
   const auto step = make_step<float>(kernel, attributes(fields), {inputs, output});
-  const Buffers buffers = step->buffers(rows);
+  const auto of = [&](size_t i) { return i < steps.size() ? steps[i] : 0; };
+  const Buffers buffers = step->buffers({rows, of(0), of(1)});
   nb::dict result;
   result["saved"] = buffers.saved;
   result["scratch"] = buffers.scratch;

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Kernels that go along time.
+#include "group.h"
+#include "gru.h"
+#include "lstm.h"
+#include "simple_rnn.h"
+
+namespace nervure {
+
+KernelGroup sequence_kernels() { return group_of<SimpleRnn, Lstm, Gru>(); }
+
+}  // namespace nervure
