@@ -13,8 +13,7 @@ namespace nervure {
 class Clocks {
  public:
   explicit Clocks(const Plan& plan) : inputs_(plan.clocks), clocks_(plan.clocks.size()) {
-    for (Clock& clock : clocks_)
-      clock.offsets.resize(static_cast<size_t>(plan.rows) + 1);
+    for (Clock& clock : clocks_) clock.offsets.resize(static_cast<size_t>(plan.rows) + 1);
   }
 
   // The rows of a pass; passes of one batch follow each other.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace nervure {
 namespace {
@@ -24,6 +25,16 @@ Target<T> plain_target(const Targets<T>& targets, int64_t row) {
   if (targets.labels != nullptr) target.label = targets.labels[row];
   if (targets.values != nullptr) target.values = targets.values + row * targets.columns;
   return target;
+}
+
+// What the places of a row weigh, beside those of a row on average.
+template <class T>
+double places_weigh(const Targets<T>& targets, int64_t row) {
+  if (!targets.sequences) return 1;
+  const int64_t places = targets.sequences.lengths[row];
+  if (targets.weights == nullptr) return static_cast<double>(places) / targets.scale;
+  const double* weights = targets.weights + targets.weights_from[row];
+  return std::accumulate(weights, weights + places, 0.0) / targets.scale;
 }
 
 // to += part * target, a class being a row with a single 1.
@@ -84,10 +95,9 @@ double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
   const double share = plan.weight * pass.data.share(pass.batch, row) / targets.scale;
   double sum = 0;
   for (int64_t place = 0; place < lengths.of(row); ++place, y += width) {
-    const double weight =
-        targets.weights == nullptr
-            ? 1
-            : targets.weights[targets.weights_from[of_data] + place];
+    const double weight = targets.weights == nullptr
+                              ? 1
+                              : targets.weights[targets.weights_from[of_data] + place];
     if (weight == 0 && dy != nullptr) std::fill_n(dy, width, T(0));
     if (weight != 0) {
       const Target<T> aim =
@@ -137,8 +147,9 @@ void Costs<T>::callback(Worker& worker, const Pass& pass, size_t which) {
     }
     double part = 0;
     for (int64_t i = 0; i < rows; ++i) {
-      add(which, i, cost);
-      part += pass.data.share(pass.batch, i);
+      const double weight = places_weigh(pass.data.targets[which], pass.batch.rows[i]);
+      add(which, i, weight * cost);
+      part += weight * pass.data.share(pass.batch, i);
     }
     const T factor = static_cast<T>(plan.weight * part);
     for (int64_t j = 0; dy != nullptr && j < values * node.size; ++j) dy[j] *= factor;

@@ -324,6 +324,7 @@ void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& res
     });
   };
   if (!on(workers)) on(1);
+  for (FormulaStep<T>* formula : formulas_) formula->rethrow();
   costs_.rethrow();
 }
 
@@ -351,9 +352,7 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
 
 template <class T>
 void Executor<T>::add_node(const NodePlan& node) {
-  steps_.push_back(node.kernel.empty()
-                       ? nullptr
-                       : make_step<T>(node.kernel, node.attributes, node.shapes));
+  steps_.push_back(step_of(node));
   nodes_.push_back({at(node.value), at(node.gradient), size_of(node.value_shape), false});
   auto& edges = edges_.emplace_back();
   for (const EdgePlan& edge : node.inputs) {
@@ -371,6 +370,23 @@ void Executor<T>::add_node(const NodePlan& node) {
                        p.accumulate});
   weights_again_.push_back(weights);
   for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
+}
+
+template <class T>
+std::unique_ptr<Step<T>> Executor<T>::step_of(const NodePlan& node) {
+  if (node.kernel.empty()) return nullptr;
+  if (node.kernel != FormulaStep<T>::name)
+    return make_step<T>(node.kernel, node.attributes, node.shapes);
+  auto step = std::make_unique<FormulaStep<T>>();
+  formulas_.push_back(step.get());
+  return step;
+}
+
+template <class T>
+void Executor<T>::set_formula(int node, Formula<T> formula) {
+  const auto* step = steps_.at(static_cast<size_t>(node)).get();
+  for (FormulaStep<T>* own : formulas_)
+    if (own == step) own->set(std::move(formula));
 }
 
 template <class T>

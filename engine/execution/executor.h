@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "../kernels/formula.h"
 #include "../kernels/step.h"
 #include "../memory.h"
 #include "../optimizers/update.h"
@@ -42,6 +43,8 @@ class Executor {
 
   void set_losses(std::vector<LossPlan<T>> losses) { costs_.set_losses(std::move(losses)); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
+  // The formula of a node whose kernel is called so.
+  void set_formula(int node, Formula<T> formula);
   // Changes of the images of the only input, made in training steps alone.
   void set_augmentation(const std::vector<Attributes>& changes);
 
@@ -67,6 +70,7 @@ class Executor {
   class Program;
 
   void add_node(const NodePlan& node);
+  std::unique_ptr<Step<T>> step_of(const NodePlan& node);
   [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
   [[nodiscard]] int64_t spread(size_t node) const { return plan_.nodes[node].spread; }
   void skip_idle_nodes(const Results<T>& results);
@@ -89,6 +93,7 @@ class Executor {
   Memory memory_;
   T* arena_;
   std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
+  std::vector<FormulaStep<T>*> formulas_;        // those of the steps that Python computes
   std::vector<Operand<T>> nodes_;                // what each node gives
   std::vector<T*> inputs_;                       // of the network
   std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_, ports_;

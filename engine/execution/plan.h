@@ -31,8 +31,8 @@ struct EdgePlan {
 struct NodePlan {
   std::string kernel;  // empty for an input of the network
   Attributes attributes;
-  Shapes shapes;  // as the kernel sees them
-  Shape value_shape;  // of the value: of a row, or of a step where there is a clock
+  Shapes shapes;        // as the kernel sees them
+  Shape value_shape;    // of the value: of a row, or of a step where there is a clock
   int clock = nowhere;  // which of the plan's clocks says how many steps a row has
   int64_t spread = 1;   // rows of the kernel for each value
   int sequences = 0;    // so many of the inputs are sequences that the kernel goes along,

@@ -7,6 +7,8 @@
 
 namespace nervure {
 
-KernelGroup activation_kernels() { return group_of<Activation, PReLU, Softmax, LogSoftmax>(); }
+KernelGroup activation_kernels() {
+  return group_of<Activation, PReLU, Softmax, LogSoftmax>();
+}
 
 }  // namespace nervure

@@ -89,8 +89,7 @@ struct Gru {
             : recur_before(c, tape, rows, begin, room, goes_back, by);
       layer.inputs_back(c, group, turn, rows, gates, room.inputs);
       if (!goes_back) return;
-      if (tape.factors != nullptr)
-        layer.silence(by, tape.factors_of(group), by, rows * u);
+      if (tape.factors != nullptr) layer.silence(by, tape.factors_of(group), by, rows * u);
       fill(dh, {0, rows * u}, [=](int64_t j) { return dh[j] + by[j]; });
     });
     layer.end_back(c, group, 0, dh);
@@ -146,7 +145,8 @@ struct Gru {
     }
   }
 
-  // ---- backward ---------------------------------------------------------------------------
+  // ---- backward
+  // ---------------------------------------------------------------------------
 
   template <class T>
   struct Room {

@@ -134,18 +134,17 @@ template <class K>
 concept AlongTime = Sized<K, Extent>;
 
 template <class K, class T>
-concept Kernel =
-    requires(const K kernel, const Attributes& attributes, const Shapes& shapes,
-             const Context<T>& context, Task task) {
-      { K::name } -> std::convertible_to<std::string_view>;
-      // Does the backward pass read x or y? May y lie over x, and dx over dy?
-      { kernel.reads_input() } -> std::same_as<bool>;
-      { kernel.reads_output() } -> std::same_as<bool>;
-      { kernel.in_place() } -> std::same_as<bool>;
-      { K::read(attributes, shapes) } -> std::same_as<K>;
-      requires WithRows<K> || AlongTime<K>;
-      { kernel.forward(context, task) };
-      { kernel.backward(context, task) };
-    };
+concept Kernel = requires(const K kernel, const Attributes& attributes,
+                          const Shapes& shapes, const Context<T>& context, Task task) {
+  { K::name } -> std::convertible_to<std::string_view>;
+  // Does the backward pass read x or y? May y lie over x, and dx over dy?
+  { kernel.reads_input() } -> std::same_as<bool>;
+  { kernel.reads_output() } -> std::same_as<bool>;
+  { kernel.in_place() } -> std::same_as<bool>;
+  { K::read(attributes, shapes) } -> std::same_as<K>;
+  requires WithRows<K> || AlongTime<K>;
+  { kernel.forward(context, task) };
+  { kernel.backward(context, task) };
+};
 
 }  // namespace nervure

@@ -39,8 +39,8 @@ struct Lstm {
     return {2, layer.groups(e.rows)};
   }
   [[nodiscard]] Work backward_work(Extent e) const {
-    const int64_t weights = layer.input_parts(e.steps) + layer.recurrent_parts(e.steps) +
-                            (peepholes ? 1 : 0);
+    const int64_t weights =
+        layer.input_parts(e.steps) + layer.recurrent_parts(e.steps) + (peepholes ? 1 : 0);
     if (!layer.packs(e)) return {layer.groups(e.rows), weights};
     return {4, layer.groups(e.rows), weights};
   }
@@ -94,11 +94,29 @@ struct Lstm {
       layer.inputs_back(c, group, turn, rows, gates, room.inputs);
       if (!layer.goes_back(c, turn)) return;
       layer.recur_back(c, rows, gates, {0, 4 * u}, false, room.recurrents, dh);
-      if (tape.factors != nullptr)
-        layer.silence(dh, tape.factors_of(group), dh, rows * u);
+      if (tape.factors != nullptr) layer.silence(dh, tape.factors_of(group), dh, rows * u);
     });
     layer.end_back(c, group, 0, dh);
     layer.end_back(c, group, 1, dc);
+  }
+
+  // Of one row: sums become gates. `p` are the peepholes, or null.
+  template <class T>
+  static void open(T* gates, const T* before, const T* p, T* cell, int64_t u) {
+    T *i = gates, *f = i + u, *g = f + u, *o = g + u;
+    if (p != nullptr) {
+      fill(i, {0, u}, [=](int64_t j) { return i[j] + p[j] * before[j]; });
+      fill(f, {0, u}, [=](int64_t j) { return f[j] + p[u + j] * before[j]; });
+    }
+    NERVURE_VECTORIZE
+    for (int64_t j = 0; j < u; ++j) {
+      i[j] = math::logistic(i[j]);
+      f[j] = math::logistic(f[j]);
+      g[j] = math::tanh(g[j]);
+      cell[j] = f[j] * before[j] + i[j] * g[j];
+    }
+    if (p != nullptr)
+      fill(o, {0, u}, [=](int64_t j) { return o[j] + p[2 * u + j] * cell[j]; });
   }
 
  private:
@@ -115,24 +133,11 @@ struct Lstm {
     }
   };
 
-  // Of one row: sums become gates.
   template <class T>
   void step(T* gates, const T* before, const T* p, T* cell, T* h) const {
     const int64_t u = layer.units;
-    T *i = gates, *f = i + u, *g = f + u, *o = g + u;
-    if (p != nullptr) {
-      fill(i, {0, u}, [=](int64_t j) { return i[j] + p[j] * before[j]; });
-      fill(f, {0, u}, [=](int64_t j) { return f[j] + p[u + j] * before[j]; });
-    }
-    NERVURE_VECTORIZE
-    for (int64_t j = 0; j < u; ++j) {
-      i[j] = math::logistic(i[j]);
-      f[j] = math::logistic(f[j]);
-      g[j] = math::tanh(g[j]);
-      cell[j] = f[j] * before[j] + i[j] * g[j];
-    }
-    if (p != nullptr)
-      fill(o, {0, u}, [=](int64_t j) { return o[j] + p[2 * u + j] * cell[j]; });
+    T* o = gates + 3 * u;
+    open(gates, before, p, cell, u);
     NERVURE_VECTORIZE
     for (int64_t j = 0; j < u; ++j) {
       o[j] = math::logistic(o[j]);

@@ -224,11 +224,10 @@ struct Layer {
   void draw(const Context<T>& c, const Group& group, T* factors) const {
     const T factor = static_cast<T>(silencing.scale);
     for (int64_t i = 0; i < group.rows(); ++i, factors += units)
-      silencing.each_tile(c, (c.first_row + group.row(i)) * units, {0, units},
-                          [&](Range part, auto keeps) {
-                            fill(factors, part,
-                                 [=](int64_t j) { return keeps(j) ? factor : T(0); });
-                          });
+      silencing.each_tile(
+          c, (c.first_row + group.row(i)) * units, {0, units}, [&](Range part, auto keeps) {
+            fill(factors, part, [=](int64_t j) { return keeps(j) ? factor : T(0); });
+          });
   }
   template <class T>
   static void silence(const T* x, const T* factors, T* y, int64_t size) {
@@ -250,12 +249,18 @@ struct Layer {
   // All that can be done before the first turn: what the inputs add to all sums.
   template <class T>
   void enter(const Context<T>& c, const Group& group, const Tape<T>& tape) const {
-    gather(c, group, tape.x);
-    const int64_t first = group.first();
-    T* to = tape.gates + first * sums();
+    T* to = tape.gates + group.first() * sums();
     for (int64_t i = 0; i < group.steps(); ++i)
       std::copy_n(c.parameters[2].value, sums(), to + i * sums());
-    own_gemm({.m = group.steps(), .n = sums(), .k = features, .beta = 1},
+    enter(c, group, tape, to, true);
+  }
+  // The same, `to` (steps of the group, sums) (+)= x W.
+  template <class T>
+  void enter(const Context<T>& c, const Group& group, const Tape<T>& tape, T* to,
+             bool add) const {
+    gather(c, group, tape.x);
+    const int64_t first = group.first();
+    own_gemm({.m = group.steps(), .n = sums(), .k = features, .beta = add ? 1.0 : 0.0},
              tape.x + first * features, features, c.parameters[0].value, sums(), to,
              sums());
     begin(c, group, 0, tape.before + first * units);
@@ -272,13 +277,14 @@ struct Layer {
   // `target` (rows, columns of U) += seen U, or those columns of it.
   template <class T>
   void recur(const Context<T>& c, const Tape<T>& tape, int64_t rows, int64_t begin,
-             const T* panels, Range columns, T* target) const {
-    product(c, {.m = rows, .n = columns.size(), .k = units, .beta = 1},
-            tape.seen + begin * units, units, panels,
-            c.parameters[1].value + columns.begin, sums(), target + columns.begin, sums());
+             const T* panels, Range columns, T* target, bool add = true) const {
+    product(c, {.m = rows, .n = columns.size(), .k = units, .beta = add ? 1.0 : 0.0},
+            tape.seen + begin * units, units, panels, c.parameters[1].value + columns.begin,
+            sums(), target + columns.begin, sums());
   }
 
-  // ---- backward ---------------------------------------------------------------------------
+  // ---- backward
+  // ---------------------------------------------------------------------------
 
   // Four parts: panels of U^T and of W^T.
   template <class T>
@@ -357,10 +363,15 @@ struct Layer {
   void input_weights_back(const Context<T>& c, const Tape<T>& tape, int64_t part) const {
     const int64_t products = weight_parts(features, sums(), tape.steps);
     if (part < products)
-      weight_back(c.parameters[0], tape.steps, tape.x, features, features, tape.gates,
-                  sums(), {0, sums()}, part);
+      input_weight_back(c, tape, tape.gates, part);
     else
       add_pixels(c.parameters[2], tape.gates, tape.steps, sums(), part - products);
+  }
+  template <class T>
+  void input_weight_back(const Context<T>& c, const Tape<T>& tape, const T* dsums,
+                         int64_t part) const {
+    weight_back(c.parameters[0], tape.steps, tape.x, features, features, dsums, sums(),
+                {0, sums()}, part);
   }
   // Of U, where all sums weigh the same h.
   [[nodiscard]] int64_t recurrent_parts(int64_t steps) const {

@@ -3,10 +3,11 @@
 #include "group.h"
 #include "gru.h"
 #include "lstm.h"
+#include "normalized_lstm.h"
 #include "simple_rnn.h"
 
 namespace nervure {
 
-KernelGroup sequence_kernels() { return group_of<SimpleRnn, Lstm, Gru>(); }
+KernelGroup sequence_kernels() { return group_of<SimpleRnn, Lstm, NormalizedLstm, Gru>(); }
 
 }  // namespace nervure

@@ -82,8 +82,7 @@ struct SimpleRnn {
       layer.inputs_back(c, group, turn, rows, h, inputs);
       if (!layer.goes_back(c, turn)) return;
       layer.recur_back(c, rows, h, {0, u}, false, recurrents, dh);
-      if (tape.factors != nullptr)
-        layer.silence(dh, tape.factors_of(group), dh, rows * u);
+      if (tape.factors != nullptr) layer.silence(dh, tape.factors_of(group), dh, rows * u);
     });
     layer.end_back(c, group, 0, dh);
   }

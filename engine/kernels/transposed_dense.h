@@ -69,8 +69,12 @@ struct TransposedDense {
   }
 
  private:
-  [[nodiscard]] Cut output_cut(int64_t rows) const { return Cut::of(rows, units, features); }
-  [[nodiscard]] Cut weight_cut(int64_t rows) const { return Cut::of(units, features, rows); }
+  [[nodiscard]] Cut output_cut(int64_t rows) const {
+    return Cut::of(rows, units, features);
+  }
+  [[nodiscard]] Cut weight_cut(int64_t rows) const {
+    return Cut::of(units, features, rows);
+  }
   [[nodiscard]] Cut input_cut(int64_t rows) const { return Cut::of(rows, features, units); }
 
   template <class T>

@@ -70,6 +70,7 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("set_losses", &HeldExecutor<T>::set_losses)
       .def("set_update", &HeldExecutor<T>::set_update, nb::arg("kind"),
            nb::arg("attributes"), nb::arg("slots"), nb::arg("segments"))
+      .def("set_formula", &HeldExecutor<T>::set_formula)
       .def("set_augmentation", &HeldExecutor<T>::set_augmentation)
       .def("forward", &HeldExecutor<T>::forward, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),

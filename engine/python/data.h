@@ -52,7 +52,8 @@ class HeldData {
     return {array, sequences};
   }
   Sequences sequences_of(const nb::tuple& parts, int64_t values, const std::string& what) {
-    const Index& starts = numbers_.emplace_back(array_of<Index>(parts[1], what + " starts"));
+    const Index& starts =
+        numbers_.emplace_back(array_of<Index>(parts[1], what + " starts"));
     const auto rows = static_cast<int64_t>(starts.size());
     const Index& lengths =
         numbers_.emplace_back(array_of<Index>(parts[2], what + " lengths", rows));

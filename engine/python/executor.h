@@ -5,6 +5,7 @@
 
 #include "../execution/executor.h"
 #include "data.h"
+#include "formula.h"
 #include "update.h"
 
 namespace nervure {
@@ -46,7 +47,8 @@ class HeldExecutor {
       const nb::object function = entry["callback"];
       loss.places = nb::cast<int64_t>(entry["places"]);
       const NodePlan& node = executor_.plan().nodes.at(static_cast<size_t>(loss.node));
-      const int64_t all = size_of(node.value_shape), places = std::max<int64_t>(1, loss.places);
+      const int64_t all = size_of(node.value_shape),
+                    places = std::max<int64_t>(1, loss.places);
       if (loss.members < 1 || loss.places < 0 || all % (loss.members * places) != 0 ||
           (loss.places == 0 && node.clock == nowhere))
         refuse("loss: members or places that do not share the outputs evenly");
@@ -69,6 +71,12 @@ class HeldExecutor {
     slots_ = vectors_of<T>(slots, "slots");
     executor_.set_update(
         read_update<T>(kind, fields, values_, gradients_, slots_, segments));
+  }
+
+  // function(forward, inputs, lengths, output, delta, (training, seed, step)):
+  // the output, or the gradients of inputs and parameters, None where there is none.
+  void set_formula(int node, nb::callable function) {
+    executor_.set_formula(node, formula<T>(std::move(function)));
   }
 
   void set_augmentation(const nb::list& entries) {

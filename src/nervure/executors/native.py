@@ -34,6 +34,7 @@ from nervure.executors._executor import (
     sequences_of,
 )
 from nervure.executors._folding import Folding, folding_of
+from nervure.executors._formula import FormulaCall
 from nervure.executors.plan import (
     Extent,
     Mode,
@@ -45,6 +46,7 @@ from nervure.executors.plan import (
     make_plan,
 )
 from nervure.graph.objective import Cost, Objective
+from nervure.layers.formula import Formula
 from nervure.losses import CustomLoss
 from nervure.regularizers import L2, Regularizer
 
@@ -261,6 +263,8 @@ class NativeExecutor:
     def _describe(self, index: int, extent: Extent) -> Traits:
         graph = self.model.graph
         node, view = graph.nodes[index], View.of(graph.nodes[index])
+        if isinstance(node.layer, Formula):
+            return Traits(0, 0, True, True, False)
         shapes = [list(shape) for shape in view.inputs]
         attributes = node.layer.attributes(*node.seen)
         kernel = node.layer.native or node.layer.kind
@@ -303,6 +307,9 @@ class NativeExecutor:
             model.graph, model.layout, plan, model.frozen, model.still_nodes
         )
         native = kind(fields, model.values, model.gradients)
+        for i, node in enumerate(model.graph.nodes):
+            if isinstance(node.layer, Formula):
+                native.set_formula(i, FormulaCall(node, _parameters(model, i)))
         if objective is not None:
             native.set_losses(_losses(objective, data))
         return native
@@ -348,6 +355,13 @@ class NativeExecutor:
         if extent.steps:
             what += f" of {many(max(extent.steps), 'step')}"
         check_memory(wanted, "plan", what)
+
+
+def _parameters(model: Model, node: int) -> dict[str, Array]:
+    """Views of a node's parameters by their own names."""
+    names = (p.name for p in model.graph.nodes[node].parameters)
+    segments = model.layout.of_node(node)
+    return {n: s.view(model.values) for n, s in zip(names, segments, strict=True)}
 
 
 def _halved(rows: int) -> int:

@@ -21,6 +21,7 @@ from nervure.graph.node import Node
 from nervure.graph.parameters import Layout
 from nervure.layers import Input, Shape
 from nervure.layers._layer import Further
+from nervure.layers.formula import Formula
 
 Mode = Literal["infer", "train", "trace"]
 """What the plan is for: outputs alone; gradients of parameters; everything kept."""
@@ -417,7 +418,7 @@ def engine_plan(
         nodes.append(
             {
                 "kernel": "" if source else node.layer.native or node.layer.kind,
-                "attributes": node.layer.attributes(*node.seen) if not source else {},
+                "attributes": {} if source else _attributes(node),
                 "input_shapes": [list(shape) for shape in view.inputs],
                 "shape": list(view.output),
                 "values": list(node.shape),
@@ -455,6 +456,11 @@ def engine_plan(
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
     }
+
+
+def _attributes(node: Node) -> dict[str, Any]:
+    """What the kernel reads; of a formula the engine reads nothing."""
+    return {} if isinstance(node.layer, Formula) else node.layer.attributes(*node.seen)
 
 
 def _ports(graph: Graph, owner: int) -> list[int]:

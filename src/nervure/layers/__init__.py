@@ -50,6 +50,7 @@ from nervure.layers.depthwise_convolution import (
 from nervure.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from nervure.layers.embedding import EmbedColumns, Embedding
 from nervure.layers.ensemble import EnsembleDense, EnsembleMean
+from nervure.layers.formula import Formula
 from nervure.layers.frame import (
     Cropping1D,
     Cropping2D,
@@ -232,6 +233,7 @@ __all__ = [
     "EnsembleMean",
     "Example",
     "Flatten",
+    "Formula",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalAveragePool3D",

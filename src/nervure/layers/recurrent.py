@@ -162,6 +162,11 @@ class LSTM(Recurrent):
             Example(cls(18, reverse=True, peepholes=True, layer_norm=True), ((5,),)),
         )
 
+    @property
+    def native(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The engine's kernel."""
+        return "normalized_lstm" if self.layer_norm else ""
+
     def beginning_of_bias(self) -> Initializer:
         return _ForgetBias(float(self.forget_bias))
 
