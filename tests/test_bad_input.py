@@ -764,7 +764,8 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a number as a name": (
         lambda: nv.Network([nv.Input(3), nv.Dense(2, name=3)]),
-        "[graph] layer name 3; expected a word without slashes; change it",
+        "[graph] layer name 3; expected a word without slashes, of at most "
+        "200 characters; change it",
     ),
     "a list called on": (
         lambda: nv.Network(inputs=x, outputs=nv.Add()([x])),

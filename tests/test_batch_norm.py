@@ -13,6 +13,7 @@ import nervure as nv
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
 from nervure.layers import BatchNorm, LayerError, Pass
+from nervure.network.inputs import make_data
 
 SHAPE = (3, 2, 70)
 ROWS = 40
@@ -177,3 +178,50 @@ def test_a_batch_that_is_not_finite_moves_nothing() -> None:
 def test_errors_name_place_fact_and_remedy(make: Any, text: str) -> None:
     with pytest.raises(LayerError, match=f"^{re.escape(text)}$"):
         make()
+
+
+# -- batches that are too small ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_a_last_batch_of_one_row_leaves_the_running_statistics(executor: str) -> None:
+    if executor == "jax":
+        pytest.importorskip("jax")
+    X = np.random.default_rng(3).normal(size=(129, 1)).astype(np.float32)
+    net = nv.Network([nv.Input(1), nv.BatchNorm(momentum=0.5), nv.Dense(1)], seed=1)
+    nv.fit(
+        net, X, X[:, 0], loss="mse", epochs=12, batch_size=64, progress=False, seed=2,
+        optimizer=nv.SGD(1e-9), executor=executor,
+    )  # fmt: skip
+    variance = net.parameters["batch_norm.running_variance"][0]
+    assert variance == pytest.approx(X.var(ddof=1), rel=0.1)
+
+
+def test_a_row_alone_is_normalized_by_the_running_statistics() -> None:
+    net = nv.Network([nv.Input(2), nv.BatchNorm()], seed=1, dtype="float64")
+    net.parameters["batch_norm.running_mean"][...] = [1.0, 2.0]
+    net.parameters["batch_norm.running_variance"][...] = [4.0, 9.0]
+    layer = nv.BatchNorm()
+    own = {name.partition(".")[2]: value for name, value in net.parameters.items()}
+    x = np.array([[3.0, 5.0]])
+    training = layer.formula(np, own, x, info=Pass(training=True))
+    np.testing.assert_allclose(training, [[1.0, 1.0]], rtol=1e-5)
+    for name, value in layer.state_updates(np, own, x).items():
+        assert (value == own[name]).all()
+    objective = net.objective("mse")
+    data = make_data(net, x, [[0.0, 0.0]], objective)
+    cost = net.executor().gradient(data, objective, training=True)
+    assert cost == pytest.approx((training**2).mean())
+    assert net.parameters["batch_norm.running_mean"].tolist() == [1.0, 2.0]
+
+
+def test_batches_of_one_row_are_refused() -> None:
+    given: dict[str, Any] = {"loss": "mse", "epochs": 1, "progress": False}
+    net = nv.Network([nv.Input(2), nv.BatchNorm(), nv.Dense(1)])
+    X, y = np.random.default_rng(0).random((5, 2)), np.arange(5.0)
+    with pytest.raises(nv.LayerError, match=r"\[batch_norm\] batches of 1 row; expect"):
+        nv.fit(net, X, y, batch_size=1, **given)
+    net.freeze("batch_norm")
+    nv.fit(net, X, y, batch_size=1, **given)
+    maps = nv.Network([nv.Input((2, 1, 1)), nv.BatchNorm(), nv.Flatten(), nv.Dense(1)])
+    nv.fit(maps, X, y, batch_size=1, **given)

@@ -20,8 +20,9 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run
-from nervure.cli.judging import Judgement, report
+from nervure.cli.judging import Judgement, judge
 from nervure.cli.predicting import Wanted, predictions
+from nervure.cli.telling import report
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, ArrayInput, Classes
 from nervure.spec import rows as spec_rows
@@ -85,7 +86,14 @@ def test_digits_reach_97_percent(digits: tuple[Path, str]) -> None:
     assert accuracy(told) >= 97
     assert re.search(r"held-out accuracy [\d.]+ % \(\d+ of 270 rows\)", told)
     assert "most confused: " in told
-    assert "true \\ predicted   0   1   2   3   4   5   6   7   8   9\n" in told
+    assert re.search(r"^true \\ predicted( +\d){10}  recall %$", told, re.M)
+    assert re.search(r"^precision %( +\d+){10}$", told, re.M)
+    assert re.search(
+        r"^balanced accuracy 9.* %, log loss 0\.\d+, calibration", told, re.M
+    )
+    assert re.search(
+        r"^loss of training 0\.\d+ \(cross entropy, label smoothing 0.05\)$", told, re.M
+    )
     assert told.endswith(
         "saved in runs/digits-1 (model.safetensors, spec.toml, record.jsonl)\n"
     )
@@ -105,12 +113,126 @@ def test_the_chosen_spec_is_written_out(digits: tuple[Path, str]) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_another_process_evaluates(
+def test_another_process_evaluates_what_was_held_out(
     digits: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = told_here(capsys, "evaluate", digits[0] / "runs" / "digits-1", "digits")
-    assert told.startswith("digits accuracy 9")
-    assert "of 1,797 rows" in told
+    """The very rows that training was scored on, by the folder or by the model."""
+    run_folder = digits[0] / "runs" / "digits-1"
+    for model in (run_folder, run_folder / "model.safetensors"):
+        line, *rest = told_here(capsys, "evaluate", model, "digits").splitlines(True)
+        assert line == (
+            "digits: the 270 rows held out, which training never saw (--all: every "
+            "row)\n"
+        )
+        assert "".join(rest).rstrip("\n") in digits[1]
+    told = told_here(capsys, "evaluate", run_folder, "digits", "--all")
+    assert told.startswith(
+        "digits: all 1,797 rows (those that it was trained on among them)\n"
+        "digits accuracy 99"
+    )
+
+
+def test_a_model_without_its_run_says_that_it_does_not_know(
+    digits: tuple[Path, str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = digits[0] / "runs" / "digits-1" / "model.safetensors"
+    (here / "a.safetensors").write_bytes(model.read_bytes())
+    told = told_here(capsys, "evaluate", "a.safetensors", "digits")
+    assert told.startswith(
+        "digits: all 1,797 rows (no spec.toml lies beside it: it may have seen some of "
+        "them)\n"
+    )
+
+
+def test_data_that_have_changed_are_scored_whole(
+    rows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rows.parent)
+    words = ["train", "rows.csv", "--target", "ill", "-q", "--out", "a"]
+    told_here(capsys, *words, "--set", "training.epochs=2")
+    told = told_here(capsys, "evaluate", "a", "rows.csv")
+    assert told.startswith("rows.csv: the 45 rows held out, which training never saw")
+    assert told_here(capsys, "evaluate", "a", rows.resolve()).startswith(f"{rows}: the")
+    lines = rows.read_text().splitlines(True)
+    (rows.parent / "more.csv").write_text("".join(lines))
+    told = told_here(capsys, "evaluate", "a", "more.csv")
+    assert told.startswith("more.csv: all 300 rows\nmore.csv accuracy")
+    rows.write_text("".join(lines[:200]))
+    told = told_here(capsys, "evaluate", "a", "rows.csv")
+    assert told.startswith(
+        "rows.csv: all 199 rows (the data have changed since it was trained on some of "
+        "them)\n"
+    )
+
+
+def test_other_data_with_a_test_part_are_scored_on_it(
+    digits: tuple[Path, str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = nv.data.load("digits")
+    images, y = (data.inputs[..., 0] * 15).astype(np.uint8), data.targets
+    np.savez("parts.npz", x_train=images[:1500, ..., None], y_train=y[:1500],
+             x_test=images[1500:, ..., None], y_test=y[1500:])  # fmt: skip
+    model = digits[0] / "runs" / "digits-1"
+    told = told_here(capsys, "evaluate", model, "parts.npz")
+    assert told.startswith("parts.npz: the 297 rows of its test part\n")
+    told = told_here(capsys, "evaluate", model, "parts.npz", "--all")
+    assert told.startswith("parts.npz: all 1,797 rows\n")
+
+
+NOTHING_SAID = """
+[[layer]]
+type = "dense"
+units = 3
+activation = "softmax"
+[training]
+epochs = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "told", "split"),
+    [
+        (
+            "",
+            "held out, since the spec does not say: 15 % of the rows to score and 10 % "
+            "to choose the best epoch by\n",
+            (0.15, 0.1),
+        ),
+        (
+            "[data]\ntest = 0.2\n",
+            "held out, since the spec does not say: 10 % to choose the best epoch by\n",
+            (0.2, 0.1),
+        ),
+        ("[data]\nvalidation = 0.2\n", "", (None, 0.2)),
+        ("[data]\nvalidation = 0\n", "", (None, 0)),
+    ],
+)
+def test_a_spec_that_holds_nothing_out_gets_the_split_of_no_spec(
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    data: str,
+    told: str,
+    split: tuple[float | None, float],
+) -> None:
+    (here / "net.toml").write_text(data + NOTHING_SAID)
+    found = told_here(capsys, "train", "iris", "--spec", "net.toml", "-q", "--out", "a")
+    assert found.startswith(f"{told}iris: 150 rows")
+    again = load_spec("a/spec.toml").data
+    assert (again.test, again.validation) == split
+    assert ("accuracy" in found) == any(split)
+    same = told_here(capsys, "train", "--spec", "a/spec.toml", "-q", "--out", "b")
+    assert "held out, since" not in same
+    assert model_of(here / "a") == model_of(here / "b")
+
+
+def test_an_architecture_by_its_name_is_scored(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--spec", "lenet1", "-q", "--set", "training.epochs=1"]
+    told = told_here(capsys, "train", "digits", *words)
+    assert "held-out accuracy" in told
+    assert "for 1 epoch in" in told
+    assert ", weights after 1 epoch\n" in told
 
 
 def test_another_process_inspects(
@@ -238,7 +360,7 @@ def test_categories_of_a_table_are_embedded(
     told = told_here(capsys, "train", *chosen, "-q", "--out", "a")
     town = "town (40), shop (3)" if spec else "town (40)"
     assert f"categories, embedded: {town}" in told
-    found = re.search(r"loss (\S+)  r2 (\S+)", told)
+    found = re.search(r"loss (\S+) \(mse\)  r2 (\S+)", told)
     assert found
     assert float(found[2]) > 0.9
     text = (here / "a" / "spec.toml").read_text()
@@ -559,11 +681,11 @@ def test_classes_of_every_output(
     told = capsys.readouterr().out
     for name in ("one", "two"):
         assert re.search(
-            rf"held-out {name} accuracy (9|100).* of 50 rows\), loss 0", told
+            rf"held-out {name} accuracy (9|100).* of 50 rows\); always", told
         )
     assert run(["evaluate", "a", "rows.csv"]) == 0
     told = capsys.readouterr().out
-    assert re.search(r"^rows.csv two accuracy ", told, re.MULTILINE)
+    assert re.search(r"^held-out two accuracy ", told, re.MULTILINE)
     assert run(["predict", "a", "rows.csv", "--probabilities"]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert len(rows) == 200
@@ -664,12 +786,67 @@ def test_many_classes_are_told_without_the_matrix() -> None:
     labels = tuple(f"class {i} with a name that is long" for i in range(20))
     confusion = np.eye(20, dtype=int) * 9
     confusion[3, 4] = 1
-    text = report(Judgement(181, {"loss": 0.5}, labels, confusion), "held-out")
-    assert text == (
-        "held-out accuracy 99.4 % (180 of 181 rows), loss 0.5\n"
-        "most confused: class 3 with a name t... taken for class 4 with a name t... "
-        "(1 of 10)"
+    values = {"loss": 0.5, "balanced accuracy": 0.9933, "log loss": 0.5}
+    lines = report(Judgement(181, values, labels, confusion), "held-out").splitlines()
+    assert lines[:7] == [
+        "held-out accuracy 99.4 % (180 of 181 rows); always saying class 3 with a name",
+        "  t...: 5.5 %",
+        "balanced accuracy 99.3 %, log loss 0.5",
+        "most confused: class 3 with a name t... taken for class 4 with a name t... (1 of",
+        "  10)",
+        "",
+        "class                     rows  recall %  precision %",
+    ]
+    assert lines[7] == "class 3 with a name t...    10        90          100"
+    assert lines[-1] == "(the 10 of 20 classes that are found least)"
+
+
+def test_a_rare_class_that_is_missed_is_told_and_what_helps() -> None:
+    """97 % accuracy that is worth nothing."""
+    confusion, labels = np.array([[582, 0], [18, 0]]), ("no", "yes")
+    values = {"loss": 0.14, "balanced accuracy": 0.5, "log loss": 0.1412}
+    values |= {"ROC AUC": 0.5536, "average precision": 0.038}
+    found = Judgement(600, values, labels, confusion)
+    told = report(found, "held-out")
+    assert told == (
+        "held-out accuracy 97.0 % (582 of 600 rows); always saying no: 97.0 %\n"
+        "balanced accuracy 50.0 %, log loss 0.1412\n"
+        "ROC AUC 0.5536, average precision 0.038 of yes (3.0 % of the rows)\n"
+        "most confused: yes taken for no (18 of 18)\n"
+        "rare and missed: yes (0 of 18 found); to weigh rare classes more, train with:\n"
+        "  --set training.class_weight=balanced\n"
+        "\n"
+        "true \\ predicted   no  yes  recall %\n"
+        "no                582    .       100\n"
+        "yes                18    .         0\n"
+        "precision %        97    -\n"
     )
+    assert "rare and missed" not in report(found, "held-out", weighted=True)
+    found = Judgement(600, values, labels, np.array([[570, 12], [6, 12]]))
+    assert "rare and missed" not in report(found, "held-out")
+
+
+def test_probabilities_are_judged_whatever_the_form_of_the_output() -> None:
+    """By scikit-learn: one logistic output, and two of a softmax."""
+    import sklearn.metrics as theirs
+
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(200, 2)).astype(np.float32), rng.random(200) < 0.1
+    for units, activation in ((1, "logistic"), (2, "softmax")):
+        net = nv.Network([nv.Input(2), nv.Dense(units, activation=activation)], seed=1)
+        net.preprocessing = Preprocessing(ArrayInput((2,)), Classes("y", ("no", "yes")))
+        (found,) = judge(net, X, y.astype(np.int32))
+        p = net.predict(X)[:, -1]
+        assert found.values["log loss"] == pytest.approx(theirs.log_loss(y, p), 1e-6)
+        area = theirs.roc_auc_score(y, p)
+        assert found.values["ROC AUC"] == pytest.approx(area, 1e-6)
+        mean = theirs.average_precision_score(y, p)
+        assert found.values["average precision"] == pytest.approx(mean, 1e-6)
+        balanced = theirs.balanced_accuracy_score(y, p > 0.5)
+        assert found.values["balanced accuracy"] == pytest.approx(balanced)
+        (found,) = judge(net, X, ~y.astype(bool))  # now no is the rarer class
+        mean = theirs.average_precision_score(y, 1 - p)
+        assert found.values["average precision"] == pytest.approx(mean, 1e-6)
 
 
 # -- how sure the network may be ------------------------------------------------------
@@ -682,7 +859,7 @@ def test_calibrated_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     found = re.search(r"calibrated on 153 rows .* \(lac\), temperature (\S+)", told)
     assert found
     assert 0.2 < float(found[1]) < 1  # labels were smoothed: not sure enough
-    error = re.search(r"held-out accuracy .*, calibration error ([\d.]+) %", told)
+    error = re.search(r"^balanced .*, calibration error ([\d.]+) %", told, re.M)
     assert error
     assert float(error[1]) < 4
     covered = re.search(r"90 % sets hold the truth of ([\d.]+) % of the rows", told)

@@ -109,7 +109,9 @@ def test_the_engine_computes_the_formula(layer: Any, shape: Any, rows: int) -> N
 
     c = rng.normal(size=expected.shape)
     targets = c.reshape(rows, -1)
-    t = net.trace(x, targets, loss=lambda y, t: (float((t * y).sum()), t))
+    t = net.trace(
+        x, targets, loss=lambda output, target: ((target * output).sum(), target)
+    )
     dx, dw = t["activation"].delta, t[layer.kind].gradient["weight"]
     db = t[layer.kind].gradient["bias"]
     np.testing.assert_allclose(db, c.sum(axis=tuple(range(c.ndim - 1))), rtol=1e-9)

@@ -458,7 +458,7 @@ def test_the_command_line(
     assert (folder / "model.safetensors").read_bytes() == before
     capsys.readouterr()
     assert cli(["evaluate", str(folder), "iris"]) == 0
-    assert "iris accuracy" in capsys.readouterr().out
+    assert "held-out accuracy" in capsys.readouterr().out
     assert cli(["predict", str(folder), "iris", "--probabilities"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 151
     assert cli(["inspect", str(folder)]) == 0

@@ -217,7 +217,7 @@ def test_an_output_named_twice() -> None:
 def test_names_are_words(name: str) -> None:
     text = error(lambda: Graph.of(sequence([Input(2), Dense(2, name=name)])))
     assert text == (
-        f"[graph] layer name {name!r}; expected a word without slashes; change it"
+        f"[graph] layer name {name!r}; expected a word without slashes, of at most 200 characters; change it"
     )
 
 
@@ -294,5 +294,5 @@ def test_layers_or_a_graph_but_not_both() -> None:
 def test_graphs_are_bounded() -> None:
     entries = [Entry(Input(1), f"x{i}") for i in range(MOST_NODES + 1)]
     assert error(lambda: Graph.of(entries)) == (
-        "[graph] 20001 layers; expected at most 20000; use fewer layers"
+        "[graph] 20,001 layers; expected at most 20,000; use fewer layers"
     )

@@ -411,7 +411,8 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
         y = y.mean(axis=1)
     layer = net.graph.groups["layer"][-1]
     model = Model(net.graph, net.layout, net.values, net.gradients)
-    seen = NativeExecutor(model).trace(Data(net.arrays(X)), None).values[layer]
+    data = Data(net.arrays(X if len(X) > 1 else X[0]))
+    seen = NativeExecutor(model).trace(data, None).values[layer]
     varies = bool(np.ptp(seen, axis=0).any())  # softmax of one element does not
     before = net.parameters["d_x0.weight"].copy()
     run = nv.fit(
@@ -446,7 +447,9 @@ def test_masks_are_those_of_the_formula(
     net = nv.Network([nv.Input(shape), nv.Activation("linear"), layer], dtype="float64")
     rows, size = 11, math.prod(shape)
     x = np.random.default_rng(0).normal(size=(rows, *shape))
-    objective = Objective.of(net.graph, lambda y, t: (float((t * y).sum()), t))
+    objective = Objective.of(
+        net.graph, lambda output, target: ((target * output).sum(), target)
+    )
     model = Model(net.graph, net.layout, net.values, net.gradients)
     executor = NativeExecutor(model)
     c = np.random.default_rng(1).normal(size=(rows, size))

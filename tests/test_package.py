@@ -20,7 +20,7 @@ import nervure
 from nervure.base.engine import usable
 
 HEAVY = {
-    *("duckdb", "jax", "narwhals", "pandas", "polars", "pyarrow", "pydantic", "rich"),
+    *("duckdb", "jax", "narwhals", "pandas", "polars", "pyarrow", "rich"),
     *("PIL", "safetensors", "scipy", "sklearn", "torch", "typer"),
 }
 

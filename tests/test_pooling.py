@@ -29,7 +29,9 @@ def gradient(layer: Any, x: np.ndarray) -> np.ndarray:
     )
     size = np.prod(net.graph.output_shapes[0])
     targets = np.ones((len(x), size))
-    return net.trace(x, targets, loss=lambda y, t: (y.sum(), t))["activation"].delta
+    return net.trace(x, targets, loss=lambda output, target: (output.sum(), target))[
+        "activation"
+    ].delta
 
 
 # -- values ----------------------------------------------------------------------------

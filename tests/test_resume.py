@@ -538,10 +538,10 @@ def full_from(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """From now on writing a file of this name fails as on a full disk."""
     make = nervure.base.files._create  # pyright: ignore
 
-    def create(temporary: Path) -> None:
+    def create(temporary: Path) -> int:
         if name in temporary.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        make(temporary)
+        return make(temporary)
 
     monkeypatch.setattr("nervure.base.files._create", create)
 

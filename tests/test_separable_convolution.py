@@ -61,7 +61,9 @@ def test_gradients_are_those_of_the_grouped_convolution(
         net = nv.Network([*inputs, layer], seed=3, dtype="float64")
         size = np.prod(net.graph.output_shapes[0])
         c = np.random.default_rng(1).normal(size=(13, size))
-        t = net.trace(x, c, loss=lambda y, t: (float((t * y).sum()), t))
+        t = net.trace(
+            x, c, loss=lambda output, target: ((target * output).sum(), target)
+        )
         found.append([t["c"].z, t["activation"].delta, *t["c"].gradient.values()])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)

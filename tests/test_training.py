@@ -961,3 +961,45 @@ def test_weights_that_leave_a_part_empty_are_refused(inside: bool) -> None:
             line_net(), LINE_X, LINE_Y, epochs=1, validation=0.25, seed=3,
             sample_weight=weights,
         )  # fmt: skip
+
+
+# -- weights ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+@pytest.mark.parametrize("size", [1, 2, 32, 200])
+def test_weights_count_in_batches_of_any_size(size: int, executor: str) -> None:
+    """27 of 200 rows are of class 1 and weigh 20: 540 of 713 are its share."""
+    if executor == "jax":
+        pytest.importorskip("jax")
+    X = np.zeros((200, 1), np.float32)
+    y = (np.arange(200) % 200 < 27).astype(int)
+    net = nv.Network([nv.Input(1), nv.Dense(2, activation="softmax")], seed=1)
+    fit(
+        net, X, y, class_weight={1: 20.0}, batch_size=size, epochs=60,
+        optimizer=nv.SGD(schedules.Cosine(0.05 * size**0.5)), executor=executor,
+    )  # fmt: skip
+    assert net.predict(X[:1])[0, 1] == pytest.approx(540 / 713, abs=0.04)
+
+
+def test_weights_are_relative_to_their_mean(make_net, blobs) -> None:
+    weights = np.linspace(0.5, 2, len(blobs[0]))
+    one, other = make_net(), make_net()
+    given = {"epochs": 2, "batch_size": 7, "validation": 0.2}
+    a = fit(one, *blobs, sample_weight=weights, **given)
+    b = fit(other, *blobs, sample_weight=1024 * weights, **given)
+    assert (one.values == other.values).all()
+    assert a.history["loss"] == b.history["loss"]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_by_weights(make_net, blobs) -> None:
+    """At a rate that moves nothing it is that of `evaluate`."""
+    X, y = blobs
+    weights = np.linspace(0.5, 2, len(X))
+    net = make_net()
+    before = net.evaluate(X, y, sample_weight=weights)["loss"]
+    run = fit(
+        net, X, y, sample_weight=weights, epochs=1, batch_size=7,
+        optimizer=nv.SGD(1e-12),
+    )  # fmt: skip
+    assert run.history["loss"][0] == pytest.approx(before, rel=1e-6)

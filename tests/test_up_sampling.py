@@ -66,7 +66,11 @@ def test_torch_agrees(layer: Any, shape: Any, mode: str) -> None:
     (y * torch.tensor(np.moveaxis(c, -1, 1).copy())).sum().backward()
     layers = [nv.Input(shape), nv.Activation("linear"), layer]
     net = nv.Network(layers, dtype="float64")
-    trace = net.trace(x, c.reshape(2, -1), loss=lambda y, t: (float((t * y).sum()), t))
+    trace = net.trace(
+        x,
+        c.reshape(2, -1),
+        loss=lambda output, target: ((target * output).sum(), target),
+    )
     expected = np.moveaxis(t.grad.numpy(), 1, -1)
     dx = trace["activation"].delta.reshape(x.shape)
     np.testing.assert_allclose(dx, expected, atol=1e-12)

@@ -252,6 +252,51 @@ def test_short_floats(dtype: str, error: float, model: Any, path: Path) -> None:
     np.testing.assert_allclose(net.parameters["head.weight"], wanted, rtol=error)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_both_forms_of_file_give_the_same_bits(
+    dtype: str, model: Any, tmp_path: Path
+) -> None:
+    """bfloat16 ended in a bare error of the library's."""
+    from safetensors.torch import save_file
+
+    state = halves(model.state_dict(), getattr(torch, dtype))
+    torch.save(state, tmp_path / "a.pth")
+    save_file(state, tmp_path / "a.safetensors")
+    one, other = (
+        RESNET(input_shape=(32, 32, 3), weights=tmp_path / f"a.{end}")
+        for end in ("pth", "safetensors")
+    )
+    assert np.array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize("end", ["pth", "safetensors"])
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "bool", "int64"])
+def test_both_forms_of_file_name_a_type_alike(
+    dtype: str, end: str, model: Any, tmp_path: Path
+) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / f"a.{end}"
+    state = dict(model.state_dict())
+    state["bn1.weight"] = torch.zeros(8, dtype=getattr(torch, dtype))
+    save_file(state, path) if end == "safetensors" else torch.save(state, path)
+    assert failure(path).splitlines()[0] == (
+        f"bn1.weight: found numbers of type {dtype}; expected float16, bfloat16, "
+        "float32 or float64"
+    )
+
+
+def test_a_type_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(2, dtype=torch.float8_e4m3fn)}, path)
+    assert failure(path) == (
+        "holds numbers of type 'F8_E4M3'; expected one of F16, BF16, F32, F64, I8, I16, "
+        "I32, I64, U8, BOOL; convert them where it was saved"
+    )
+
+
 def test_safetensors(model: Any, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
@@ -317,7 +362,7 @@ def test_missing_left_over_and_differing_tensors_are_listed_at_once(
     assert failure(path).splitlines() == [
         "conv1.weight: found shape (8, 3, 3, 3); expected (8, 3, 7, 7)",
         "layer1.0.bn1.weight: missing; expected shape (8,)",
-        "layer2.0.bn1.bias: found numbers of type int64; expected floats",
+        "layer2.0.bn1.bias: found numbers of type int64; expected float16, bfloat16, float32 or float64",
         "layer5.0.conv1.weight: no such tensor in the network",
         "checkpoint and network differ; use the checkpoint of this architecture",
     ]

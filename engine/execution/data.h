@@ -44,14 +44,15 @@ struct Data {
   std::vector<Source> inputs;
   std::vector<Targets<T>> targets;
   const double* weights = nullptr;  // of the rows, or null
+  bool by_rows = false;  // is a batch's cost divided by its rows, not by their weights?
 
   [[nodiscard]] double weight_sum(Rows rows) const {
-    if (weights == nullptr) return static_cast<double>(rows.count);
+    if (weights == nullptr || by_rows) return static_cast<double>(rows.count);
     double sum = 0;
     for (int64_t i = 0; i < rows.count; ++i) sum += weights[rows[i]];
     return sum;
   }
-  // What row i of a batch adds to its mean: w_i / sum of w.
+  // What row i of a batch adds to its mean: w_i / sum of w, or w_i / number of rows.
   [[nodiscard]] double share(const Batch& batch, int64_t i) const {
     if (batch.weight_sum == 0) return 0;
     return (weights == nullptr ? 1 : weights[batch.rows[i]]) / batch.weight_sum;

@@ -30,7 +30,7 @@ struct TrainRequest {
   int64_t first_step = 0;              // steps taken before
   uint64_t seed = 0;
   double* costs = nullptr;    // (steps,) mean cost of each batch
-  double* weights = nullptr;  // (steps,) sum of its rows' weights
+  double* weights = nullptr;  // (steps,) what its cost was divided by
 };
 
 template <class T>

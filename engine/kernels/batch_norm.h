@@ -9,6 +9,8 @@
 //   dgamma = sum dy x^,  dbeta = sum dy,
 //   dx = gamma / deviation (dy - (dbeta + x^ dgamma) / n),
 // and in inference, where mean and variance are stored numbers, dx = gamma / deviation dy.
+// A single stretch has no variance: training takes the stored numbers then, and moves
+// none of them.
 #pragma once
 
 #include <cmath>
@@ -45,9 +47,9 @@ struct BatchNorm {
   template <class T>
   void forward(const Context<T>& c, Task task) const {
     if (task.phase == 0) {
-      if (c.training) part_moments(c, task.part);
+      if (of_batch(c)) part_moments(c, task.part);
     } else if (task.phase == 1) {
-      c.training ? moments(c, features_of(task.part)) : stored(c, features_of(task.part));
+      of_batch(c) ? moments(c, features_of(task.part)) : stored(c, features_of(task.part));
     } else {
       normalize(c, range_of(stretches(c.rows), grain(), task.part));
     }
@@ -67,6 +69,11 @@ struct BatchNorm {
   enum { gamma = 0, beta = 1, running_mean = 2, running_variance = 3 };
 
   [[nodiscard]] int64_t stretches(int64_t rows) const { return rows * (size / features); }
+  // Are mean and variance those of the batch?
+  template <class T>
+  [[nodiscard]] bool of_batch(const Context<T>& c) const {
+    return c.training && stretches(c.rows) > 1;
+  }
   [[nodiscard]] int64_t grain() const {
     return std::max<int64_t>(1, 4 * elementwise_grain / features);
   }
@@ -131,7 +138,7 @@ struct BatchNorm {
       c.saved[features + j] = static_cast<T>(1 / std::sqrt(m2 / n + epsilon));
       if (!std::isfinite(mean) || !std::isfinite(m2)) continue;  // the step is not taken
       move(c.parameters[running_mean].value[j], mean);
-      move(c.parameters[running_variance].value[j], m2 / std::max(1.0, n - 1));
+      move(c.parameters[running_variance].value[j], m2 / (n - 1));
     }
   }
   template <class T>
@@ -205,7 +212,7 @@ struct BatchNorm {
     const T* scale = c.parameters[gamma].value;
     const T *dscale = c.scratch + 2 * features * sum_parts(c.rows),
             *dshift = dscale + features;
-    const T share = c.training ? T(1) / static_cast<T>(stretches(c.rows)) : T(0);
+    const T share = of_batch(c) ? T(1) / static_cast<T>(stretches(c.rows)) : T(0);
     for (int64_t s = range.begin; s < range.end; ++s) {
       const int64_t begin = s * features;
       const T *x = c.inputs[0].value + begin, *dy = c.output.gradient + begin;

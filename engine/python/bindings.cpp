@@ -63,8 +63,9 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
   m.def("update", &update<T>);
   m.def("augmented", &augmented<T>);
   nb::class_<HeldData<T>>(m, data).def(
-      nb::init<const nb::list&, const nb::list&, const nb::object&>(), nb::arg("inputs"),
-      nb::arg("targets"), nb::arg("weights").none());
+      nb::init<const nb::list&, const nb::list&, const nb::object&, bool>(),
+      nb::arg("inputs"), nb::arg("targets"), nb::arg("weights").none(),
+      nb::arg("by_rows") = false);
   nb::class_<HeldExecutor<T>>(m, executor)
       .def(nb::init<const nb::dict&, nb::object, nb::object>())
       .def("set_losses", &HeldExecutor<T>::set_losses)

@@ -13,7 +13,9 @@ namespace nervure {
 template <class T>
 class HeldData {
  public:
-  HeldData(const nb::list& inputs, const nb::list& targets, const nb::object& weights) {
+  HeldData(const nb::list& inputs, const nb::list& targets, const nb::object& weights,
+           bool by_rows) {
+    data_.by_rows = by_rows;
     for (nb::handle given : inputs) {
       const auto parts = nb::cast<nb::tuple>(given);
       const auto [array, sequences] = hold(parts, "input");

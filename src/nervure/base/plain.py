@@ -14,7 +14,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, cast
 
@@ -24,6 +24,7 @@ from nervure.base.described import default_of, hints_of, is_described, kinds_of
 from nervure.base.words import (
     LISTS,
     WORDS,
+    cut,
     expected,
     found,
     is_list,
@@ -38,6 +39,7 @@ DEPTH = 24
 """How deep tables and lists may be nested."""
 
 _MOST_FAULTS = 50
+_MOST_TEXT = 3_000
 _INTEGERS = range(-(2**63), 2**64)
 
 
@@ -88,7 +90,9 @@ class Place:
     def bad(self, text: str) -> Any:
         """Collect a fault; `BAD`."""
         key = f"{self.path}: " if self.path else ""
-        self.faults.lines.append(f"[{self.faults.where}] {key}{text}")
+        if not self.faults.full:
+            line = f"[{self.faults.where}] {key}{cut(text, _MOST_TEXT)}"
+            self.faults.lines.append(line)
         return BAD
 
     def mismatch(self, hint: Any, value: object) -> Any:
@@ -156,6 +160,8 @@ def _read_list(hint: Any, value: object, at: Place) -> Any:
     hints = typing.get_args(hint)
     if len(hints) == 1 or hints[-1] is Ellipsis:
         hints = (hints[0],) * len(value)
+    if hints and _are_scalars(hints, value):
+        return list(value) if typing.get_origin(hint) is list else tuple(value)
     if len(hints) != len(value):
         return at.bad(f"found {len(value)} values; expected {len(hints)}")
     pairs = enumerate(zip(hints, value, strict=True))
@@ -163,6 +169,16 @@ def _read_list(hint: Any, value: object, at: Place) -> Any:
     if any(item is BAD for item in items):
         return BAD
     return items if typing.get_origin(hint) is list else tuple(items)
+
+
+def _are_scalars(hints: Any, values: Sequence[Any]) -> bool:
+    """Whether values need no look at each place: as many as there are, as annotated."""
+    first = hints[0]
+    if len(hints) != len(values) or first not in (str, float, bool):
+        return False
+    same = all(hint is first for hint in hints)
+    right = same and all(type(value) is first for value in values)
+    return right and (first is not float or all(map(math.isfinite, values)))
 
 
 def _read_mapping(hint: Any, value: object, at: Place) -> Any:
@@ -192,8 +208,9 @@ def _meant(options: Any, value: object) -> list[Any]:
     """The options that a value of this type of data can be meant as."""
     if is_table(value):
         tables = [o for o in options if _is_mapping(o) or dataclasses.is_dataclass(o)]
+        named = [o for o in tables if value.get("kind") in _own_kinds(o)]
         typed = [o for o in tables if is_described(o) == ("type" in value)]
-        return typed or tables
+        return named or typed or tables
     if is_list(value):
         return [o for o in options if typing.get_origin(o) in LISTS]
     if isinstance(value, str):
@@ -201,6 +218,13 @@ def _meant(options: Any, value: object) -> list[Any]:
         return literal + [o for o in options if is_described(o)]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return [o for o in options if number and o in (int, float)]
+
+
+def _own_kinds(option: Any) -> tuple[Any, ...]:
+    """What a dataclass may say of itself in a field ``kind``."""
+    fields = dataclasses.is_dataclass(option) and isinstance(option, type)
+    hint = hints_of(option).get("kind") if fields else None
+    return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
 
 
 def _is_mapping(hint: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,12 +42,52 @@ def join(path: str, key: str) -> str:
 
 
 def short(value: object) -> str:
-    """A value as a message shows it: never more than about 60 characters."""
+    """A value as a message shows it: never more than about 60 characters.
+
+    >>> short([[0] * 1000] * 1000)
+    '[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...'
+    """
     try:
-        text = repr(value[:80] if isinstance(value, str) else value)
+        text = _Brief().repr(value)
     except ValueError:  # an integer of thousands of digits
         return "a very long number"
-    return text if len(text) <= 60 else f"{text[:56]}..."
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 4]}..."
+
+
+_BRIEF = 60
+
+
+class _Brief(reprlib.Repr):
+    """Representations of which no more is made than is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxtuple = self.maxlist = self.maxdict = _BRIEF // 2
+        self.maxlevel = 4
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x[: _BRIEF + 20])
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x[: _BRIEF + 20])
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x)
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return repr(x)
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters: its beginning and its end.
+
+    >>> cut("a" * 500 + "b" * 500, 32)
+    'aaaaaaaaaaaaa ... bbbbbbbbbbbbb'
+    """
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def amount(number: int) -> str:
@@ -56,15 +97,6 @@ def amount(number: int) -> str:
     '2,147,483,648'
     """
     return f"{number:,}" if abs(number) < 10**24 else short(number)
-
-
-def many(number: int, noun: str) -> str:
-    """So many of something.
-
-    >>> many(1, "row"), many(1000, "row")
-    ('1 row', '1,000 rows')
-    """
-    return f"{amount(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def found(value: object) -> str:
@@ -110,6 +142,23 @@ def _expected_list(args: tuple[Any, ...]) -> str:
     return f"a list of {len(args)} ({', '.join(map(expected, args))})"
 
 
+def many(count: int, word: str) -> str:
+    """So many things, of which the word is for one.
+
+    >>> many(1, "epoch"), many(2000, "epoch"), many(0, "class")
+    ('1 epoch', '2,000 epochs', '0 classes')
+    """
+    plural = word + ("es" if word.endswith("s") else "s")
+    return f"{amount(count)} {word if count == 1 else plural}"
+
+
+MOST_KNOWN = 2_000
+"""Characters of a list of names in a message."""
+
+MOST_COMPARED = 300_000
+"""Pairs of characters that a search for the closest name may look at."""
+
+
 def unknown(where: str, what: str, found: object, candidates: Iterable[str]) -> str:
     """Message for a name that does not exist, closest candidates first.
 
@@ -117,29 +166,40 @@ def unknown(where: str, what: str, found: object, candidates: Iterable[str]) -> 
     "[spec] unknown activation 'rellu'; did you mean 'relu'? Known: relu, tanh"
     """
     names = sorted(candidates)
-    close = difflib.get_close_matches(str(found), names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    known = ", ".join(close + [name for name in names if name not in close])
-    return f"[{where}] unknown {what} {found!r}; {hint}Known: {known}"
+    close = _closest(found, names) if isinstance(found, str) else []
+    hint = f"did you mean {' or '.join(map(short, close))}? " if close else ""
+    known = [*close, *(name for name in names if name not in close)]
+    return f"[{where}] unknown {what} {short(found)}; {hint}Known: {_listed(known)}"
+
+
+def _closest(name: str, names: Sequence[str]) -> list[str]:
+    """Up to three names that are much like it, of as many as can be looked at."""
+    length, left = len(name[:_BRIEF]), MOST_COMPARED
+    some: list[str] = []
+    for one in names:
+        left -= length * len(one)
+        if left < 0:
+            break
+        some.append(one)
+    return difflib.get_close_matches(name[:_BRIEF], some, n=3, cutoff=0.5)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names side by side; of very many the first ones and how many there are more."""
+    shown: list[str] = []
+    left = MOST_KNOWN
+    for name in names:
+        text = name if len(name) <= _BRIEF else f"{name[: _BRIEF - 3]}..."
+        left -= len(text) + 2
+        if left < 0:
+            return f"{', '.join(shown)} and {len(names) - len(shown):,} more"
+        shown.append(text)
+    return ", ".join(shown)
 
 
 def unknown_name(what: str, name: object, candidates: Iterable[str]) -> str:
     """The text of `unknown` without its place."""
-    text = unknown("", what, _Shown(name), candidates)
-    return text.removeprefix("[] ")
-
-
-class _Shown:
-    """A name from a file as a message shows it: of bounded length."""
-
-    def __init__(self, name: object) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return short(self._name)
-
-    def __str__(self) -> str:
-        return str(self._name)[:60] if isinstance(self._name, str) else ""
+    return unknown("", what, name, candidates).removeprefix("[] ")
 
 
 def word_of(base: type) -> str:

@@ -209,11 +209,22 @@ def predict(
 
 
 @app.command()
-def evaluate(model: Model, source: Source, query: Query = None) -> None:
-    """Compare predictions with the targets of a source."""
-    from nervure.cli.predicting import evaluate
+def evaluate(
+    model: Model,
+    source: Source,
+    query: Query = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Score the rows that were trained on as well."),
+    ] = False,
+) -> None:
+    """Compare predictions with the targets of a source.
 
-    evaluate(model, source, query=query)
+    Of the data that the model was trained from, the rows that were held out.
+    """
+    from nervure.cli.scoring import evaluate
+
+    evaluate(model, source, query=query, everything=everything)
 
 
 @app.command()

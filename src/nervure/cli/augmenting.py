@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.words import many
 from nervure.cli.pictures import as_bytes, check_name, write_sheet
 from nervure.data import Dataset
 from nervure.data.augmentation import Augmentation, augment, check_images
@@ -53,9 +54,8 @@ def preview(path: str, spec: Path | None, out: Path | None) -> str:
     pictures, titles = _sheet(dataset, changes, given.seed if given else 0)
     write_sheet(file, pictures, titles, columns=1 + STEPS)
     kinds = ", ".join(change.kind for change in changes)
-    return (
-        f"{file}: {len(pictures) // (1 + STEPS)} images, and {STEPS} of each by {kinds}"
-    )
+    images = many(len(pictures) // (1 + STEPS), "image")
+    return f"{file}: {images}, and {STEPS} of each by {kinds}"
 
 
 def _name(path: str) -> str:

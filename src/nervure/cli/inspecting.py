@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nervure as nv
-from nervure.cli.judging import calibrated
+from nervure.cli.telling import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Classes

@@ -15,7 +15,7 @@ import nervure as nv
 from nervure.base.checks import number
 from nervure.base.extras import needed
 from nervure.base.files import replacing
-from nervure.cli.judging import judge, reports
+from nervure.base.words import many
 from nervure.data import prepare, row_names
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
@@ -82,17 +82,7 @@ def predict(
         sys.stdout.flush()  # here, so that a reader that left (head) is no error
         return
     write(columns, out, kind)
-    print(f"{len(inputs):,} predictions written to {out}")
-
-
-def evaluate(model: Path, source: str, *, query: str | None = None) -> None:
-    """Print how well the network predicts the targets of a source."""
-    network, record = open_model(model)
-    inputs, targets = prepare(
-        source, record, query=query, labelled=True, dtype=network.dtype
-    )
-    assert targets is not None
-    print(reports(judge(network, inputs, targets), source))
+    print(f"{many(len(inputs), 'prediction')} written to {out}")
 
 
 def _check(wanted: Wanted, network: Predictor, record: Preprocessing) -> None:

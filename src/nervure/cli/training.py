@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import nervure as nv
-from nervure.cli.judging import calibrated, judge, reports
-from nervure.data import Dataset
+from nervure.base.words import many
+from nervure.cli.judging import judge
+from nervure.cli.scoring import held_out, training_of
+from nervure.cli.telling import calibrated, reports
+from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
 from nervure.runs.training import fit_spec, resume
-from nervure.spec.defaults import VALIDATION
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
-from nervure.spec.rows import default_for, load_data
+from nervure.spec.rows import default_for, held_apart, load_data, read_data
 from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
 from nervure.spec.written import spec_to_dict
 from nervure.training.progress import duration
@@ -61,7 +63,7 @@ def train(request: Request) -> int:
     folder = request.out or new_folder(spec.data, RUNS)
     print(dataset.summary(), flush=True)
     run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
-    return _finish(run, dataset, folder)
+    return _finish(run, spec, dataset, folder)
 
 
 def _go_on(request: Request) -> int:
@@ -90,7 +92,7 @@ def _go_on(request: Request) -> int:
     }
     print(dataset.summary(), flush=True)
     run = resume(folder, dataset, progress=not request.quiet, **overrides)
-    return _finish(run, dataset, folder)
+    return _finish(run, changed, dataset, folder)
 
 
 def _fixed(spec: Spec, changed: Spec) -> list[str]:
@@ -121,7 +123,22 @@ def _described(request: Request) -> tuple[Spec, Dataset]:
     """The spec that the user gave, and its data."""
     assert request.spec is not None
     spec = _spec(request.spec, request, request.sets)
-    return spec, load_data(spec.data, spec.seed, spec.dtype)
+    raw = read_data(spec.data)
+    if spec.data.validation is None:
+        data = held_apart(spec.data, raw)
+        print(_held_apart(spec.data, data, raw), flush=True)
+        spec = replace(spec, data=data)
+    return spec, load_data(spec.data, spec.seed, spec.dtype, raw)
+
+
+def _held_apart(said: DataSpec, data: DataSpec, raw: Raw) -> str:
+    """What is held out where the spec does not say."""
+    parts = [f"{100 * (data.validation or 0):g} % to choose the best epoch by"]
+    if raw.test is not None:
+        parts.insert(0, "the source's test part to score")
+    elif said.test is None:
+        parts.insert(0, f"{100 * (data.test or 0):g} % of the rows to score")
+    return f"held out, since the spec does not say: {' and '.join(parts)}"
 
 
 def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
@@ -149,15 +166,14 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
             "nervure train digits"
         )
     asked = _asked(request)
-    test = not _sets(request, r"data\.test")
-    spec, dataset = default_for(asked.data, asked.seed, asked.dtype, test=test)
+    spec, dataset = default_for(asked.data, asked.seed, asked.dtype)
     tables = apply_sets(spec_to_dict(spec), request.sets)
     return parse_spec(tables, "--set"), dataset
 
 
 def _asked(request: Request) -> Spec:
     """What the command line says of the data, before a network can be chosen."""
-    base = {"data": {"validation": VALIDATION}, "layer": [{"type": "flatten"}]}
+    base = {"layer": [{"type": "flatten"}]}
     early = _sets(request, r"data\.|dtype|training\.seed")
     return parse_spec(apply_sets(_with_data(base, request), early), "--set")
 
@@ -204,17 +220,20 @@ def latest_folder(source: str | None, within: Path) -> Path:
 # -- the end --------------------------------------------------------------------------
 
 
-def _finish(run: nv.Run | EnsembleRun, dataset: Dataset, folder: Path) -> int:
+def _finish(
+    run: nv.Run | EnsembleRun, spec: Spec, dataset: Dataset, folder: Path
+) -> int:
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
     if dataset.calibration is not None:
         network = calibrate(network, dataset)
         network.save(folder / "model.safetensors")
         print(calibrated(network))
-    held_out = _held_out(dataset)
-    if held_out is not None:
-        name, inputs, targets = held_out
-        print(reports(judge(network, inputs, targets), name))
+    rows = held_out(dataset)
+    if rows is not None:
+        training = training_of(spec)
+        found = judge(network, rows.inputs, rows.targets, training.loss)
+        print(reports(found, rows.name, weighted=training.class_weight is not None))
     record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
     print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
     if run.stopped == "interrupted":
@@ -227,25 +246,17 @@ def _trained(run: nv.Run | EnsembleRun) -> str:
     if isinstance(run, EnsembleRun):
         count = run.ensemble.members[0].layout.count
         epochs = [one.epoch for one in run.runs]
-        several = f"{min(epochs)} to {max(epochs)}" if len({*epochs}) > 1 else epochs[0]
+        same, most = min(epochs) == max(epochs), many(max(epochs), "epoch")
+        several = most if same else f"{min(epochs):,} to {most}"
         return (
-            f"trained {len(epochs)} members of {count:,} parameters for {several} "
-            f"epochs each; their times add up to {duration(run.seconds)}"
+            f"trained {many(len(epochs), 'member')} of {many(count, 'parameter')} for "
+            f"{several} each; their times add up to {duration(run.seconds)}"
         )
     count = run.network.layout.count
-    early = f" ({run.stopped})" if run.stopped else ""
-    best = f", weights of epoch {run.best_epoch + 1}" if run.best_epoch >= 0 else ""
+    early = f"\n({run.stopped})" if run.stopped else ""
+    best = many(run.best_epoch + 1, "epoch")
+    kept = f", weights after {best}" if run.best_epoch >= 0 else ""
     return (
-        f"trained {count:,} parameters for {run.epoch} epochs in "
-        f"{duration(run.seconds)}{early}{best}"
+        f"trained {many(count, 'parameter')} for {many(run.epoch, 'epoch')} in "
+        f"{duration(run.seconds)}{kept}{early}"
     )
-
-
-def _held_out(dataset: Dataset) -> tuple[str, Any, Any] | None:
-    """Rows that training did not see, or only for stopping; None if there are none."""
-    if dataset.test is not None:
-        return "held-out", *dataset.test
-    rows = dataset.held_out_rows
-    if rows is None or not len(rows):
-        return None
-    return "validation", dataset.inputs[rows], dataset.targets[rows]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nervure.base.words import many
 from nervure.data._encode import encode_array, encode_targets
 from nervure.data._encode_table import Unknown, encode_table
 from nervure.data._fit_table import join
@@ -156,9 +157,9 @@ def _test(
 
 
 def _first_line(raw: Raw, record: Preprocessing) -> str:
-    test = "" if raw.test is None else f" and {len(raw.test[0]):,} test rows"
+    test = "" if raw.test is None else f" and {many(len(raw.test[0]), 'test row')}"
     shape = record.shape
-    made = f"{shape[0]:,} inputs" if len(shape) == 1 else " x ".join(map(str, shape))
+    made = many(shape[0], "input") if len(shape) == 1 else " x ".join(map(str, shape))
     if isinstance(raw.inputs, Table):
-        made = f"{len(raw.inputs.columns):,} columns -> {made}"
-    return f"{raw.where}: {raw.rows:,} rows{test}, {made}"
+        made = f"{many(len(raw.inputs.columns), 'column')} -> {made}"
+    return f"{raw.where}: {many(raw.rows, 'row')}{test}, {made}"

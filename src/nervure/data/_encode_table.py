@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nervure.data._errors import check_size, fail, listing
 from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
+from nervure.data.meaning.understanding import apply_form
 from nervure.data.records import Category, Numeric, TableInput
 
 Array = NDArray[Any]
@@ -92,6 +93,8 @@ def encode_table(
         out = encoded[:, start : start + spec.width]
         column = table.columns[spec.name]
         if isinstance(spec, Numeric):
+            if column.kind == "text":
+                column = apply_form(column, spec.written, table)
             _encode_numeric(spec, column, out, where)
         else:
             unknown += _encode_category(spec, column, out, where)

@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
+
+from nervure.base.memory import physical_bytes
 
 
 class DataError(ValueError):
     """Data that cannot be read or used: ``[where] fact; expectation; remedy``."""
+
+
+class DataWarning(UserWarning):
+    """Something in the data is not what it should be; it was taken as is said."""
 
 
 def fail(where: str, fact: str, remedy: str) -> DataError:
@@ -19,27 +26,41 @@ def fail(where: str, fact: str, remedy: str) -> DataError:
     return DataError(f"[{where}] {fact}; {remedy}")
 
 
-def memory_limit() -> int:
-    """Bytes that one data set may take: four fifths of the machine's memory.
+MOST_BYTES = "NERVURE_MOST_BYTES"
+"""The setting of the environment that raises `memory_limit`."""
 
-    Files declare sizes of their own; nothing is allocated before it was compared
-    with this. 16 GiB where the machine does not tell.
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def memory_limit() -> int:
+    """Bytes that one data set may take: `MOST_BYTES`, or a quarter of the memory.
+
+    Files declare sizes of their own, and what is packed grows; nothing is allocated
+    before it was compared with this.
+
+    Raises:
+        DataError: the setting is no number of bytes.
     """
-    try:
-        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        physical = 16 << 30
-    return physical * 4 // 5
+    given = os.environ.get(MOST_BYTES, "").strip()
+    if not given:
+        return physical_bytes() // 4
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", given.lower())
+    if found is None:
+        raise fail(
+            MOST_BYTES, f"{given!r}; expected bytes, as 8000000000 or 8G", "change it"
+        )
+    return int(float(found[1]) * _SIZES[found[2]])
 
 
 def check_size(where: str, size: int) -> None:
-    """Refuse ``size`` bytes that do not fit into `memory_limit`."""
+    """Refuse ``size`` bytes that are more than `memory_limit`."""
     limit = memory_limit()
     if size > limit:
         raise fail(
             where,
-            f"takes {size:,} bytes; at most {limit:,} fit into this machine",
-            "use fewer rows or columns (a query, a memory-mapped .npy)",
+            f"takes {size:,} bytes; expected at most {limit:,}",
+            f"use fewer rows or columns (a query, a memory-mapped .npy), or raise "
+            f"{MOST_BYTES} where there is memory",
         )
 
 

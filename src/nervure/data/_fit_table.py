@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -17,6 +15,7 @@ from nervure.data._errors import DataError, fail
 from nervure.data.columns import Column, Table, as_integers, as_texts
 from nervure.data.encodings import Encodings, Method
 from nervure.data.meaning.row_numbers import counts_rows, row_numbers
+from nervure.data.meaning.understanding import key
 from nervure.data.records import Category, Numeric, TableInput
 from nervure.data.scaling import fit_scaling
 
@@ -167,7 +166,14 @@ def _fit_numeric(
             where, f"column {column.name!r}: {error}", "encode it otherwise"
         ) from None
     notes.scaled.setdefault(method, []).append(column.name)
-    return Numeric(column.name, scaling, fill, flag=flag, date=column.kind == "date")
+    return Numeric(
+        column.name,
+        scaling,
+        fill,
+        flag=flag,
+        date=column.kind == "date",
+        written=column.written,
+    )
 
 
 # -- categories -----------------------------------------------------------------------
@@ -240,16 +246,6 @@ def _common(codes: Rows, counts: Rows) -> Rows:
     """
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     return np.sort(codes[order[counts[order] > 1]])
-
-
-def key(name: str, word: str) -> str:
-    """The setting that changes what becomes of a column, as a spec has it.
-
-    >>> key("row id", "drop")
-    'data.columns."row id" = "drop"'
-    """
-    bare = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
-    return f'data.columns.{bare} = "{word}"'
 
 
 def join(items: list[str], limit: int = 12) -> str:

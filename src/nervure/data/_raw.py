@@ -90,7 +90,7 @@ def raw_from_table(
         tuple(table[name] for name in names),
         task=find_task(table.where, [table[name] for name in names], task),
         weights=None if weights is None else _weights(table, table[weights]),
-        notes=tuple(notes),
+        notes=(*table.notes, *notes),
     )
 
 
@@ -187,11 +187,21 @@ def _target_names(
         return [[name for name in table.columns if name != weights][-1]]
     names = [target] if isinstance(target, str) else list(target)
     for name in names:
+        if name in table.twins:
+            raise fail(
+                table.where,
+                f"two columns are named {name!r}; expected one that is the target",
+                f"rename one of them, or choose {_twin(table, name)!r}, the second",
+            )
         if name not in table.columns:
             raise _unknown_target(table, name)
         if name == weights:
             raise fail(table.where, f"{name!r} is target and weight", "use two columns")
     return names
+
+
+def _twin(table: Table, name: str) -> str:
+    return next(other for other in table.columns if other.startswith(f"{name}_"))
 
 
 def _unknown_target(table: Table, name: str) -> DataError:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from nervure.base.words import unknown
 from nervure.data._errors import DataError, fail
+from nervure.data.meaning.forms import Form
+from nervure.data.meaning.markers import is_missing
 
 Kind = Literal["integer", "real", "boolean", "text", "date", "empty"]
 
@@ -32,6 +35,7 @@ class Column:
     ``values`` is int64 (integer), float64 (real; date: seconds since 1970-01-01 UTC)
     or int32 codes into ``levels`` (text; boolean with the levels "False", "True").
     ``missing`` marks missing rows, whose values mean nothing; None: there are none.
+    ``written`` is how the numbers or dates stood in a text file, if not plainly.
     """
 
     name: str
@@ -39,11 +43,36 @@ class Column:
     values: NDArray[Any]
     missing: NDArray[np.bool_] | None = None
     levels: tuple[str, ...] = ()
+    written: Form | None = None
 
     def take(self, rows: NDArray[Any]) -> Column:
         """The column at these rows (indices or a mask)."""
         missing = None if self.missing is None else self.missing[rows]
-        return made(self.name, self.kind, self.values[rows], missing, self.levels)
+        taken = made(self.name, self.kind, self.values[rows], missing, self.levels)
+        return dataclasses.replace(taken, written=self.written)
+
+    def text(self, row: int) -> str:
+        """The text of a row (for text)."""
+        return self.levels[int(self.values[row])]
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Where there is a value."""
+        if self.kind == "empty":
+            return np.zeros(len(self.values), np.bool_)
+        if self.missing is None:
+            return np.ones(len(self.values), np.bool_)
+        return ~self.missing
+
+    def compact(self) -> Column:
+        """The column without levels that no row holds (for text)."""
+        there = self.present
+        found, codes = np.unique(self.values[there], return_inverse=True)
+        used: list[int] = found.tolist()
+        values = np.zeros(len(self.values), np.int32)
+        values[there] = codes
+        levels = tuple(self.levels[code] for code in used)
+        return dataclasses.replace(self, values=values, levels=levels)
 
     def found(self) -> str:
         """What the column holds, in words, for errors."""
@@ -72,12 +101,21 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length, in order. ``series``: it was one column only."""
+    """Columns of equal length, in order. ``series``: it was one column only.
+
+    ``notes`` say how it was read. ``lines`` gives the line of a text file at which a
+    row stands; ``decimal_comma`` says that numbers in it are written so; ``twins`` are
+    names that several columns had.
+    """
 
     columns: dict[str, Column]
     rows: int
     where: str = "data"
     series: bool = False
+    notes: tuple[str, ...] = ()
+    lines: Callable[[int], int] | None = None
+    decimal_comma: bool = False
+    twins: frozenset[str] = frozenset()
 
     def __getitem__(self, name: str) -> Column:
         if name not in self.columns:
@@ -88,12 +126,17 @@ class Table:
         """The table at these rows (indices or a mask)."""
         columns = {name: c.take(rows) for name, c in self.columns.items()}
         count = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
-        return Table(columns, count, self.where)
+        return Table(columns, count, self.where, notes=self.notes)
 
     def without(self, names: Iterable[str]) -> Table:
         """The table less some columns."""
-        left = {k: c for k, c in self.columns.items() if k not in set(names)}
-        return Table(left, self.rows, self.where)
+        gone = set(names)
+        left = {k: c for k, c in self.columns.items() if k not in gone}
+        return dataclasses.replace(self, columns=left)
+
+    def place(self, row: int) -> str:
+        """Where a row stands: a line of the file, or its number."""
+        return f"row {row}" if self.lines is None else f"line {self.lines(row):,}"
 
 
 def table_of(columns: Iterable[Column], where: str, *, series: bool = False) -> Table:
@@ -139,6 +182,13 @@ def reals(name: str, values: NDArray[Any], missing: Any = None) -> Column:
     return made(name, "real", floats, nan if missing is None else nan | missing)
 
 
+def numbers(name: str, values: NDArray[np.float64], missing: Any = None) -> Column:
+    """Integers where all that is there is whole and exact, reals elsewhere."""
+    column = reals(name, values, missing)
+    whole = as_integers(column) if column.kind == "real" else None
+    return whole or column
+
+
 def integers(name: str, values: NDArray[Any], missing: Any = None) -> Column:
     """Integers; those beyond 64 bits become reals."""
     if values.dtype.kind == "u" and values.size and values.max() > np.iinfo("i8").max:
@@ -160,10 +210,24 @@ def dates(name: str, seconds: NDArray[Any], missing: Any = None) -> Column:
 
 def texts(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
     """Texts as codes into their sorted levels; None and NaN are missing."""
-    levels = [str(v) for v in sorted({v for v in values if isinstance(v, str)})]
+    there = {v for v in values if isinstance(v, str)}
+    levels = [str(v) for v in sorted(there)]
     code_of = {level: code for code, level in enumerate(levels)}
     codes = np.fromiter((code_of.get(v, -1) for v in values), np.int32, len(values))
     return made(name, "text", np.maximum(codes, 0), codes < 0, tuple(levels))
+
+
+def words(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
+    """Texts of a file, in which some words stand for a missing value."""
+    column = texts(name, values)
+    gaps = [code for code, level in enumerate(column.levels) if is_missing(level)]
+    if not gaps:
+        return column
+    missing = np.isin(column.values, gaps)
+    if column.missing is not None:
+        missing |= column.missing
+    found = made(name, column.kind, column.values, missing, column.levels)
+    return found.compact() if found.kind == "text" else found
 
 
 def as_integers(column: Column) -> Column | None:
@@ -171,6 +235,9 @@ def as_integers(column: Column) -> Column | None:
     missing); None if some are not whole or too large."""
     if column.kind == "integer":
         return column
+    first = column.values[:1000]
+    if (first != np.floor(first)).any() and not np.isnan(first).any():
+        return None
     values = column.floats()
     values[np.isnan(values)] = 0
     if not (np.abs(values) < 2**53).all() or (values != np.floor(values)).any():
@@ -183,3 +250,24 @@ def as_texts(column: Column) -> Column:
     levels, codes = np.unique(column.values, return_inverse=True)
     words = tuple(map(str, levels.tolist()))
     return made(column.name, "text", codes.astype(np.int32), column.missing, words)
+
+
+def joined(parts: Sequence[Column]) -> Column:
+    """Columns of the same name under each other; of several kinds they become text."""
+    name = parts[0].name
+    kinds = {part.kind for part in parts} - {"empty"}
+    if kinds <= {"integer", "real"} or kinds == {"date"}:
+        values = np.concatenate([part.floats() for part in parts])
+        return dates(name, values) if kinds == {"date"} else numbers(name, values)
+    if kinds == {"boolean"}:
+        codes = np.concatenate([part.values for part in parts])
+        missing = np.concatenate([~part.present for part in parts])
+        return booleans(name, codes, missing)
+    return texts(name, [text for part in parts for text in _cells(part)])
+
+
+def _cells(column: Column) -> list[str | None]:
+    if column.kind == "empty":
+        return [None] * len(column.values)
+    pairs = zip(column.present.tolist(), map(str, column.labels()), strict=True)
+    return [text if there else None for there, text in pairs]

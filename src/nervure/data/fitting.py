@@ -108,7 +108,9 @@ def _fit_amounts(raw: Raw, rows: Rows | None, standardize: bool) -> tuple[Amount
     scales = tuple(scale or 1.0 for _, scale in found)
     named = ", ".join(map(repr, names[:6])) + (" ..." if len(names) > 6 else "")
     how = "numbers, standardized" if standardize else "numbers"
-    return Amounts(names, means, scales), f"target {named}: {how}"
+    written = next((c.written for c in raw.targets if c.written), None)
+    target = Amounts(names, means, scales, written=written)
+    return target, f"target {named}: {how}"
 
 
 # -- arrays -------------------------------------------------------------------------

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a source may be, and how each kind is read.
 
-A source is the name of a built-in data set, a folder of images or of IDX files, a file
-(``.npz``, CSV, TSV, Parquet, JSON), a data frame, or a tuple of arrays.
+A source is the name of a built-in data set, a folder of images, of IDX files or of
+parts of a table, a file (``.npz``, CSV, Parquet, JSON, SQLite, ...), a data frame, or a
+tuple of arrays.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -21,32 +22,66 @@ from nervure.data._raw import Parts, parts_of
 from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
 from nervure.data.columns import Table
 from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
-from nervure.data.records import Amounts, ArrayInput, Category, Classes, TableInput
+from nervure.data.meaning.understanding import Wishes, understood
+from nervure.data.records import (
+    Amounts,
+    ArrayInput,
+    Category,
+    Classes,
+    Numeric,
+    TableInput,
+)
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class How:
-    """How to read a source: what the user asks for, and what a trained net expects."""
+    """How to read a source: what the user asks for, and what a trained net expects.
+
+    ``uses`` and ``dates`` are what the user says of single columns, ``header`` whether
+    a text file begins with names, ``skip_bad`` whether images that cannot be read are
+    left out.
+    """
 
     query: str | None = None
     task: str | None = None
     inputs: TableInput | ArrayInput | None = None
     target: Classes | Amounts | None = None
     image_size: tuple[int, int] | None = None
+    uses: Mapping[str, str] = field(default_factory=dict[str, str])
+    dates: Mapping[str, str] = field(default_factory=dict[str, str])
+    header: bool | None = None
+    skip_bad: bool = False
 
     @property
-    def text(self) -> set[str]:
-        """Columns that a CSV file must give as text, whatever they look like."""
-        names: set[str] = set()
+    def text(self) -> frozenset[str]:
+        """Columns that a text file must give as text, whatever they look like."""
+        words = ("one_hot", "embedding")
+        names = {name for name, use in self.uses.items() if use in words}
+        names |= set(self.dates)
         if isinstance(self.inputs, TableInput):
-            categories = (c for c in self.inputs.columns if isinstance(c, Category))
-            names = {column.name for column in categories if column.source == "text"}
+            names |= {c.name for c in self.inputs.columns if _as_text(c)}
         target = self.target
         if isinstance(target, Classes) and isinstance(target.labels[0], str):
             names.add(target.name)
-        return names
+        if isinstance(target, Amounts) and target.written is not None:
+            names |= set(target.names)
+        return frozenset(names)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of columns that a trained net expects, or the user speaks of."""
+        names = {*self.uses, *self.dates}
+        if isinstance(self.inputs, TableInput):
+            names |= set(self.inputs.names)
+        return frozenset(names)
+
+
+def _as_text(column: Numeric | Category) -> bool:
+    if isinstance(column, Numeric):
+        return column.written is not None
+    return column.source == "text"
 
 
 def open_source(source: Any, how: How) -> Table | Parts:
@@ -55,6 +90,19 @@ def open_source(source: Any, how: How) -> Table | Parts:
     Raises:
         DataError: it cannot be read, or is none.
     """
+    found, typed = _open(source, how)
+    if not isinstance(found, Table) or how.inputs is not None:
+        return found
+    uses = {name: use for name, use in how.uses.items() if name in found.columns}
+    dropped = [name for name, use in uses.items() if use == "drop"]
+    kept = found.without(dropped)
+    read = understood(kept, Wishes(uses, how.dates, typed))
+    columns = {n: read.columns.get(n, c) for n, c in found.columns.items()}
+    return replace(read, columns=columns)
+
+
+def _open(source: Any, how: How) -> tuple[Table | Parts, bool]:
+    """What a source holds, and whether it tells numbers from texts by itself."""
     if isinstance(source, str | os.PathLike):
         return _open_named(cast("str | os.PathLike[str]", source), how)
     if how.query is not None:
@@ -62,13 +110,13 @@ def open_source(source: Any, how: How) -> Table | Parts:
             "query", "a query over something that is no file", "give a table file"
         )
     if is_frame(source):
-        return table_from_frame(source)
+        return table_from_frame(source), True
     if isinstance(source, Mapping):
-        return table_from_mapping(cast("Mapping[str, Any]", source))
+        return table_from_mapping(cast("Mapping[str, Any]", source)), True
     if isinstance(source, tuple) and len(cast("tuple[Any, ...]", source)) in (2, 4):
         inputs, targets, *test = cast("tuple[Any, ...]", source)
         pair = (test[0], test[1]) if test else None
-        return parts_of(inputs, targets, task=how.task, test=pair)
+        return parts_of(inputs, targets, task=how.task, test=pair), True
     raise fail(
         "source",
         f"a {type(cast(object, source)).__name__}; expected a name, a path, a data "
@@ -77,29 +125,46 @@ def open_source(source: Any, how: How) -> Table | Parts:
     )
 
 
-def _open_named(source: str | os.PathLike[str], how: How) -> Table | Parts:
+def _open_named(source: str | os.PathLike[str], how: How) -> tuple[Table | Parts, bool]:
     from nervure.data.archive import arrays_of, read_npz
-    from nervure.data.tables import read_table, table_format
+    from nervure.data.tables import TYPED, read_table, table_format
 
     if source in BUILTIN and how.query is None:
-        return read_builtin(cast(str, source))
-    path = _existing(source)
-    if path.is_file() and table_format(path):
-        return read_table(path, how.query, how.text)
+        return read_builtin(cast(str, source)), True
+    path, part = _existing(source)
+    if is_table(path):
+        reading = _reading(how, part)
+        form = table_format(path) if path.is_file() else "parts"
+        return read_table(path, reading=reading), form in TYPED
     if how.query is not None:
         raise fail(path.name, "a query over a file without a table", _FILES)
     if is_idx(path):
-        return idx_parts(path, path.name)
+        return idx_parts(path, path.name), True
     found = _images(path, how)
     if found is not None:
-        return found
+        return found, True
     if path.is_dir():
         _foreign_folder(path)
     if path.suffix.lower() == ".npz":
         arrays = arrays_of(read_npz(path), path.name)
         inputs, targets, test = arrays.inputs, arrays.targets, arrays.test
-        return parts_of(inputs, targets, path.name, how.task, test)
+        return parts_of(inputs, targets, path.name, how.task, test), True
     raise fail(path.name, f"a {path.suffix or 'nameless'} file; expected data", _FILES)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is a file, or a folder of files, that holds a table."""
+    from nervure.data.tables import parts_of_folder, table_format
+
+    if path.is_file():
+        return table_format(path) is not None
+    return path.is_dir() and bool(parts_of_folder(path))
+
+
+def _reading(how: How, part: str | None) -> Any:
+    from nervure.data.tables import Reading
+
+    return Reading(how.query, how.text, how.header, how.known, part)
 
 
 def _images(path: Path, how: How) -> Parts | None:
@@ -122,15 +187,20 @@ def _images(path: Path, how: How) -> Parts | None:
 
 
 _FILES = (
-    "use .csv, .tsv, .parquet, .json, .jsonl, .npz, or a folder of images (one "
-    "sub-folder per class) or of IDX files"
+    "use .csv, .tsv, .parquet, .json, .jsonl, .feather, .xlsx, .db?table=NAME, .npz "
+    "(packed or not), a folder of parts of a table, of images (one sub-folder per "
+    "class) or of IDX files"
 )
 
 
-def _existing(source: str | os.PathLike[str]) -> Path:
-    path = Path(source).expanduser()
+def _existing(source: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """The path of a source, and the table or sheet in it that is meant."""
+    from nervure.data.tables import split_name
+
+    plain, part = split_name(os.fspath(source))
+    path = Path(plain).expanduser()
     if path.exists():
-        return path
+        return path, part
     name = os.fspath(source)
     if "://" in name:
         raise fail(
@@ -165,7 +235,7 @@ def features_of(source: Any, how: How) -> Any:
     Targets are not needed.
     """
     if isinstance(source, str | os.PathLike) and source not in BUILTIN:
-        path = _existing(cast("str | os.PathLike[str]", source))
+        path, _ = _existing(cast("str | os.PathLike[str]", source))
         array = None if how.query is not None else _array_file(path, how.inputs)
         if array is not None:
             return array

@@ -7,7 +7,6 @@ checked, written, read, and applied.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +15,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nervure.base import plain
+from nervure.base.plain import Faults
 from nervure.data._encode import encode, encode_rows, encode_targets
 from nervure.data._errors import DataError, fail
 from nervure.data.records import (
@@ -24,9 +25,14 @@ from nervure.data.records import (
     Classes,
     TableInput,
 )
-from nervure.data.scaling import STRICT
+from nervure.data.scaling import DAMAGED
 
 Array = NDArray[Any]
+
+MOST_TEXT = 32 << 20
+"""Bytes of a record that is read."""
+
+MOST_FAULTS = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,6 @@ class Preprocessing:
     inputs: TableInput | ArrayInput
     target: Classes | Amounts
     version: Literal[1] = 1
-    __pydantic_config__ = STRICT
 
     # -- what it describes ------------------------------------------------------
 
@@ -180,27 +185,19 @@ class Preprocessing:
         Raises:
             DataError: something is missing, unknown, of the wrong type or too large.
         """
-        from pydantic import ValidationError
-
+        faults = Faults("preprocessing")
         text = record if isinstance(record, str | bytes) else json.dumps(record)
+        if len(text) > MOST_TEXT:
+            raise fail(
+                "preprocessing",
+                f"{len(text):,} bytes; expected at most {MOST_TEXT:,}",
+                DAMAGED,
+            )
         try:
-            return _adapter().validate_json(text)
-        except ValidationError as error:
-            raise DataError(_all_faults(error)) from error
-
-
-@functools.cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Preprocessing)
-
-
-def _all_faults(error: Any) -> str:
-    """Up to ten faults, each with its place, in one message."""
-    faults: list[Any] = error.errors(include_url=False, include_input=False)
-    lines = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in faults[:10]
-    ]
-    return f"[preprocessing] {'; '.join(lines)}; the record is damaged: train again"
+            tables: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise fail("preprocessing", f"no JSON ({error})", DAMAGED) from error
+        found = plain.read(cls, tables, faults.at())
+        if faults.lines:
+            raise DataError("\n".join([*faults.lines[:MOST_FAULTS], DAMAGED]))
+        return found

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nervure.data._errors import fail
-from nervure.data.scaling import DAMAGED, STRICT, Scaling
+from nervure.data.meaning.forms import Form
+from nervure.data.scaling import DAMAGED, Scaling
 
 MOST_COLUMNS = 100_000
 MOST_FEATURES = 1_000_000  # after encoding
@@ -25,6 +26,7 @@ class Numeric:
     """A column of numbers (or dates, in seconds since 1970), scaled.
 
     Missing values become ``fill``; ``flag`` adds an input that is 1 where x is missing.
+    ``written`` is how the numbers or dates stood in a text file, if not plainly.
     """
 
     name: str
@@ -32,8 +34,8 @@ class Numeric:
     fill: float = 0.0
     flag: bool = False
     date: bool = False
+    written: Form | None = None
     kind: Literal["numeric"] = "numeric"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -67,7 +69,6 @@ class Category:
     source: Literal["text", "boolean", "integer"] = "text"
     embedded: bool = False
     kind: Literal["category"] = "category"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -106,7 +107,6 @@ class TableInput:
     names: tuple[str, ...]
     columns: tuple[Numeric | Category, ...]
     kind: Literal["table"] = "table"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_count("columns", "columns", len(self.names), MOST_COLUMNS)
@@ -150,7 +150,6 @@ class ArrayInput:
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     kind: Literal["array"] = "array"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         place = "array inputs"
@@ -185,7 +184,6 @@ class Classes:
     name: str
     labels: tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
     kind: Literal["classes"] = "classes"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -198,15 +196,16 @@ class Classes:
 class Amounts:
     """A target of one or more numbers, learned as ``(y - mean) / scale``.
 
-    ``quantiles``, if any, are what the network gives of a single number, in order.
+    ``quantiles``, if any, are what the network gives of a single number, in order;
+    ``written`` is how the numbers stood in a text file, if not plainly.
     """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     quantiles: tuple[float, ...] = ()
+    written: Form | None = None
     kind: Literal["amounts"] = "amounts"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_count("targets", "targets", len(self.names), MOST_COLUMNS)

@@ -23,7 +23,6 @@ Array = NDArray[Any]
 Values = NDArray[np.float64]
 
 DAMAGED = "the record is damaged: train again"
-STRICT: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 SMOOTH_CLIP = 3.0
 QUANTILES = 256
@@ -44,7 +43,6 @@ class Affine:
     scale: float = 1.0
     clip: float | None = None
     kind: Literal["affine"] = "affine"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         positive = [self.scale] if self.clip is None else [self.scale, self.clip]
@@ -87,7 +85,6 @@ class Quantiles:
 
     points: tuple[float, ...]
     kind: Literal["quantiles"] = "quantiles"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("quantiles", self.points, strictly=False)
@@ -128,7 +125,6 @@ class Bins:
 
     edges: tuple[float, ...]
     kind: Literal["bins"] = "bins"
-    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         _check_points("bins", self.edges, strictly=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +18,10 @@ from nervure.data._raw import Raw, raw_from_parts, raw_from_table
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
-from nervure.data.opening import How, features_of, is_idx, open_source
+from nervure.data.meaning.understanding import apply_form
+from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Classes
+from nervure.data.records import Amounts, Classes
 from nervure.data.splitting import split
 
 Array = NDArray[Any]
@@ -41,6 +43,8 @@ def load(
     columns: Mapping[str, str] | None = None,
     most_one_hot: int = MOST_ONE_HOT,
     standardize_target: bool = True,
+    dates: Mapping[str, str] | None = None,
+    header: bool | None = None,
 ) -> Dataset:
     """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
@@ -73,6 +77,10 @@ def load(
         columns: encodings of single columns by name, as above or "drop".
         most_one_hot: see ``categories``.
         standardize_target: learn a regression's target as ``(y - mean) / scale``.
+        dates: patterns of dates of single columns by name, as ``"%d/%m/%Y"``; by
+            default found over all rows.
+        header: whether a text file begins with the names of its columns; by default
+            as its first row suggests.
 
     Raises:
         DataError: the source cannot be read or used; the message says why.
@@ -88,6 +96,9 @@ def load(
         task=task,
         weights=weights,
         image_size=image_size,
+        columns=columns,
+        dates=dates,
+        header=header,
     )
     train_rows = held_out_rows = None
     if held_out:
@@ -110,9 +121,20 @@ def read(
     task: str | None = None,
     weights: str | None = None,
     image_size: tuple[int, int] | None = None,
+    columns: Mapping[str, str] | None = None,
+    dates: Mapping[str, str] | None = None,
+    header: bool | None = None,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
-    found = open_source(source, How(query, task, image_size=image_size))
+    how = How(
+        query,
+        task,
+        image_size=image_size,
+        uses=columns or {},
+        dates=dates or {},
+        header=header,
+    )
+    found = open_source(source, how)
     if image_size is not None and (isinstance(found, Table) or not found.image_size):
         raise fail(
             found.where,
@@ -155,13 +177,51 @@ def prepare(
     how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
     if not labelled:
         return preprocessing.encode(features_of(source, how), dtype=number), None
-    found = open_source(source, how)
+    found = with_targets(source, preprocessing, query=query, dtype=dtype)
+    return found.inputs, found.targets
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Encoded rows with their targets; ``test`` if they are a test part alone."""
+
+    inputs: Array
+    targets: Array
+    test: bool = False
+
+
+def with_targets(
+    source: Any,
+    preprocessing: Preprocessing,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> Labelled:
+    """Inputs and targets of any source for a network that is trained already.
+
+    ``everything`` takes the rows beside the test part too; else see `prepare`.
+
+    Raises:
+        DataError: the source does not fit the record, or has no targets.
+    """
+    number, record = np.dtype(dtype), preprocessing
+    found = open_source(source, How(query, record.task, record.inputs, record.target))
     if isinstance(found, Table):
-        return _labelled_table(found, preprocessing, number)
-    inputs, columns = found.test or (found.inputs, found.targets)
-    encoded = preprocessing.encode(inputs, dtype=number, where=found.where)
-    targets = columns[0] if len(columns) == 1 else _values(columns)
-    return encoded, preprocessing.encode_targets(targets, dtype=number)
+        return Labelled(*_labelled_table(found, record, number))
+
+    def encoded(inputs: Any, columns: tuple[Column, ...]) -> tuple[Array, Array]:
+        targets = columns[0] if len(columns) == 1 else _values(columns)
+        x = record.encode(inputs, dtype=number, where=found.where)
+        return x, record.encode_targets(targets, dtype=number)
+
+    if found.test is None:
+        return Labelled(*encoded(found.inputs, found.targets))
+    if not everything:
+        return Labelled(*encoded(*found.test), test=True)
+    parts = [encoded(found.inputs, found.targets), encoded(*found.test)]
+    inputs, targets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Labelled(inputs, targets)
 
 
 def row_names(source: Any) -> list[str] | None:
@@ -171,7 +231,8 @@ def row_names(source: Any) -> list[str] | None:
     if not isinstance(source, str | os.PathLike) or source in BUILTIN:
         return None
     path = Path(cast("str | os.PathLike[str]", source)).expanduser()
-    found = find_images(path) if path.exists() and not is_idx(path) else None
+    images = path.exists() and not is_idx(path) and not is_table(path)
+    found = find_images(path) if images else None
     return None if found is None else image_names(found)
 
 
@@ -204,11 +265,14 @@ def _labelled_table(
     inputs = record.encode(kept.without(names), dtype=dtype, where=table.where)
     if isinstance(record.target, Classes):
         return inputs, record.encode_targets(kept[names[0]], dtype=dtype)
-    amounts = {name: _amount(kept[name], table.where) for name in names}
+    amounts = {name: _amount(record.target, kept, name) for name in names}
     return inputs, record.encode_targets(amounts, dtype=dtype)
 
 
-def _amount(column: Column, where: str) -> Array:
+def _amount(target: Amounts, table: Table, name: str) -> Array:
+    column, where = table[name], table.where
+    if column.kind == "text":
+        column = apply_form(column, target.written, table)
     if column.kind not in ("integer", "real", "boolean"):
         raise fail(
             where,

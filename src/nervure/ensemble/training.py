@@ -175,7 +175,7 @@ class _Plan:
         return begin(member, prepared, settings, display, folder, [*self.again], resume)
 
     def _spec(self, first: Session, folder: RunFolder) -> str:
-        data = folder.data or DataSpec(validation=self.prepared.share)
+        data = folder.data or DataSpec(validation=self.prepared.share or None)
         one = spec_of(first.net, first.settings, data)
         training = dataclasses.replace(
             one.training or TrainingSpec(), seed=self.settings.seed

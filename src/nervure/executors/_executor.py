@@ -97,7 +97,10 @@ class Data:
     values lie; ``row_weights`` and ``own_step_weights`` are the part of them that is
     the rows' own, without weights of classes: metrics go by these. What the steps of a
     row weigh on average, by which their costs are divided, is that of these rows unless
-    ``step_scales`` says otherwise.
+    ``step_scales`` says otherwise. The cost of a batch is the sum of its weighted costs
+    over the sum of its weights or, with ``by_rows``, over the number of its rows: so it
+    should be where the weights have mean 1, or a row alone in its batch would count as
+    any other.
     """
 
     inputs: tuple[Rows, ...]
@@ -105,6 +108,7 @@ class Data:
     weights: npt.NDArray[np.float64] | None = None
     scales: tuple[float, ...] = ()
     row_weights: npt.NDArray[np.float64] | None = None
+    by_rows: bool = False
     step_weights: tuple[Ragged | None, ...] = ()
     own_step_weights: tuple[Ragged | None, ...] = ()
     step_scales: tuple[float, ...] = ()
@@ -143,6 +147,7 @@ class Data:
             of(self.weights),
             self.scales,
             of(self.row_weights),
+            self.by_rows,
             tuple(map(of, self.step_weights)),
             tuple(map(of, self.own_step_weights)),
         )
@@ -245,7 +250,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class StretchResult:
-    """Mean cost and sum of row weights of each step taken.
+    """Mean cost of each step taken, and what it was divided by: its weight in means.
 
     Fewer steps than asked for: the cost of the last one was not finite, and its update
     was not made.

@@ -269,10 +269,14 @@ def _costs(xp: Any, cost: Cost, y: Array, target: Array) -> Array:
     return cost.loss.costs(xp, y, target, cost.activation)
 
 
-def mean_cost(xp: Any, costs: Array, weights: Array | None) -> Array:
-    """Weighted mean of the rows' costs; 0 where all rows weigh 0."""
+def mean_cost(
+    xp: Any, costs: Array, weights: Array | None, by_rows: bool = False
+) -> Array:
+    """Weighted mean of the rows' costs (see `Data`); 0 where all rows weigh 0."""
     if weights is None:
         return costs.mean()
+    if by_rows:
+        return (costs * weights).mean()
     total = weights.sum()
     return (costs * (weights / xp.where(total > 0, total, 1.0))).sum()
 
@@ -292,7 +296,8 @@ def reached(graph: Graph, objective: Objective) -> list[int]:
 def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     """The arrays as the device takes them: bytes stay, other inputs get ``dtype``.
 
-    Weights become shares of the largest one, so that they fit float32.
+    Weights become shares of the largest one, so that they fit float32, unless their
+    size matters.
     """
 
     def input_of(x: Array) -> Array:
@@ -306,7 +311,8 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
 
     weights = data.weights
     if weights is not None:
-        weights = (weights / (float(weights.max(initial=0.0)) or 1.0)).astype(dtype)
+        largest = 1.0 if data.by_rows else float(weights.max(initial=0.0)) or 1.0
+        weights = (weights / largest).astype(dtype)
     return Batch(
         tuple(_uploaded(x, input_of) for x in data.inputs),
         tuple(_uploaded(y, target_of) for y in data.targets),

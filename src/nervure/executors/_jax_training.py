@@ -63,7 +63,7 @@ class Program:
         self._stored, self._still = compute.storing(model), model.still_nodes
         self._objective, self._rule = job.objective, job.optimizer
         self._regularizer, self._seed = job.regularizer, int(job.seed)
-        self._scales = scales
+        self._scales, self._by_rows = scales, job.data.by_rows
         self._settings = {
             s.name: Setting(
                 decays=s.parameter.decays,
@@ -178,7 +178,7 @@ class Program:
                 sequences=clocks,
             )
             costs = compute.row_costs(xp, self._objective, values, batch, room.targets)
-            mean = compute.mean_cost(xp, costs, batch.weights)
+            mean = compute.mean_cost(xp, costs, batch.weights, self._by_rows)
             return mean, ([values[i] for i in graph.outputs], stored)
 
         differentiate = self._jax.value_and_grad(cost, has_aux=True)
@@ -300,8 +300,9 @@ class JaxTrainer:
                 outputs[i][where] = np.asarray(values)[: len(where)]
 
     def _weights(self, stretch: Stretch, steps: int) -> npt.NDArray[np.float64]:
-        """Sum of the row weights of each step."""
-        size, weights = self._job.batch_size, self._job.data.weights
+        """What the cost of each step was divided by."""
+        data, size = self._job.data, self._job.batch_size
+        weights = None if data.by_rows else data.weights
         batches = [stretch.rows[i * size : (i + 1) * size] for i in range(steps)]
         if weights is None:
             return np.array([len(rows) for rows in batches], np.float64)

@@ -284,7 +284,7 @@ class JaxExecutor:
         rooms = {n: compute.Room.of(job.data, n) for n in (job.batch_size, rest) if n}
         same = (
             *(job.objective, job.optimizer, job.regularizer, int(job.seed)),
-            *(scales, multipliers, tuple(rooms.items())),
+            *(scales, multipliers, tuple(rooms.items()), job.data.by_rows),
         )
         if same not in self._compiled:
             self._compiled[same] = Program(self.jax, self.model, job, scales, rooms)

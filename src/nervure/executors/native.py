@@ -237,7 +237,7 @@ class NativeExecutor:
             for i, y in enumerate(data.targets)
         ]
         weights = None if data.weights is None else in_memory(data.weights)
-        return kind(inputs, targets, weights)
+        return kind(inputs, targets, weights, data.by_rows)
 
     def plan(
         self,
@@ -274,7 +274,9 @@ class NativeExecutor:
         found = engine().describe(
             kernel, attributes, shapes, list(view.output), rows, steps
         )
-        return Traits(**found)
+        traits = Traits(**found)
+        self._check_arena(extent, traits.saved + traits.scratch)
+        return traits
 
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""

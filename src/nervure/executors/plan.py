@@ -2,8 +2,7 @@
 """Plan: order of steps, which gradients are wanted, where every buffer lies.
 
 Time runs forward through the nodes (0 .. n-1), takes the losses (n), and returns
-through the nodes (n+1 .. 2n). A buffer is alive from its first use to its last; two
-buffers that are never alive together may share memory.
+through the nodes (n+1 .. 2n). A buffer is alive from its first use to its last.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from nervure.executors._arena import NOWHERE, Buffer, allocate
 from nervure.graph.graph import Graph
 from nervure.graph.node import Node
 from nervure.graph.parameters import Layout
@@ -27,8 +27,6 @@ Mode = Literal["infer", "train", "trace"]
 """What the plan is for: outputs alone; gradients of parameters; everything kept."""
 
 Lengths = npt.NDArray[np.int64]
-
-NOWHERE = -1
 _GRAIN = 16
 
 
@@ -136,33 +134,6 @@ class Plan:
         return self.extent.rows
 
 
-@dataclass
-class _Buffer:
-    """Alive from ``first`` to ``last``, and once more ``again``, where it has to be."""
-
-    size: int
-    first: int
-    last: int
-    again: int = NOWHERE
-    offset: int = NOWHERE
-
-    def join(self, other: _Buffer) -> None:
-        self.first = min(self.first, other.first)
-        self.last = max(self.last, other.last)
-
-    def meets(self, other: _Buffer) -> bool:
-        """Are both alive at some time?"""
-        return (
-            (self.first <= other.last and other.first <= self.last)
-            or self._holds(other.again)
-            or other._holds(self.again)
-        )
-
-    def _holds(self, time: int) -> bool:
-        known = time != NOWHERE
-        return known and (self.first <= time <= self.last or time == self.again)
-
-
 def make_plan(
     graph: Graph,
     describe: Describe,
@@ -190,21 +161,6 @@ def make_plan(
     return Plan(mode, extent, allocate(planner.buffers), planner.finish())
 
 
-def allocate(buffers: Sequence[_Buffer]) -> int:
-    """Give every buffer its offset, largest first, into the lowest gap; total size."""
-    placed: list[_Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: -b.size):
-        offset = 0
-        rivals = (b for b in placed if b.meets(buffer))
-        for rival in sorted(rivals, key=lambda b: b.offset):
-            if offset + buffer.size <= rival.offset:
-                break
-            offset = max(offset, rival.offset + rival.size)
-        buffer.offset = offset
-        placed.append(buffer)
-    return max((b.offset + b.size for b in placed), default=0)
-
-
 class _Planner:
     def __init__(
         self,
@@ -228,10 +184,10 @@ class _Planner:
         self.steps = [Step() for _ in graph.nodes]
         self.cost_nodes = cost_nodes
         self.carries = [False] * self.count  # has a gradient buffer
-        self.buffers: list[_Buffer] = []
-        self.values: list[_Buffer] = []
-        self.gradients: list[_Buffer | None] = [None] * self.count
-        self.own: list[tuple[_Buffer | None, _Buffer | None]] = []
+        self.buffers: list[Buffer] = []
+        self.values: list[Buffer] = []
+        self.gradients: list[Buffer | None] = [None] * self.count
+        self.own: list[tuple[Buffer | None, Buffer | None]] = []
 
     def back(self, node: int) -> int:
         """Time of a node's backward step."""
@@ -282,7 +238,7 @@ class _Planner:
 
     def place_values(self) -> None:
         for i in range(self.count):
-            buffer = _Buffer(self.size(i), self._begin(i), self._last_use(i))
+            buffer = Buffer(self.size(i), self._begin(i), self._last_use(i))
             under = self._value_under(i)
             if under is not None:
                 under.join(buffer)
@@ -309,7 +265,7 @@ class _Planner:
                 last = max(last, self.back(consumer))
         return last
 
-    def _value_under(self, node: int) -> _Buffer | None:
+    def _value_under(self, node: int) -> Buffer | None:
         """The input's buffer, where this node may write its output over it."""
         feeds = self.graph.nodes[node].inputs if self._writes(node) else ()
         if self.mode == "trace" or len(feeds) != 1 or not self.traits[node].in_place:
@@ -332,7 +288,7 @@ class _Planner:
             last = 2 * self.count + 1 if self.mode == "trace" else last
             if isinstance(self.graph.nodes[i].layer, Input):
                 last = 2 * self.count + 1
-            buffer = _Buffer(self.size(i), first, last)
+            buffer = Buffer(self.size(i), first, last)
             under = self._gradient_under(i, writers)
             if under is not None:
                 under.join(buffer)
@@ -341,7 +297,7 @@ class _Planner:
                 self.buffers.append(buffer)
             self.gradients[i] = buffer
 
-    def _gradient_under(self, node: int, writers: list[int]) -> _Buffer | None:
+    def _gradient_under(self, node: int, writers: list[int]) -> Buffer | None:
         """The gradient of the only consumer, where it may be overwritten."""
         if self.mode == "trace" or len(writers) != 1 or node in self.cost_nodes:
             return None
@@ -362,10 +318,10 @@ class _Planner:
 
     def _own(
         self, size: int, first: int, last: int, again: int = NOWHERE
-    ) -> _Buffer | None:
+    ) -> Buffer | None:
         if size == 0:
             return None
-        buffer = _Buffer(_rounded(size), first, last, again)
+        buffer = Buffer(_rounded(size), first, last, again)
         self.buffers.append(buffer)
         return buffer
 
@@ -382,7 +338,7 @@ def _rounded(size: int) -> int:
     return -(-size // _GRAIN) * _GRAIN
 
 
-def _offset(buffer: _Buffer | None) -> int:
+def _offset(buffer: Buffer | None) -> int:
     return NOWHERE if buffer is None else buffer.offset
 
 

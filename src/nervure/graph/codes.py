@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nervure.data.ragged import Ragged
 from nervure.graph.node import Node
-from nervure.layers import INFERENCE, Embedding, Shape
+from nervure.layers import INFERENCE, Embedding
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -34,44 +34,68 @@ class Codes:
 
 def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
     """The codes among the inputs, where they reach an embedding as they are."""
+    begins, uses = _begins(nodes, inputs), _uses(nodes)
+    first = dict(zip(inputs, begins.tolist(), strict=False))
     places: dict[int, Places | None] = {}
     found: list[Codes] = []
-    shapes = [nodes[i].shape for i in inputs]
-    first = 0
     for i, node in enumerate(nodes):
-        if i in inputs:
-            size = math.prod(node.shape)
-            places[i] = np.arange(first, first + size).reshape(1, *node.shape)
-            first += size
-        else:
-            places[i] = _moved(node, [places[feed] for feed in node.inputs])
+        feeds = [places[feed] for feed in _read(node, uses[i])]
+        for feed in _read(node, uses[i]):
+            uses[feed] -= 1
+            if not uses[feed]:
+                del places[feed]  # nobody looks at it any more
         if isinstance(node.layer, Embedding):
-            found += _found(shapes, node.name, node.layer, places[node.inputs[0]])
+            found += _found(node.name, node.layer, feeds[0], begins)
+        if not uses[i]:
+            continue
+        places[i] = _moved(node, feeds)
+        if i in first:
+            own: Places = np.arange(first[i], first[i] + math.prod(node.shape))
+            places[i] = own.reshape(1, *node.shape)
     return tuple(found)
+
+
+def _uses(nodes: Sequence[Node]) -> list[int]:
+    """How often each node is read on the way to an embedding."""
+    uses = [0] * len(nodes)
+    for i in reversed(range(len(nodes))):
+        for feed in _read(nodes[i], uses[i]):
+            uses[feed] += 1
+    return uses
+
+
+def _read(node: Node, uses: int) -> tuple[int, ...]:
+    """What a node reads, where it is an embedding or passes numbers on to one."""
+    passes = isinstance(node.layer, Embedding) or (uses and node.layer.moves)
+    return node.inputs if passes else ()
+
+
+def _begins(nodes: Sequence[Node], inputs: Sequence[int]) -> Places:
+    """Where the numbers of each input begin, samples laid out side by side; the end."""
+    sizes = [math.prod(nodes[i].shape) for i in inputs]
+    return np.cumsum([0, *sizes])
 
 
 def _moved(node: Node, feeds: Sequence[Places | None]) -> Places | None:
     """Places in the inputs of what a node gives, if it gives them as they are."""
     known = [feed for feed in feeds if feed is not None]
-    if not node.layer.moves or len(known) < len(feeds):
+    if not known or len(known) < len(feeds):
         return None
     return node.layer.formula(np, {}, *known, info=INFERENCE)
 
 
 def _found(
-    shapes: Sequence[Shape], name: str, layer: Embedding, places: Places | None
+    name: str, layer: Embedding, places: Places | None, begins: Places
 ) -> Iterable[Codes]:
+    """What an embedding reads, input by input."""
     if places is None:
         return
     flat = places.reshape(-1)
     sizes = np.resize(np.array(layer.sizes), flat.size)
-    first = 0
-    for i, shape in enumerate(shapes):
-        last = first + math.prod(shape)
-        own = (flat >= first) & (flat < last)
-        if own.any():
-            yield Codes(name, i, flat[own] - first, sizes[own])
-        first = last
+    which = np.searchsorted(begins, flat, side="right") - 1
+    for i in np.unique(which):
+        own = which == i
+        yield Codes(name, int(i), flat[own] - begins[i], sizes[own])
 
 
 def check_codes(

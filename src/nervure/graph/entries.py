@@ -10,8 +10,8 @@ from typing import Any
 
 from nervure.base import plain
 from nervure.base.plain import Place
-from nervure.base.words import found, is_table, short, unknown_name
-from nervure.graph.node import Entry, names_of, owner_of
+from nervure.base.words import found, is_list, is_table, short, unknown_name
+from nervure.graph.node import MOST_EDGES, Entry, names_of, owner_of
 from nervure.layers import Input, Layer
 
 MOST_LAYERS = 10_000
@@ -29,6 +29,14 @@ def layer_from_dict(data: object, at: Place) -> Any:
 def read_inputs(data: object, at: Place) -> Any:
     """A list of names of nodes; None where there is none."""
     return plain.read(tuple[str, ...] | None, data, at)
+
+
+def check_edges(inputs: Iterable[object], at: Place) -> bool:
+    """Whether lists of inputs name no more layers than a graph has edges."""
+    count = sum(len(one) for one in inputs if is_list(one))
+    if count > MOST_EDGES:
+        at.bad(f"found {count:,} inputs in all; expected at most {MOST_EDGES:,}")
+    return count <= MOST_EDGES
 
 
 def check_entries(

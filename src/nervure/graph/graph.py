@@ -9,21 +9,24 @@ expands composites into layers with a kernel, and infers every shape.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
-from nervure.base.words import unknown
+from nervure.base.words import short, unknown
 from nervure.graph.building import Builder
 from nervure.graph.codes import Codes, codes_of
-from nervure.graph.node import Entry, GraphError, Node, owner_of, placed
+from nervure.graph.node import MOST_EDGES, Entry, GraphError, Node, owner_of, placed
 from nervure.layers import Input, Shape, Tied
 from nervure.layers._layer import Further
 
 MOST_NODES = 20_000
 """More than any published architecture; a bound for files from strangers."""
+
+_NAME = re.compile(r"[^/\\\n\0\ud800-\udfff]{1,200}")
+"""Names of layers: no slashes, and no halves of characters, which no file can hold."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Graph:
             if owner_of(end, known) not in known:
                 raise GraphError(unknown("graph", "output", end, known))
         if len(set(ends)) < len(ends):
-            twice = next(end for end in ends if ends.count(end) > 1)
+            twice = Counter(ends).most_common(1)[0][0]
             raise GraphError(
                 f"[graph] output {twice!r} is named twice; expected different layers; "
                 "name it once"
@@ -147,38 +150,37 @@ def leading_to(entries: Sequence[Entry], ends: Iterable[str]) -> list[Entry]:
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, each behind its inputs, otherwise as they stand."""
-    if len(entries) > MOST_NODES:
-        raise GraphError(
-            f"[graph] {len(entries)} layers; expected at most {MOST_NODES}; "
-            "use fewer layers"
-        )
+    """The entries, each behind its inputs, otherwise as they stand.
+
+    Every edge is looked at once.
+    """
+    _check_size(entries)
     by_name = {entry.name: entry for entry in entries}
     _check_names(entries, by_name)
     needs = {entry.name: _needs(entry, by_name) for entry in entries}
     ordered: list[Entry] = []
-    state: dict[str, bool] = {}  # False: entered, True: placed
+    placed: dict[str, bool] = {}  # False: entered, its inputs are being placed
     for first in entries:
-        stack = [first.name]
+        if first.name in placed:
+            continue
+        stack = [(first, iter(needs[first.name]))]
+        placed[first.name] = False
         while stack:
-            name = stack[-1]
-            if state.get(name):
+            entry, feeds = stack[-1]
+            feed = next((name for name in feeds if not placed.get(name)), None)
+            if feed is None:
+                placed[entry.name] = True
+                ordered.append(entry)
                 stack.pop()
-                continue
-            open_inputs = [i for i in needs[name] if not state.get(i)]
-            if not open_inputs:
-                state[name] = True
-                ordered.append(by_name[name])
                 stack.pop()
-                continue
-            state[name] = False
-            for feed in open_inputs:
-                if feed in state:
-                    raise GraphError(
-                        f"[graph] {name!r} and {feed!r} depend on each other; expected "
-                        "edges without a cycle; remove one of the edges"
-                    )
-            stack.append(open_inputs[0])
+            elif feed in placed:
+                raise GraphError(
+                    f"[graph] {entry.name!r} and {feed!r} depend on each other; "
+                    "expected edges without a cycle; remove one of the edges"
+                )
+            else:
+                placed[feed] = False
+                stack.append((by_name[feed], iter(needs[feed])))
     return ordered
 
 
@@ -187,6 +189,18 @@ def _needs(entry: Entry, known: Collection[str]) -> tuple[str, ...]:
     tied = isinstance(entry.layer, Tied) and entry.layer.layer in known
     owner = (entry.layer.layer,) if tied else ()  # pyright: ignore
     return (*(owner_of(feed, known) for feed in entry.feeds), *owner)
+
+
+def _check_size(entries: Sequence[Entry]) -> None:
+    edges = sum(len(entry.feeds) for entry in entries)
+    for found, most, what in (
+        (len(entries), MOST_NODES, "layers"),
+        (edges, MOST_EDGES, "edges between layers"),
+    ):
+        if found > most:
+            raise GraphError(
+                f"[graph] {found:,} {what}; expected at most {most:,}; use fewer layers"
+            )
 
 
 def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None:
@@ -198,15 +212,19 @@ def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None
             "change one"
         )
     for entry in entries:
-        word = isinstance(cast(object, entry.name), str) and entry.name
-        if not word or any(c in entry.name for c in "/\\\n\0"):
+        if not is_name(entry.name):
             raise GraphError(
-                f"[graph] layer name {entry.name!r}; expected a word without slashes; "
-                "change it"
+                f"[graph] layer name {short(entry.name)}; expected a word without "
+                "slashes, of at most 200 characters; change it"
             )
         for feed in entry.feeds:
             if owner_of(feed, by_name) not in by_name:
                 raise GraphError(unknown(entry.name, "input", feed, by_name))
+
+
+def is_name(name: object) -> bool:
+    """Whether a layer can be called so, in files and on every terminal."""
+    return isinstance(name, str) and bool(_NAME.fullmatch(name))
 
 
 def _unconsumed(entries: Sequence[Entry]) -> tuple[str, ...]:

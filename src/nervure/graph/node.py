@@ -12,6 +12,9 @@ from typing import Any
 from nervure.base import plain
 from nervure.layers import Layer, Parameter, Shape
 
+MOST_EDGES = 100_000
+"""Of a graph: more than any published one; a bound for files from strangers."""
+
 
 class GraphError(ValueError):
     """A graph that is not one: unknown inputs, cycles, names used twice."""

@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,15 @@ class Layout:
 
     def of_node(self, node: int) -> tuple[Segment, ...]:
         """In the order of the node's parameters: what is tied comes first there too."""
-        return tuple(s for s in self.segments if node in s.nodes)
+        return self._by_node.get(node, ())
+
+    @cached_property
+    def _by_node(self) -> Mapping[int, tuple[Segment, ...]]:
+        found: dict[int, list[Segment]] = {}
+        for segment in self.segments:
+            for node in segment.nodes:
+                found.setdefault(node, []).append(segment)
+        return {node: tuple(segments) for node, segments in found.items()}
 
     @property
     def count(self) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from nervure.base.described import Described
-from nervure.base.words import short
+from nervure.base.words import cut, short
 
 if TYPE_CHECKING:
     from nervure.initializers import Initializer
@@ -27,6 +27,10 @@ Array = Any
 """An array of the module `xp` at hand: NumPy or JAX."""
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+
+_MOST_FACT = 1_000
+"""Characters of what is wrong: shapes from a file may be of any length."""
 
 
 class LayerError(ValueError):
@@ -206,7 +210,7 @@ class Layer(Described):
     def fail(self, fact: str, remedy: str) -> LayerError:
         """The error ``[kind 'name'] fact; remedy``."""
         label = f"{self.kind} '{self.name}'" if self.name else self.kind
-        return LayerError(f"[{label}] {fact}; {remedy}")
+        return LayerError(f"[{label}] {cut(fact, _MOST_FACT)}; {remedy}")
 
 
 def whole(layer: Layer, name: str, value: Any) -> int:

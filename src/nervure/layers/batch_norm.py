@@ -21,6 +21,8 @@ from nervure.layers._layer import (
     Shape,
 )
 
+_RUNNING = ("running_mean", "running_variance")
+
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
@@ -30,7 +32,8 @@ class BatchNorm(Layer):
     move the running ones: ``running = momentum running + (1 - momentum) batch`` with
     the unbiased variance. In inference the running ones take their place. A batch is
     never taken in several passes where there is a BatchNorm, and a batch whose
-    statistics are not finite moves nothing.
+    statistics are not finite moves nothing. A single row (of a single pixel) has no
+    variance: the running ones take the place of its own then, and stay as they are.
 
     Shape:
         input ``(batch, ..., features)``, output the same; ``gamma``, ``beta`` and the
@@ -96,10 +99,15 @@ class BatchNorm(Layer):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        if info.training:
-            mean, variance, _ = _moments(xp, x, info.valid)
-        else:
-            mean, variance = parameters["running_mean"], parameters["running_variance"]
+        mean, variance = parameters["running_mean"], parameters["running_variance"]
+        if info.training and _count(x) > 1:
+            own, spread, count = _moments(xp, x, info.valid)
+            alone = count == 1  # all but one row may be filled up
+            mean, variance = (
+                (own, spread)
+                if info.valid is None
+                else (xp.where(alone, mean, own), xp.where(alone, variance, spread))
+            )
         normal = (x - mean) / xp.sqrt(variance + self.epsilon)
         return normal * parameters["gamma"] + parameters["beta"]
 
@@ -111,9 +119,11 @@ class BatchNorm(Layer):
         info: Pass = INFERENCE,
     ) -> Mapping[str, Array]:
         (x,) = inputs
+        if _count(x) == 1:
+            return {name: parameters[name] for name in _RUNNING}
         mean, variance, n = _moments(xp, x, info.valid)
-        unbiased = variance * n / xp.maximum(1, n - 1)
-        moved = {"running_mean": mean, "running_variance": unbiased}
+        unbiased = variance * n / (n - 1)
+        moved = dict(zip(_RUNNING, (mean, unbiased), strict=True))
         finite = xp.isfinite(mean) & xp.isfinite(variance)
         keep = self.momentum
         return {
@@ -122,6 +132,11 @@ class BatchNorm(Layer):
             )
             for name, new in moved.items()
         }
+
+
+def _count(x: Array) -> int:
+    """Rows of the batch, each of their pixels counted."""
+    return math.prod(x.shape[:-1])
 
 
 def _moments(xp: Any, x: Array, valid: Array | None) -> tuple[Array, Array, Any]:

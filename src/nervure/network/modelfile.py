@@ -27,6 +27,7 @@ from nervure.base.plain import BAD, Faults, Place
 from nervure.base.words import found, is_list, is_table, short
 from nervure.graph.entries import (
     MOST_LAYERS,
+    check_edges,
     check_entries,
     layer_from_dict,
     read_inputs,
@@ -44,6 +45,9 @@ MOST_DOCUMENT = 12 << 20
 
 MOST_HEADER = 32 << 20
 """Bytes of the header: the document, its quotes escaped, and the weights' names."""
+
+MOST_PARTS = 1_000_000
+"""Lists and tables of a document or header: each takes 64 bytes of memory or more."""
 
 IN_MEMORY = "model"
 """What stands in errors for the path of a model that is no file."""
@@ -274,16 +278,31 @@ def _document(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
     return document
 
 
-def _from_json(text: bytes | str, where: str, part: str) -> dict[str, Any]:
+def _from_json(raw: bytes | str, where: str, part: str) -> dict[str, Any]:
+    text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+    if text.count("[") + text.count("{") > MOST_PARTS:
+        raise _damaged(where, f"the {part} has over {MOST_PARTS:,} lists and tables")
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(raw, parse_constant=_refuse)
     except RecursionError:
         raise _damaged(where, f"the {part} is nested too deeply") from None
     except ValueError as error:
         raise _damaged(where, f"the {part} is not JSON ({error})") from None
     if not is_table(value) or not plain.check_depth(value, Faults(where).at()):
         raise _damaged(where, f"the {part} is no table, or nested too deeply")
+    if not _can_be_written(value, text):
+        raise _damaged(where, f"the {part} holds halves of characters")
     return dict(value)
+
+
+def _can_be_written(value: object, text: str) -> bool:
+    """Whether all words are whole: JSON may escape surrogates that stand alone."""
+    if "\\ud" not in text.lower():
+        return True
+    try:
+        return bool(json.dumps(value, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _to_json(document: Mapping[str, Any], where: str) -> str:
@@ -369,9 +388,14 @@ def _network(data: object, at: Place) -> Any:
     if len(nodes) > MOST_LAYERS:
         most = f"expected at most {MOST_LAYERS}"
         return at.key("nodes").bad(f"found {len(nodes)}; {most}")
+    inputs = (node.get("inputs") for node in nodes if is_table(node))
+    if not check_edges(inputs, at.key("nodes")):
+        return BAD
     entries = [_node(node, at.key("nodes").item(i)) for i, node in enumerate(nodes)]
-    outputs_at = at.key("outputs")
-    outputs = plain.read(tuple[str, ...], table.get("outputs", []), outputs_at)
+    outputs_at, ends = at.key("outputs"), table.get("outputs", [])
+    if is_list(ends) and len(ends) > len(nodes):
+        return outputs_at.bad(f"found {len(ends):,}; expected at most one for a node")
+    outputs = plain.read(tuple[str, ...], ends, outputs_at)
     dtype = plain.read(_Dtype, table.get("dtype", "float32"), at.key("dtype"))
     if at.faults.lines:
         return BAD

@@ -10,28 +10,35 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset, Raw, make_dataset, read, split
-from nervure.spec.defaults import TEST, default_spec
+from nervure.spec.defaults import TEST, VALIDATION, default_spec
 from nervure.spec.tables import DataSpec, Spec, SpecError
 
 Rows = npt.NDArray[np.int64]
 
 
 def default_for(
-    data: DataSpec, seed: int = 0, dtype: str = "float32", *, test: bool = True
+    data: DataSpec, seed: int = 0, dtype: str = "float32"
 ) -> tuple[Spec, Dataset]:
-    """The spec that is chosen for a source, and its rows.
-
-    With ``test`` a part is held out where the source has no test part of its own.
+    """The spec that is chosen for a source, and its rows, some of them held out.
 
     Raises:
         SpecError, DataError: see `read_data`.
     """
     raw = read_data(data)
-    if raw.test is None and test:
-        data = dataclasses.replace(data, test=TEST)
-    data = dataclasses.replace(data, image_size=raw.image_size)
+    data = dataclasses.replace(held_apart(data, raw), image_size=raw.image_size)
     dataset = load_data(data, seed, dtype, raw)
     return default_spec(dataset, data, seed), dataset
+
+
+def held_apart(data: DataSpec, raw: Raw) -> DataSpec:
+    """The split of a source's rows: the usual shares where none are said.
+
+    A source that brings a test part of its own is not divided again.
+    """
+    usual = 0.0 if raw.test is not None else TEST
+    test = usual if data.test is None else data.test
+    validation = VALIDATION if data.validation is None else data.validation
+    return dataclasses.replace(data, test=test, validation=validation)
 
 
 def read_data(data: DataSpec) -> Raw:
@@ -77,9 +84,9 @@ def load_data(
         kept, aside = split(len(rows), fraction, of_rows, seed)
         return rows[kept], rows[aside]
 
-    rest, test = apart(np.arange(raw.rows), data.test)
+    rest, test = apart(np.arange(raw.rows), data.test or 0.0)
     rest, calibration = apart(rest, data.calibration)
-    train, held_out = apart(rest, data.validation)
+    train, held_out = apart(rest, data.validation or 0.0)
     if len(train) == raw.rows:
         return make_dataset(raw, dtype=dtype, encodings=data.encodings)
     made = make_dataset(raw, train, held_out, dtype=dtype, encodings=data.encodings)

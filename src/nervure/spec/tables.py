@@ -42,7 +42,8 @@ class DataSpec:
     single ``columns`` too (`nervure.data.Encodings`). ``test`` is the fraction in
     [0, 1) of the rows that training never sees, ``calibration`` that of the other rows
     which is kept for conformal scores, ``validation`` that of the rest which early
-    stopping looks at.
+    stopping looks at. Without ``validation`` the spec does not say what to hold out: in
+    Python that is nothing, by ``nervure train`` as much as without a spec.
     """
 
     source: str | None = None
@@ -51,8 +52,8 @@ class DataSpec:
     task: Literal["classification", "regression"] | None = None
     weights: str | None = None
     image_size: tuple[int, int] | None = None
-    validation: float = 0.0
-    test: float = 0.0
+    validation: float | None = None
+    test: float | None = None
     calibration: float = 0.0
     numbers: Method = "standard"
     categories: Categories = "auto"

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence, Set
 
 from nervure.data import DataError
 from nervure.data._errors import fail
 from nervure.data.augmentation import Augmentation, check_images
+from nervure.executors import Model
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.layers import LayerError
@@ -31,6 +33,21 @@ def check_trainable(graph: Graph, frozen: Set[str] = frozenset()) -> None:
         reason = node.layer.untrainable
         if reason and any(learns[feed] for feed in node.inputs):
             raise LayerError(f"[{node.name}] {reason}")
+
+
+def check_batch(model: Model, rows: int) -> None:
+    """Raises `LayerError` for batches of one row where rows are compared."""
+    if rows > 1:
+        return
+    still = model.still_nodes
+    for i, node in enumerate(model.graph.nodes):
+        single = math.prod(node.shape[:-1]) == 1
+        if node.layer.couples_rows and single and i not in still:
+            raise LayerError(
+                f"[{node.name}] batches of 1 row; expected more, since a "
+                f"{node.layer.kind} compares the rows of a batch; use a larger "
+                "batch_size, or a layer_norm in its place"
+            )
 
 
 def check_rates(factors: Mapping[str, float], optimizer: Optimizer) -> None:

@@ -75,7 +75,8 @@ def fit(
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
         learning_rates: factors of the learning rate by layer or beginning of a name,
             as ``{"block1": 0.1}``; of several that name a layer the last counts.
-        sample_weight: weights of the rows, in the loss and in the metrics.
+        sample_weight: weights of the rows, relative to their mean over those that are
+            trained on, in the loss and in the metrics.
         class_weight: ``"balanced"`` or weights by class, in the loss of the rows that
             are trained on and of those held out; metrics are plain.
         loss_weights: weights of the outputs' losses.
@@ -227,6 +228,6 @@ def _open(folder: RunFolder, session: Session, again: list[str], resume: bool) -
         session.resume()
         return
     settings = session.settings
-    data = folder.data or DataSpec(validation=session.prepared.share)
+    data = folder.data or DataSpec(validation=session.prepared.share or None)
     spec = write_spec(spec_of(session.net, settings, data))
     folder.create(spec, session.state, fingerprint, code_of(settings) + again)

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-from nervure.base.words import unknown
+from nervure.base.words import many, unknown
 from nervure.metrics import Metric
 from nervure.optimizers import PlateauState, ReduceOnPlateau
 from nervure.spec.stopping import EarlyStopping
@@ -107,7 +107,7 @@ class Monitor:
         if self._stopping is None or waited < self._stopping.patience:
             return None
         monitor = self._followed["early_stopping"]
-        return f"{monitor} has not improved for {waited} epochs"
+        return f"{monitor} has not improved for {many(waited, 'epoch')}"
 
     def runaway(self, cost: float, cost_before: Callable[[], float]) -> float | None:
         """The cost that this one has grown from, past all use, if it has.

@@ -66,6 +66,7 @@ def prepare(
         data = make_data(net, X, y, objective, sample_weight, class_weight)
         found = _with_validation(net, data, objective, validation, class_weight, seed)
     _check_weights(found)
+    found = _normalized(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification":
             name = net.graph.output_names[cost.output]
@@ -83,6 +84,21 @@ def _with_step_scales(found: Prepared) -> Prepared:
     own = found.data.take(found.rows)
     scales = tuple(own.step_scale(i) for i in range(len(own.targets)))
     return replace(found, data=replace(found.data, step_scales=scales))
+
+
+def _normalized(found: Prepared) -> Prepared:
+    """Weights of mean 1 over the rows that are trained on.
+
+    Of the whole data once: divided by those of its own batch, a row alone in a batch
+    would count as any other, whatever it weighs.
+    """
+    weights = found.data.weights
+    if weights is None:
+        return found
+    mean = weights[found.rows].mean()
+    return replace(
+        found, data=replace(found.data, weights=weights / mean, by_rows=True)
+    )
 
 
 def _check_weights(found: Prepared) -> None:

@@ -11,6 +11,7 @@ from nervure.losses import weighted_mean
 from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
+from nervure.training.checks import check_batch
 from nervure.training.divergence import DivergenceError, explain, remedy
 from nervure.training.folder import RunFolder
 from nervure.training.interrupt import Interruption
@@ -48,6 +49,8 @@ class Session:
         known = fingerprint(net, prepared, settings) if folder else {}
         self.recorder = Recorder(folder, known, settings)
         self._meter = Meter(net, prepared, settings)
+        size = settings.rows_per_step(len(prepared.rows))
+        check_batch(net.executor(settings.executor).model, size)
         stepwise = isinstance(settings.optimizer, UpdateRule)
         self._course = STEPS if stepwise else ITERATIONS
         self.state = State(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nervure.base.files import write_atomically
+from nervure.base.words import many
 from nervure.graph.summary import table
 from nervure.spec.space import word_of
 from nervure.spec.tables import Spec
@@ -104,7 +105,7 @@ def _ends(trials: Sequence[Trial]) -> str:
     """How many trials there are, and how they ended."""
     counts = Counter(trial.state for trial in trials)
     ended = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return f"{len(trials)} trials: {ended}"
+    return f"{many(len(trials), 'trial')}: {ended}"
 
 
 def _brief(keys: list[str]) -> dict[str, str]:

@@ -205,7 +205,7 @@ def _check(spec: Spec, rows: Dataset) -> None:
     for key, each in spec.tune.space.items():
         for value in each.ends:
             with_values(spec, {key: value})
-    held = rows.held_out_rows is not None or spec.data.validation > 0
+    held = rows.held_out_rows is not None or bool(spec.data.validation)
     if not held and (spec.tune.monitor or "validation_").startswith("validation_"):
         raise TuneError(
             "[tune] no validation rows; expected some to judge by; set "

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from nervure.base.plain import Faults, Place
@@ -25,7 +24,8 @@ from nervure.graph.parameters import Layout, Segment, initialize
 from nervure.layers import Dense, Dropout, Flatten, Shape
 from nervure.network.network import Network
 from nervure.zoo._errors import CheckpointError
-from nervure.zoo._weights import Tensors, as_floats, read_tensors
+from nervure.zoo._types import FLOATS, are_floats, as_floats, word_of
+from nervure.zoo._weights import Tensors, read_tensors
 
 Array = npt.NDArray[Any]
 TorchNames = Mapping[str, str]
@@ -166,8 +166,9 @@ def _checked(
         if _is_head(node) and tensor.shape[1:] == wanted[1:]:
             return None
         at.key(key).bad(f"found shape {tensor.shape}; expected {wanted}")
-    elif tensor.dtype.kind != "f" and tensor.dtype != np.uint16:
-        at.key(key).bad(f"found numbers of type {tensor.dtype}; expected floats")
+    elif not are_floats(tensor):
+        kind = word_of(tensor.dtype)
+        at.key(key).bad(f"found numbers of type {kind}; expected {FLOATS}")
     return tensor
 
 

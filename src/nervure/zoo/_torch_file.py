@@ -32,27 +32,13 @@ from nervure.zoo._pickle import (
     PickleError,
     read_pickle,
 )
+from nervure.zoo._types import OF_TORCH
 
 Array = npt.NDArray[Any]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 
-BFLOAT16 = "<u2"
-"""Bits of a bfloat16, which NumPy does not know; `as_floats` reads them."""
-
-STORAGES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": BFLOAT16,
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "|u1",
-    "BoolStorage": "|b1",
-}
 _ORDERED = Global("collections", "OrderedDict")
 _SIZE = Global("torch", "Size")
 _PARAMETER = Global("torch._utils", "_rebuild_parameter")
@@ -253,7 +239,7 @@ def _big_endian(where: str) -> CheckpointError:
 
 
 def _known(name: Global) -> bool:
-    storage = name.module == "torch" and name.name in STORAGES
+    storage = name.module == "torch" and name.name in OF_TORCH
     return storage or name in _CALLS
 
 
@@ -303,8 +289,8 @@ def _persistent(reference: Any) -> Storage:
             word, kind, key, _, elements = parts[:5]
             offset = _part(parts[5]) if len(parts) == 6 else 0
             sized = _is_shape((elements, offset)) and isinstance(key, str)
-            if word == "storage" and kind.name in STORAGES and sized:
-                return Storage(key, np.dtype(STORAGES[kind.name]), elements, offset)
+            if word == "storage" and kind.name in OF_TORCH and sized:
+                return Storage(key, OF_TORCH[kind.name], elements, offset)
     raise PickleError("a reference that is no storage of numbers")
 
 
