@@ -172,7 +172,6 @@ def _in_order(entries: Sequence[Entry]) -> list[Entry]:
                 placed[entry.name] = True
                 ordered.append(entry)
                 stack.pop()
-                stack.pop()
             elif feed in placed:
                 raise GraphError(
                     f"[graph] {entry.name!r} and {feed!r} depend on each other; "

@@ -57,7 +57,15 @@ def make_data(
     weights, steps = own, own_steps
     if class_weight is not None:
         weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
-    return Data(inputs, targets, weights, scales, own, steps, own_steps)
+    return Data(
+        inputs,
+        targets,
+        weights,
+        scales,
+        row_weights=own,
+        step_weights=steps,
+        own_step_weights=own_steps,
+    )
 
 
 def check_lengths(
