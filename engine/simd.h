@@ -75,25 +75,70 @@ NERVURE_INLINE T reduce(int64_t size, auto block, auto element, auto fold) {
   return total[0];
 }
 
-// Each takes at least one element.
+// high + low += x, where low is what does not fit into high: twice the digits of a number.
+// Where high is not finite, low is no number and does not count.
+template <class V>
+NERVURE_INLINE void add_exactly(V& high, V& low, const V& x) {
+  const V sum = high + x, part = sum - high;
+  const V error = ((high - (sum - part)) + (x - part)) + low;
+  const V lost = error == error ? error : V{};
+  high = sum + lost;
+  low = lost - (high - sum);
+}
+
+// The sum of all elements, in an order that the size alone decides, of an error that does
+// not grow with it. Takes at least one element.
 template <class T>
-T sum(const T* x, int64_t size) {
-  return reduce<T>(
-      size, [=](int64_t i) { return Block<T>::load(x + i); },
-      [=](int64_t i) { return x[i]; }, [](auto& a, const auto& b) { a += b; });
+NERVURE_INLINE double total(int64_t size, auto block, auto element) {
+  constexpr int64_t lanes = Block<T>::lanes, stretch = 8 * lanes;
+  const auto add = [](auto& a, const auto& b) { a += b; };
+  const auto some = [&](int64_t begin, int64_t end) {
+    return static_cast<double>(reduce<T>(
+        end - begin, [&](int64_t i) { return block(begin + i); },
+        [&](int64_t i) { return element(begin + i); }, add));
+  };
+  if (size <= stretch) return some(0, size);
+  Block<T> high = {}, low = {};
+  int64_t i = 0;
+  for (; i + stretch <= size; i += stretch) {
+    Block<T> sums = block(i);
+    for (int64_t k = lanes; k < stretch; k += lanes) {
+      const Block<T> next = block(i + k);
+      for (int r = 0; r < Block<T>::registers; ++r) sums.part[r] += next.part[r];
+    }
+    for (int r = 0; r < Block<T>::registers; ++r)
+      add_exactly(high.part[r], low.part[r], sums.part[r]);
+  }
+  T highs[lanes], lows[lanes];
+  std::memcpy(highs, high.part, sizeof highs);
+  std::memcpy(lows, low.part, sizeof lows);
+  double sum = i < size ? some(i, size) : 0;
+  for (int64_t l = 0; l < lanes; ++l) {  // no number beside one that is not finite
+    const auto rest = static_cast<double>(lows[l]);
+    sum += static_cast<double>(highs[l]) + (rest == rest ? rest : 0);
+  }
+  return sum;
+}
+
+// The sum of f(x[i], y[i], ...) of some arrays; f takes elements, and registers of them.
+template <class T, class... Arrays>
+NERVURE_INLINE double total_of(int64_t size, auto f, const Arrays*... x) {
+  const auto block = [=](int64_t i) {
+    Block<T> result;
+    for (int r = 0; r < Block<T>::registers; ++r)
+      result.part[r] = f(Block<T>::load(x + i).part[r]...);
+    return result;
+  };
+  return total<T>(size, block, [=](int64_t i) { return f(x[i]...); });
 }
 
 template <class T>
-T dot(const T* x, const T* y, int64_t size) {
-  const auto product = [=](int64_t i) {
-    Block<T> a = Block<T>::load(x + i);
-    const Block<T> b = Block<T>::load(y + i);
-    for (int r = 0; r < Block<T>::registers; ++r) a.part[r] *= b.part[r];
-    return a;
-  };
-  return reduce<T>(
-      size, product, [=](int64_t i) { return x[i] * y[i]; },
-      [](auto& a, const auto& b) { a += b; });
+double sum(const T* x, int64_t size) {
+  return total_of<T>(size, [](auto a) { return a; }, x);
+}
+template <class T>
+double dot(const T* x, const T* y, int64_t size) {
+  return total_of<T>(size, [](auto a, auto b) { return a * b; }, x, y);
 }
 
 // The largest element; NaNs may be passed over.

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+import nervure as nv
 from nervure.losses import LOSSES, Hinge, loss
 from nervure.metrics import (
     METRICS,
@@ -353,3 +354,90 @@ def test_no_metric_imports_scikit_learn() -> None:
         "assert not {'sklearn', 'scipy'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# -- answers and classes, decided once ---------------------------------------------------
+
+
+def answering(loss: str, activation: str) -> nv.Network:
+    layers = [nv.Input(3), nv.Dense(3, activation=activation)]
+    return nv.Network(layers, seed=2, dtype="float64")
+
+
+ANSWERS = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]])
+ROWS = np.random.default_rng(4).normal(size=(5, 3))
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 4], [0, 1, 2, 3, 4]])
+def test_logistic_outputs_are_judged_answer_by_answer(rows: list[int]) -> None:
+    """Also where the rows at hand happen to sum to 1."""
+    net = answering("binary_cross_entropy", "logistic")
+    X, y = ROWS[rows], ANSWERS[rows]
+    names = ["accuracy", "balanced_accuracy", "log_loss", "f1", "auc"]
+    scores = net.evaluate(X, y, loss="binary_cross_entropy", metrics=names[:4])
+    p = net.forward(X)
+    assert scores["accuracy"] == pytest.approx(((p > 0.5) == (y == 1)).mean())
+    costs = -np.where(y == 1, np.log(p), np.log(1 - p)).mean()
+    assert scores["log_loss"] == pytest.approx(costs)
+    found = [
+        np.mean([((p[:, j] > 0.5) == s)[y[:, j] == s].mean() for s in (0, 1)
+                 if (y[:, j] == s).any()])
+        for j in range(3)
+    ]  # fmt: skip
+    assert scores["balanced_accuracy"] == pytest.approx(np.mean(found))
+
+
+def test_classes_of_logistic_outputs_are_judged_by_the_largest() -> None:
+    net = answering("binary_cross_entropy", "logistic")
+    classes = np.array([0, 1, 2, 1, 0])
+    scores = net.evaluate(ROWS, classes, loss="binary_cross_entropy")
+    right = net.forward(ROWS).argmax(axis=1) == classes
+    assert scores["accuracy"] == pytest.approx(right.mean())
+
+
+def test_shares_of_a_softmax_are_judged_by_the_largest() -> None:
+    net = answering("kl", "softmax")
+    y = np.array([[0.9, 0.05, 0.0501], [0.2, 0.7, 0.1]])
+    scores = net.evaluate(ROWS[:2], y, loss="cross_entropy", metrics=["accuracy"])
+    right = net.forward(ROWS[:2]).argmax(axis=1) == [0, 1]
+    assert scores["accuracy"] == pytest.approx(right.mean())
+
+
+def test_top_k_of_answers_is_refused() -> None:
+    net = answering("binary_cross_entropy", "logistic")
+    with pytest.raises(ValueError, match="rows answer several yes-or-no questions"):
+        net.evaluate(
+            ROWS, ANSWERS, loss="binary_cross_entropy", metrics=["top_k_accuracy"]
+        )
+
+
+# -- names -------------------------------------------------------------------------------
+
+
+def evaluated(*metrics: Any) -> dict[str, float]:
+    net = answering("mse", "tanh")
+    return net.evaluate(ROWS, ROWS, loss="mse", metrics=list(metrics))
+
+
+def test_functions_of_one_name_are_told_apart() -> None:
+    found = evaluated(lambda target, output: 1.0, lambda target, output: 2.0, "mse")
+    assert {k: v for k, v in found.items() if k not in ("loss", "mse")} == {
+        "<lambda>": 1.0,
+        "<lambda>_2": 2.0,
+    }
+
+
+@pytest.mark.parametrize("name", ["loss", "seconds", "validation_mse"])
+def test_names_that_the_history_has_are_refused(name: str) -> None:
+    def function(target: Any, output: Any) -> float:
+        return 1.0
+
+    function.__name__ = name
+    text = rf"\[metrics\] a metric named '{name}', which the history has"
+    with pytest.raises(ValueError, match=text):
+        evaluated(function)
+
+
+def test_a_metric_given_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[metrics\] 'mse' is given twice"):
+        evaluated("mse", "mae", "mse")

@@ -299,6 +299,56 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(
     assert [t.state for t in again.trials].count("stopped") == 1
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL: from here on nothing is written any more."""
+
+
+def killed_at(
+    monkeypatch: pytest.MonkeyPatch, moment: int, after: bool
+) -> list[list[dict[str, Any]]]:
+    """Every line of a journal's that is written; the process dies at one of them."""
+    journal = optuna.storages.journal.JournalFileBackend
+    write, written = journal.append_logs, []
+
+    def append(self: Any, logs: list[dict[str, Any]]) -> None:
+        if len(written) >= moment + after:
+            raise Killed
+        written.append(logs)
+        write(self, logs)
+        if len(written) >= moment + after:
+            raise Killed
+
+    monkeypatch.setattr(journal, "append_logs", append)
+    return written
+
+
+def test_a_search_killed_at_any_line_ends_with_the_same_trials(
+    spec: nv.Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a trial's end and the word of it a kill counted it twice; within its
+    values it drew others.
+    """
+    training = dataclasses.replace(spec.training or nv.spec.TrainingSpec(), epochs=6)
+    spec = dataclasses.replace(spec, training=training)
+    given = {"trials": 13, "progress": False}
+    with monkeypatch.context() as patch:
+        written = killed_at(patch, 10**6, after=False)
+        whole = nv.tune(spec, directory=tmp_path / "whole", **given)
+    begins = [i for i, [line] in enumerate(written) if line.get("op_code") == 4]
+    assert len(begins) == 13
+    for moment in range(begins[-2], begins[-1] + 4):
+        folder = tmp_path / f"killed-{moment}"
+        with monkeypatch.context() as patch:
+            killed_at(patch, moment, after=False)
+            with pytest.raises(Killed):
+                nv.tune(spec, directory=folder, **given)
+        found = nv.tune(directory=folder, resume=True, **given)
+        assert outcomes(found) == outcomes(whole), moment
+        assert found.best is not None
+        assert whole.best is not None
+        assert found.best.values == whole.best.values
+
+
 def test_ctrl_c_leaves_everything_usable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

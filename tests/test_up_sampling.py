@@ -96,8 +96,12 @@ def test_torch_agrees(layer: Any, shape: Any, mode: str) -> None:
             "channels); add the channel axis, as nv.Reshape does",
         ),
         (
-            lambda: nv.UpSampling1D(10**9).output_shape((2, 1)),
-            "[up_sampling1d] an axis of 2,000,000,000 pixels, expected at most "
+            lambda: nv.UpSampling1D(10**9),
+            "[up_sampling1d] size = 1000000000; use at most 16,777,216",
+        ),
+        (
+            lambda: nv.UpSampling1D(2**24).output_shape((2, 1)),
+            "[up_sampling1d] an axis of 33,554,432 pixels, expected at most "
             "16,777,216; cut samples into shorter ones",
         ),
     ],

@@ -3,7 +3,7 @@
 //
 // Legend: a stretch is one pixel with its `features`; there are n of them in a batch.
 // Training takes mean and variance over all n, part by part (each part two passes over
-// rows that lie in the cache), the parts being combined in their order in double:
+// rows that lie in the cache, by long sums), combined in their order in double:
 //   M2 = sum (x - mean)^2 of a part; together M2 + sum of n_p (mean_p - mean)^2.
 // With x^ = (x - mean) / deviation:
 //   dgamma = sum dy x^,  dbeta = sum dy,
@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cmath>
+#include <utility>
 
 #include "elementwise.h"
 
@@ -33,11 +34,10 @@ struct BatchNorm {
   [[nodiscard]] bool reads_input() const { return true; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  // Saved: mean and 1 / deviation of the batch. Scratch: two sums for each part, and
+  // Saved: mean and 1 / deviation of the batch. Scratch: two long sums for each part, and
   // the two of all.
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    const int64_t parts = sum_parts(rows);
-    return {.saved = 2 * features, .scratch = 2 * features * (parts + 1)};
+    return {.saved = 2 * features, .scratch = sums() * sum_parts(rows) + 2 * features};
   }
   [[nodiscard]] Work forward_work(int64_t rows) const {
     return {sum_parts(rows), feature_parts(), parts_of(stretches(rows), grain())};
@@ -84,6 +84,17 @@ struct BatchNorm {
   [[nodiscard]] Range sum_range(int64_t rows, int64_t part) const {
     return share_of(stretches(rows), sum_parts(rows), part);
   }
+  [[nodiscard]] double count_of(int64_t rows, int64_t part) const {
+    return static_cast<double>(sum_range(rows, part).size());
+  }
+  // Two long sums of each feature.
+  [[nodiscard]] int64_t sums() const { return 4 * features; }
+  template <class T>
+  [[nodiscard]] std::pair<LongSums<T>, LongSums<T>> sums_of(const Context<T>& c,
+                                                            int64_t part) const {
+    T* first = c.scratch + sums() * part;
+    return {{first, first + features}, {first + 2 * features, first + 3 * features}};
+  }
   static constexpr int64_t feature_grain = 64;
   [[nodiscard]] int64_t feature_parts() const { return parts_of(features, feature_grain); }
   [[nodiscard]] Range features_of(int64_t part) const {
@@ -96,22 +107,25 @@ struct BatchNorm {
   template <class T>
   void part_moments(const Context<T>& c, int64_t part) const {
     const Range range = sum_range(c.rows, part);
-    const T* x = c.inputs[0].value;
-    T *mean = c.scratch + 2 * features * part, *m2 = mean + features;
-    std::fill_n(mean, 2 * features, T(0));
-    for (int64_t s = range.begin; s < range.end; ++s) {
-      const T* from = x + s * features;
-      fill(mean, {0, features}, [=](int64_t j) { return mean[j] + from[j]; });
+    const T* x = c.inputs[0].value + range.begin * features;
+    const auto [sum, m2] = sums_of(c, part);
+    sum.clear(features);
+    m2.clear(features);
+    add_rows(sum, range.size(), features, [=, this](int64_t i) {
+      return [from = x + i * features](int64_t j) { return from[j]; };
+    });
+    const double share = 1 / static_cast<double>(range.size());
+    for (int64_t j = 0; j < features; ++j) {  // the mean in the place of the sum
+      const double mean = sum.total(j) * share;
+      sum.high[j] = static_cast<T>(mean);
+      sum.low[j] = static_cast<T>(mean - static_cast<double>(sum.high[j]));
     }
-    const T share = T(1) / static_cast<T>(range.end - range.begin);
-    fill(mean, {0, features}, [=](int64_t j) { return mean[j] * share; });
-    for (int64_t s = range.begin; s < range.end; ++s) {
-      const T* from = x + s * features;
-      fill(m2, {0, features}, [=](int64_t j) {
+    add_rows(m2, range.size(), features, [=, this, mean = sum.high](int64_t i) {
+      return [from = x + i * features, mean](int64_t j) {
         const T d = from[j] - mean[j];
-        return m2[j] + d * d;
-      });
-    }
+        return d * d;
+      };
+    });
   }
 
   // Of the batch, for some features; they move the running ones.
@@ -120,19 +134,13 @@ struct BatchNorm {
     const int64_t parts = sum_parts(c.rows);
     const auto n = static_cast<double>(stretches(c.rows));
     for (int64_t j = some.begin; j < some.end; ++j) {
-      const auto mean_of = [&](int64_t p) {
-        return static_cast<double>(c.scratch[2 * features * p + j]);
-      };
-      const auto count_of = [&](int64_t p) {
-        const Range range = sum_range(c.rows, p);
-        return static_cast<double>(range.end - range.begin);
-      };
       double mean = 0, m2 = 0;
-      for (int64_t p = 0; p < parts; ++p) mean += count_of(p) / n * mean_of(p);
+      for (int64_t p = 0; p < parts; ++p)
+        mean += count_of(c.rows, p) / n * sums_of(c, p).first.total(j);
       for (int64_t p = 0; p < parts; ++p) {
-        const double apart = mean_of(p) - mean;
-        m2 += static_cast<double>(c.scratch[2 * features * p + features + j]) +
-              count_of(p) * apart * apart;
+        const auto [own, squares] = sums_of(c, p);
+        const double apart = own.total(j) - mean;
+        m2 += squares.total(j) + count_of(c.rows, p) * apart * apart;
       }
       c.saved[j] = static_cast<T>(mean);
       c.saved[features + j] = static_cast<T>(1 / std::sqrt(m2 / n + epsilon));
@@ -175,27 +183,35 @@ struct BatchNorm {
   void part_gradients(const Context<T>& c, int64_t part) const {
     const Range range = sum_range(c.rows, part);
     const T *mean = c.saved, *inverse = c.saved + features;
-    T *scaled = c.scratch + 2 * features * part, *plain = scaled + features;
-    std::fill_n(scaled, 2 * features, T(0));
-    for (int64_t s = range.begin; s < range.end; ++s) {
-      const T *x = c.inputs[0].value + s * features, *dy = c.output.gradient + s * features;
-      fill(scaled, {0, features},
-           [=](int64_t j) { return scaled[j] + dy[j] * ((x[j] - mean[j]) * inverse[j]); });
-      fill(plain, {0, features}, [=](int64_t j) { return plain[j] + dy[j]; });
-    }
+    const T* x = c.inputs[0].value + range.begin * features;
+    const T* dy = c.output.gradient + range.begin * features;
+    const auto [scaled, plain] = sums_of(c, part);
+    scaled.clear(features);
+    plain.clear(features);
+    add_rows(scaled, range.size(), features, [=, this](int64_t i) {
+      return [=, from = x + i * features, d = dy + i * features](int64_t j) {
+        return d[j] * ((from[j] - mean[j]) * inverse[j]);
+      };
+    });
+    add_rows(plain, range.size(), features, [=, this](int64_t i) {
+      return [d = dy + i * features](int64_t j) { return d[j]; };
+    });
   }
 
   template <class T>
   void gradients(const Context<T>& c, Range some) const {
     const int64_t parts = sum_parts(c.rows);
-    T* all = c.scratch + 2 * features * parts;
-    for (int which = gamma; which <= beta; ++which)
-      for (int64_t j = some.begin; j < some.end; ++j) {
-        double sum = 0;
-        for (int64_t p = 0; p < parts; ++p)
-          sum += static_cast<double>(c.scratch[features * (2 * p + which) + j]);
-        all[which * features + j] = static_cast<T>(sum);
+    T* all = c.scratch + sums() * parts;
+    for (int64_t j = some.begin; j < some.end; ++j) {
+      double scaled = 0, plain = 0;
+      for (int64_t p = 0; p < parts; ++p) {
+        const auto [own_scaled, own_plain] = sums_of(c, p);
+        scaled += own_scaled.total(j);
+        plain += own_plain.total(j);
       }
+      all[gamma * features + j] = static_cast<T>(scaled);
+      all[beta * features + j] = static_cast<T>(plain);
+    }
     for (size_t which : {gamma, beta}) {
       const T* found = all + static_cast<int64_t>(which) * features;
       put(c.parameters[which], some, [=](int64_t j) { return found[j]; });
@@ -210,8 +226,7 @@ struct BatchNorm {
   void input_gradient(const Context<T>& c, Range range) const {
     const T *mean = c.saved, *inverse = c.saved + features;
     const T* scale = c.parameters[gamma].value;
-    const T *dscale = c.scratch + 2 * features * sum_parts(c.rows),
-            *dshift = dscale + features;
+    const T *dscale = c.scratch + sums() * sum_parts(c.rows), *dshift = dscale + features;
     const T share = of_batch(c) ? T(1) / static_cast<T>(stretches(c.rows)) : T(0);
     for (int64_t s = range.begin; s < range.end; ++s) {
       const int64_t begin = s * features;

@@ -36,9 +36,9 @@ struct Passes {
   template <class T>
   void weight_gradient(const Context<T>& c, const T* x, const T* dy, const Operand<T>* bias,
                        Task task) const {
-    const WeightSums<T> to = {c.parameters[0].gradient,
-                              bias == nullptr ? nullptr : bias->gradient,
-                              c.parameters[0].accumulate};
+    const WeightGradients<T> to = {c.parameters[0].gradient,
+                                   bias == nullptr ? nullptr : bias->gradient,
+                                   c.parameters[0].accumulate};
     if (to.weight == nullptr && to.bias == nullptr) return;
     if (task.phase == 1)
       weights.add_up(gather, c.rows, to, c.scratch, task.part);

@@ -42,7 +42,7 @@ struct DepthwiseConvolution {
   [[nodiscard]] bool in_place() const { return false; }
   // Scratch: dweight and dbias of each of the parts that sum them up.
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.scratch = sums() * sum_parts(rows)};
+    return {.scratch = StagedSums<float>::room(sums()) * sum_parts(rows)};
   }
   [[nodiscard]] Work forward_work(int64_t rows) const { return lines(rows, y).work(); }
   [[nodiscard]] Work backward_work(int64_t rows) const {
@@ -174,10 +174,13 @@ struct DepthwiseConvolution {
   void sum(const Context<T>& c, int64_t part) const {
     if (c.parameters[0].gradient == nullptr && !(has_bias && c.parameters[1].gradient))
       return;
-    T *dweight = c.scratch + part * sums(), *dbias = dweight + volume(kernel) * filters();
-    std::fill_n(dweight, sums(), T(0));
+    const StagedSums<T> staged = sums_of(c, part);
+    staged.clear();
+    T *dweight = staged.some, *dbias = dweight + volume(kernel) * filters();
     const Range range = share_of(lines(c.rows, y).count, sum_parts(c.rows), part);
+    const int64_t together = parts_of(StagedSums<T>::most, y[2]);
     for (int64_t line = range.begin; line < range.end; ++line) {
+      if ((line - range.begin) % together == 0) staged.pass_on();
       const T* from = c.output.gradient + line * y[2] * filters();
       for (int64_t j = 0; j < y[2]; ++j)
         fill(dbias, {0, filters()},
@@ -191,23 +194,25 @@ struct DepthwiseConvolution {
         });
       });
     }
+    staged.pass_on();
+  }
+  template <class T>
+  [[nodiscard]] StagedSums<T> sums_of(const Context<T>& c, int64_t part) const {
+    return {c.scratch + part * StagedSums<T>::room(sums()), sums()};
   }
 
   // Sums of the parts, in their order, of some elements of dweight and dbias.
   template <class T>
   void add_up(const Context<T>& c, Range range) const {
-    const int64_t parts = sum_parts(c.rows), weights = volume(kernel) * filters();
-    const T* first = c.scratch;
-    const auto total = [=, each = sums()](int64_t i) {
-      T sum = first[i];
-      for (int64_t p = 1; p < parts; ++p) sum += first[p * each + i];
-      return sum;
-    };
-    put(c.parameters[0], {range.begin, std::min(range.end, weights)}, total);
+    const int64_t weights = volume(kernel) * filters();
+    const int64_t apart = StagedSums<T>::room(sums()), parts = sum_parts(c.rows);
+    const LongSums<T> first = sums_of(c, 0).sums;
+    put_long_sums(c.parameters[0], {range.begin, std::min(range.end, weights)}, first,
+                  parts, apart);
     if (has_bias)
-      put(c.parameters[1],
-          {std::max<int64_t>(0, range.begin - weights), range.end - weights},
-          [=](int64_t i) { return total(weights + i); });
+      put_long_sums(c.parameters[1],
+                    {std::max<int64_t>(0, range.begin - weights), range.end - weights},
+                    first.from(weights), parts, apart);
   }
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../simd.h"
+#include "../sums.h"
 #include "kernel.h"
 
 namespace nervure {
@@ -25,33 +26,63 @@ NERVURE_INLINE void put(const Operand<T>& x, Range range, auto f) {
     fill(dx, range, f);
 }
 
-// dx = (or +=) the sum of `count` arrays, `apart` elements from one to the next, in their
-// order.
+// dx = (or +=) the sum of `count` arrays, `apart` elements from one to the next.
 template <class T>
-void put_sum(Operand<T> x, Range range, const T* first, int64_t count, int64_t apart) {
-  for (int64_t k = 0; k < count; ++k, first += apart, x.accumulate = true)
-    put(x, range, [=](int64_t i) { return first[i]; });
+void put_sum(const Operand<T>& x, Range range, const T* first, int64_t count,
+             int64_t apart) {
+  constexpr int64_t tile = 256;
+  double sums[tile];
+  if (x.gradient == nullptr) return;
+  for (int64_t begin = range.begin; begin < range.end; begin += tile) {
+    const int64_t width = std::min(tile, range.end - begin);
+    std::fill_n(sums, width, 0.0);
+    for (int64_t k = 0; k < count; ++k) {
+      const T* from = first + k * apart + begin;
+      fill(sums, {0, width}, [&](int64_t j) { return sums[j] + double(from[j]); });
+    }
+    put(x, {begin, begin + width},
+        [&](int64_t i) { return static_cast<T>(sums[i - begin]); });
+  }
+}
+
+// The same of long sums: `apart` elements lie from one to the next, and `low` behind high.
+template <class T>
+void put_long_sums(const Operand<T>& x, Range range, const LongSums<T>& first,
+                   int64_t count, int64_t apart) {
+  put(x, range, [=](int64_t i) {
+    double sum = 0;
+    for (int64_t k = 0; k < count; ++k) sum += first.total(k * apart + i);
+    return static_cast<T>(sum);
+  });
 }
 
 // Sums of dy over all pixels, the gradient of a bias: parts of some channels each.
 constexpr int64_t channel_grain = 16;
 inline int64_t channel_parts(int64_t channels) { return parts_of(channels, channel_grain); }
+template <class T, int64_t width>
+void add_pixels(const LongSums<T>& sums, const T* dy, int64_t pixels, int64_t channels,
+                int64_t count) {
+  constexpr int64_t together = 8;
+  for (int64_t i = 0; i < pixels; i += together) {
+    T some[channel_grain] = {};
+    const int64_t rows = std::min(together, pixels - i);
+    for (int64_t k = 0; k < rows; ++k, dy += channels)
+      for (int64_t j = 0; j < (width > 0 ? width : count); ++j) some[j] += dy[j];
+    for (int64_t j = 0; j < channel_grain; ++j) sums.add(j, some[j]);
+  }
+}
 template <class T>
 void add_pixels(const Operand<T>& bias, const T* dy, int64_t pixels, int64_t channels,
                 int64_t part) {
   if (bias.gradient == nullptr) return;
-  T sum[channel_grain] = {};
+  T high[channel_grain] = {}, low[channel_grain] = {};
+  const LongSums<T> sums{high, low};
   const Range some = range_of(channels, channel_grain, part);
-  const int64_t count = some.end - some.begin;
-  dy += some.begin;
-  if (count == channel_grain)  // known to the compiler: the sums stay in registers
-    for (int64_t i = 0; i < pixels; ++i, dy += channels)
-      for (int64_t j = 0; j < channel_grain; ++j) sum[j] += dy[j];
+  if (some.size() == channel_grain)  // known to the compiler: sums stay in registers
+    add_pixels<T, channel_grain>(sums, dy + some.begin, pixels, channels, some.size());
   else
-    for (int64_t i = 0; i < pixels; ++i, dy += channels)
-      for (int64_t j = 0; j < count; ++j) sum[j] += dy[j];
-  const T* found = sum;
-  put(bias, some, [=](int64_t j) { return found[j - some.begin]; });
+    add_pixels<T, 0>(sums, dy + some.begin, pixels, channels, some.size());
+  put(bias, some, [=](int64_t j) { return static_cast<T>(sums.total(j - some.begin)); });
 }
 
 // How all elements of a batch are cut.

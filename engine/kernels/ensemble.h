@@ -103,8 +103,15 @@ struct EnsembleDense {
             du + rows * (units + features)};
   }
 
-  // Sums of a block: dr (m, k), ds (m, n), db (m, n).
-  [[nodiscard]] int64_t sums() const { return members * (features + 2 * units); }
+  // Long sums of a block: dr (m, k), ds (m, n), db (m, n); their high parts, then their
+  // low.
+  [[nodiscard]] int64_t columns() const { return members * (features + 2 * units); }
+  [[nodiscard]] int64_t sums() const { return 2 * columns(); }
+  template <class T>
+  [[nodiscard]] LongSums<T> sums_of(const Context<T>& c, int64_t block) const {
+    T* high = arrays(c).sums + block * sums();
+    return {high, high + columns()};
+  }
 
   [[nodiscard]] int64_t blocks(int64_t rows) const {
     const int64_t wanted = 2 * rows * members * features * units / work;
@@ -131,18 +138,21 @@ struct EnsembleDense {
   void through(const Context<T>& c, int64_t part) const {
     const Range block = block_of(c.rows, part);
     const Arrays<T> a = arrays(c);
-    T* dr = a.sums + part * sums();
-    T* ds = dr + members * features;
-    T* db = ds + members * units;
-    std::fill_n(dr, sums(), T(0));
-    const int64_t width = members * units;
-    const T* s = c.parameters[2].value;
+    const LongSums<T> sums = sums_of(c, part);
+    sums.clear(columns());
+    const int64_t width = members * units, first_row = block.begin * width;
+    const T *s = c.parameters[2].value, *dz = c.output.gradient + first_row;
+    const T* u = a.u + first_row;
     for (int64_t i = block.begin; i < block.end; ++i) {
-      const T *dz = c.output.gradient + i * width, *u = a.u + i * width;
-      fill(a.du + i * width, {0, width}, [=](int64_t j) { return dz[j] * s[j]; });
-      fill(ds, {0, width}, [=](int64_t j) { return ds[j] + dz[j] * u[j]; });
-      fill(db, {0, width}, [=](int64_t j) { return db[j] + dz[j]; });
+      const T* from = c.output.gradient + i * width;
+      fill(a.du + i * width, {0, width}, [=](int64_t j) { return from[j] * s[j]; });
     }
+    const LongSums<T> ds = sums.from(members * features), db = ds.from(width);
+    add_rows(ds, block.size(), width, [=](int64_t i) {
+      return [d = dz + i * width, v = u + i * width](int64_t j) { return d[j] * v[j]; };
+    });
+    add_rows(db, block.size(), width,
+             [=](int64_t i) { return [d = dz + i * width](int64_t j) { return d[j]; }; });
     const bool wanted = c.inputs[0].gradient != nullptr;
     if (!wanted && c.parameters[1].gradient == nullptr) return;
     const int64_t first = block.begin * members;
@@ -152,15 +162,12 @@ struct EnsembleDense {
           .k = units},
          a.du + first * units, units, c.parameters[0].value, units, a.dv + first * features,
          features);
-    for (int64_t i = block.begin; i < block.end; ++i)
-      each_member(
-          i,
-          [&](int64_t m, int64_t row, const T* x) {
-            const T* dv = a.dv + row * features;
-            T* sum = dr + m * features;
-            fill(sum, {0, features}, [=](int64_t j) { return sum[j] + dv[j] * x[j]; });
-          },
-          c.inputs[0].value);
+    for (int64_t m = 0; m < members; ++m)
+      add_rows(sums.from(m * features), block.size(), features, [&](int64_t i) {
+        const int64_t sample = block.begin + i, row = sample * members + m;
+        const T* x = c.inputs[0].value + (begins ? sample : row) * features;
+        return [x, dv = a.dv + row * features](int64_t j) { return dv[j] * x[j]; };
+      });
     if (!wanted) return;
     for (int64_t i = block.begin; i < block.end; ++i) to_input(c, i, a.dv);
   }
@@ -182,10 +189,10 @@ struct EnsembleDense {
 
   template <class T>
   void add_up(const Context<T>& c) const {
-    const T* from = arrays(c).sums;
+    LongSums<T> from = sums_of(c, 0);
     const int64_t sizes[] = {members * features, members * units, members * units};
-    for (size_t p = 0; p < 3; from += sizes[p], ++p)
-      put_sum(c.parameters[p + 1], {0, sizes[p]}, from, blocks(c.rows), sums());
+    for (size_t p = 0; p < 3; from = from.from(sizes[p]), ++p)
+      put_long_sums(c.parameters[p + 1], {0, sizes[p]}, from, blocks(c.rows), sums());
   }
 };
 

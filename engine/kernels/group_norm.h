@@ -6,10 +6,12 @@
 // Legend: a sample has `pixels` of `channels`, a group `width` channels; x^ is the
 // normalized x, n = pixels * width. With g = gamma dy,
 //   dx = (g - mean(g) - x^ mean(g x^)) / deviation    (without mean(g) where not centred).
-// Rows are taken in blocks; gamma's gradient has a sum for each, added up in their order.
+// Rows are taken in blocks; gamma's gradient has long sums for each, added up in their
+// order.
 #pragma once
 
 #include <cmath>
+#include <utility>
 
 #include "elementwise.h"
 
@@ -39,7 +41,7 @@ struct GroupNorm {
   [[nodiscard]] bool in_place() const { return false; }
   // Saved: mean and 1 / deviation of each group. Scratch: dgamma and dbeta of each block.
   [[nodiscard]] Buffers buffers(int64_t rows) const {
-    return {.saved = 2 * rows * samples * groups(), .scratch = 2 * channels * blocks(rows)};
+    return {.saved = 2 * rows * samples * groups(), .scratch = sums() * blocks(rows)};
   }
   [[nodiscard]] Work forward_work(int64_t rows) const { return {blocks(rows)}; }
   [[nodiscard]] Work backward_work(int64_t rows) const {
@@ -71,19 +73,15 @@ struct GroupNorm {
   template <class T>
   void backward(const Context<T>& c, Task task) const {
     if (task.phase == 1) return add_up(c, range_of(channels, 64, task.part));
-    T *dscale = c.scratch + 2 * channels * task.part, *dshift = dscale + channels;
-    std::fill_n(dscale, 2 * channels, T(0));
+    const auto [dscale, dshift] = sums_of(c, task.part);
+    dscale.clear(channels);
+    dshift.clear(channels);
+    const Range block = share_of(c.rows * samples, blocks(c.rows), task.part);
+    for (int64_t first = 0; first < channels; first += width)
+      parameter_gradients(c, block, first, dscale, dshift);
+    if (c.inputs[0].gradient == nullptr) return;
     each_group(c, task.part, [&](int64_t at, int64_t first, T* moments) {
-      const T *x = c.inputs[0].value + at, *dy = c.output.gradient + at;
-      const T mean = moments[0], inverse = moments[1];
-      each_pixel([&](int64_t i) {
-        const T *from = x + i, *d = dy + i;
-        T *a = dscale + first, *b = dshift + first;
-        fill(a, {0, width},
-             [=](int64_t j) { return a[j] + d[j] * ((from[j] - mean) * inverse); });
-        fill(b, {0, width}, [=](int64_t j) { return b[j] + d[j]; });
-      });
-      if (c.inputs[0].gradient != nullptr) input_gradient(c, at, first, mean, inverse);
+      input_gradient(c, at, first, moments[0], moments[1]);
     });
   }
 
@@ -107,25 +105,51 @@ struct GroupNorm {
     for (int64_t i = 0; i < pixels; ++i) call(i * channels);
   }
 
-  // The mean of f(x, i) over a group, where f sums a stretch of `width` at i.
+  // Long sums of dgamma and dbeta of a block.
+  [[nodiscard]] int64_t sums() const { return 4 * channels; }
+  template <class T>
+  [[nodiscard]] std::pair<LongSums<T>, LongSums<T>> sums_of(const Context<T>& c,
+                                                            int64_t block) const {
+    T* first = c.scratch + sums() * block;
+    return {{first, first + channels}, {first + 2 * channels, first + 3 * channels}};
+  }
+
+  // Over all pixels of a block of samples, of the channels of a group.
+  template <class T>
+  void parameter_gradients(const Context<T>& c, Range block, int64_t first,
+                           const LongSums<T>& dscale, const LongSums<T>& dshift) const {
+    const int64_t begin = block.begin * size() + first;
+    const T *x = c.inputs[0].value + begin, *dy = c.output.gradient + begin;
+    const T* moments = c.saved + 2 * (block.begin * groups() + first / width);
+    add_rows(dscale.from(first), block.size() * pixels, width, [&](int64_t i) {
+      const T* of_sample = moments + 2 * (i / pixels) * groups();
+      return [from = x + i * channels, d = dy + i * channels, mean = of_sample[0],
+              inverse = of_sample[1]](int64_t j) {
+        return d[j] * ((from[j] - mean) * inverse);
+      };
+    });
+    add_rows(dshift.from(first), block.size() * pixels, width, [&](int64_t i) {
+      return [d = dy + i * channels](int64_t j) { return d[j]; };
+    });
+  }
+
+  // The mean over a group, where sum(i) is the sum of a stretch of `width` at i.
   template <class T>
   [[nodiscard]] T mean_of(auto sum) const {
-    T total = 0;
+    double total = 0;
     each_pixel([&](int64_t i) { total += sum(i); });
-    return total / static_cast<T>(pixels * width);
+    return static_cast<T>(total / static_cast<double>(pixels * width));
   }
 
   template <class T>
   void find_moments(const T* x, T* moments) const {
-    moments[0] =
+    const T mean =
         centred ? mean_of<T>([&](int64_t i) { return simd::sum(x + i, width); }) : T(0);
-    const T mean = moments[0];
     const T variance = mean_of<T>([&](int64_t i) {
-      const T* from = x + i;
-      T sum = 0;
-      for (int64_t j = 0; j < width; ++j) sum += (from[j] - mean) * (from[j] - mean);
-      return sum;
+      const auto square = [=](auto a) { return (a - mean) * (a - mean); };
+      return simd::total_of<T>(width, square, x + i);
     });
+    moments[0] = mean;
     moments[1] = T(1) / std::sqrt(variance + static_cast<T>(epsilon));
   }
 
@@ -138,10 +162,10 @@ struct GroupNorm {
         centred ? mean_of<T>([&](int64_t i) { return simd::dot(dy + i, gamma, width); })
                 : T(0);
     const T along = mean_of<T>([&](int64_t i) {
-      T sum = 0;
-      for (int64_t j = 0; j < width; ++j)
-        sum += dy[i + j] * gamma[j] * ((x[i + j] - mean) * inverse);
-      return sum;
+      const auto share = [=](auto d, auto g, auto a) {
+        return d * g * ((a - mean) * inverse);
+      };
+      return simd::total_of<T>(width, share, dy + i, gamma, x + i);
     });
     each_pixel([&](int64_t i) {
       put(c.inputs[0], {at + i, at + i + width}, [=](int64_t k) {
@@ -154,9 +178,9 @@ struct GroupNorm {
 
   template <class T>
   void add_up(const Context<T>& c, Range some) const {
-    const T* sums = c.scratch;
-    for (size_t which = 0; which < (centred ? 2 : 1); ++which, sums += channels)
-      put_sum(c.parameters[which], some, sums, blocks(c.rows), 2 * channels);
+    const auto [dscale, dshift] = sums_of(c, 0);
+    put_long_sums(c.parameters[0], some, dscale, blocks(c.rows), sums());
+    if (centred) put_long_sums(c.parameters[1], some, dshift, blocks(c.rows), sums());
   }
 };
 

@@ -36,7 +36,7 @@ struct LocalResponseNorm {
   [[nodiscard]] bool reads_input() const { return true; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  // Scratch: d, d^-beta and t of one pixel, for each part.
+  // Scratch: d, what its sums have lost, d^-beta and t of one pixel, for each part.
   [[nodiscard]] Buffers buffers(int64_t rows) const {
     return {.scratch = buffers_of_pixel * channels * stretches(rows).work()[0]};
   }
@@ -60,7 +60,8 @@ struct LocalResponseNorm {
     if (c.inputs[0].gradient == nullptr) return;
     const Range range = stretches(c.rows).range(task);
     T* d = c.scratch + buffers_of_pixel * channels * task.part;
-    T *p = d + channels, *t = p + channels, *sums = d;
+    T *p = d + 2 * channels, *t = p + channels;
+    const LongSums<T> sums{d, d + channels};
     const T factor = static_cast<T>(2 * beta * share);
     for (int64_t s = range.begin; s < range.end; ++s) {
       const int64_t at = s * channels;
@@ -68,19 +69,16 @@ struct LocalResponseNorm {
       denominators(x, d);
       fill(p, {0, channels}, [=, this](int64_t j) { return power(d[j]); });
       fill(t, {0, channels}, [=](int64_t j) { return dy[j] * x[j] * p[j] / d[j]; });
-      std::fill_n(sums, channels, T(0));
-      each_shift(after, before, [=](int64_t shift, Range inside) {
-        fill(sums, inside, [=](int64_t j) { return sums[j] + t[j + shift]; });
-      });
+      sum_shifts(sums, after, before, [=](int64_t j) { return t[j]; });
       put(c.inputs[0], {at, at + channels}, [=](int64_t i) {
         const int64_t j = i - at;
-        return dy[j] * p[j] - factor * x[j] * sums[j];
+        return dy[j] * p[j] - factor * x[j] * d[j];
       });
     }
   }
 
  private:
-  static constexpr int64_t buffers_of_pixel = 3;
+  static constexpr int64_t buffers_of_pixel = 4;
 
   [[nodiscard]] Stretches stretches(int64_t rows) const {
     return {rows * pixels, channels};
@@ -94,18 +92,23 @@ struct LocalResponseNorm {
   template <class T>
   void denominators(const T* x, T* d) const {
     const T weight = static_cast<T>(share), least = static_cast<T>(k);
-    std::fill_n(d, channels, T(0));
-    each_shift(before, after, [=](int64_t shift, Range inside) {
-      fill(d, inside, [=](int64_t j) { return d[j] + x[j + shift] * x[j + shift]; });
-    });
+    const LongSums<T> sums{d, d + channels};
+    sum_shifts(sums, before, after, [=](int64_t j) { return x[j] * x[j]; });
     fill(d, {0, channels}, [=](int64_t j) { return least + weight * d[j]; });
   }
 
-  // Calls with each shift of a window and the channels whose neighbour there exists.
-  void each_shift(int64_t down, int64_t up, auto call) const {
-    for (int64_t shift = -down; shift <= up; ++shift)
-      call(shift,
-           Range{std::max<int64_t>(0, -shift), std::min(channels, channels - shift)});
+  // sums.high[j] = the sum of term(j + shift) over the shifts of a window, as far as there
+  // is such a channel.
+  template <class T>
+  void sum_shifts(const LongSums<T>& sums, int64_t down, int64_t up, auto term) const {
+    sums.clear(channels);
+    for (int64_t shift = -down; shift <= up; ++shift) {
+      const int64_t begin = std::max<int64_t>(0, -shift);
+      add_rows(sums.from(begin), 1, std::min(channels, channels - shift) - begin,
+               [=](int64_t) { return [=](int64_t j) { return term(begin + j + shift); }; });
+    }
+    fill(sums.high, {0, channels},
+         [=](int64_t j) { return static_cast<T>(sums.total(j)); });
   }
 };
 

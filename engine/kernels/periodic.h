@@ -27,9 +27,9 @@ struct PeriodicEmbedding {
   [[nodiscard]] bool reads_input() const { return true; }
   [[nodiscard]] bool reads_output() const { return false; }
   [[nodiscard]] bool in_place() const { return false; }
-  // Scratch: cosines and sines of each feature.
+  // Scratch: cosines and sines of each feature, and the sums of its gradients.
   [[nodiscard]] Buffers buffers(int64_t) const {
-    return {.scratch = 2 * frequencies * features};
+    return {.scratch = features * (2 * frequencies + StagedSums<float>::room(sums()))};
   }
   [[nodiscard]] Work forward_work(int64_t rows) const { return cut(rows).work(); }
   [[nodiscard]] Work backward_work(int64_t rows) const { return cut(rows).work(); }
@@ -46,8 +46,8 @@ struct PeriodicEmbedding {
         cosines(own, x);
         y[0] = x;
         for (int64_t l = 1; l < width; ++l)
-          y[l] = bias[l - 1] +
-                 simd::dot(own.weight + (l - 1) * frequencies, own.cosine, frequencies);
+          y[l] = bias[l - 1] + static_cast<T>(simd::dot(own.weight + (l - 1) * frequencies,
+                                                        own.cosine, frequencies));
       }
     }
   }
@@ -87,42 +87,52 @@ struct PeriodicEmbedding {
          [=](int64_t q) { return math::cos_turns(own.turns(q, x)); });
   }
 
-  // The gradient of feature j in parameter p, or null; begun with 0 where it is written.
-  template <class T>
-  static T* gradient(const Context<T>& c, size_t p, int64_t j, int64_t size) {
-    const Operand<T>& parameter = c.parameters[p];
-    if (parameter.gradient == nullptr) return nullptr;
-    T* own = parameter.gradient + j * size;
-    if (!parameter.accumulate) std::fill_n(own, size, T(0));
-    return own;
-  }
+  // Of a feature: df, dp, dW, db.
+  [[nodiscard]] int64_t sums() const { return frequencies * (width + 1) + width - 1; }
 
   template <class T>
   void each_feature(const Context<T>& c, int64_t j) const {
-    const int64_t k = frequencies;
     const Feature<T> own = feature(c, j);
-    T *df = gradient(c, 0, j, k), *dp = gradient(c, 1, j, k);
-    T *dw = gradient(c, 2, j, k * (width - 1)), *db = gradient(c, 3, j, width - 1);
-    const Operand<T>& input = c.inputs[0];
+    const StagedSums<T> sums = sums_of(c, j);
+    sums.clear();
     for (int64_t i = 0; i < c.rows; ++i) {
-      const int64_t at = i * features + j;
-      const T x = input.value[at];
-      const T* dy = c.output.gradient + at * width;
-      if (dw != nullptr) {
-        cosines(own, x);
-        for (int64_t l = 1; l < width; ++l)
-          add(dw + (l - 1) * k, {0, k},
-              [&, l](int64_t q) { return dy[l] * own.cosine[q]; });
-      }
-      if (db != nullptr) add(db, {0, width - 1}, [=](int64_t l) { return dy[l + 1]; });
-      angles(own, x, dy);  // da, in place of the cosines
-      const T* da = own.cosine;
-      if (dp != nullptr) add(dp, {0, k}, [=](int64_t q) { return da[q]; });
-      if (df != nullptr) add(df, {0, k}, [=](int64_t q) { return da[q] * x; });
-      if (input.gradient == nullptr) continue;
-      const T dx = dy[0] + simd::dot(da, own.frequency, k);
-      put(input, {at, at + 1}, [=](int64_t) { return dx; });
+      if (i > 0 && i % StagedSums<T>::most == 0) sums.pass_on();
+      each_row(c, own, i * features + j, sums.some);
     }
+    sums.pass_on();
+    const int64_t k = frequencies, sizes[] = {k, k, k * (width - 1), width - 1};
+    LongSums<T> from = sums.sums;
+    for (size_t p = 0; p < 4; from = from.from(sizes[p]), ++p)
+      put(c.parameters[p], {j * sizes[p], (j + 1) * sizes[p]},
+          [=](int64_t i) { return static_cast<T>(from.total(i - j * sizes[p])); });
+  }
+  template <class T>
+  [[nodiscard]] StagedSums<T> sums_of(const Context<T>& c, int64_t j) const {
+    return {c.scratch + 2 * frequencies * features + j * StagedSums<T>::room(sums()),
+            sums()};
+  }
+
+  // What one number x adds to the sums, and its dx.
+  template <class T>
+  void each_row(const Context<T>& c, const Feature<T>& own, int64_t at, T* df) const {
+    const int64_t k = frequencies;
+    T *dp = df + k, *dw = dp + k, *db = dw + k * (width - 1);
+    const Operand<T>& input = c.inputs[0];
+    const T x = input.value[at];
+    const T* dy = c.output.gradient + at * width;
+    if (c.parameters[2].gradient != nullptr) {
+      cosines(own, x);
+      for (int64_t l = 1; l < width; ++l)
+        add(dw + (l - 1) * k, {0, k}, [&, l](int64_t q) { return dy[l] * own.cosine[q]; });
+    }
+    add(db, {0, width - 1}, [=](int64_t l) { return dy[l + 1]; });
+    angles(own, x, dy);  // da, in place of the cosines
+    const T* da = own.cosine;
+    add(dp, {0, k}, [=](int64_t q) { return da[q]; });
+    add(df, {0, k}, [=](int64_t q) { return da[q] * x; });
+    if (input.gradient == nullptr) return;
+    const T dx = dy[0] + static_cast<T>(simd::dot(da, own.frequency, k));
+    put(input, {at, at + 1}, [=](int64_t) { return dx; });
   }
 
   // da = -s W^T dy

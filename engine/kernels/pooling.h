@@ -48,20 +48,58 @@ struct PoolWindows {
   }
   [[nodiscard]] int64_t image() const { return volume(source) * channels; }
 
-  // Calls with the first element of each pixel of window `index`; returns their number.
-  template <class Call>
-  NERVURE_INLINE int64_t each_pixel(int64_t index, Call call) const {
+  // The pixels of window `index` on each axis, and their number.
+  [[nodiscard]] std::array<Range, 3> box(int64_t index) const {
     const auto at = static_cast<size_t>(index);
-    const size_t w = at % axes[2].size(), rest = at / axes[2].size();
-    const Range d = axes[0][rest / axes[1].size()], h = axes[1][rest % axes[1].size()];
-    const Range x = axes[2][w];
+    const size_t rest = at / axes[2].size();
+    return {axes[0][rest / axes[1].size()], axes[1][rest % axes[1].size()],
+            axes[2][at % axes[2].size()]};
+  }
+  [[nodiscard]] int64_t field(int64_t index) const {
+    const auto [d, h, w] = box(index);
+    return d.size() * h.size() * w.size();
+  }
+
+  // Calls with the first element of each pixel of window `index`.
+  template <class Call>
+  NERVURE_INLINE void each_pixel(int64_t index, Call call) const {
+    each_line(index, [&](int64_t offset, int64_t pixels) {
+      for (int64_t k = 0; k < pixels; ++k) call(offset + k * channels);
+    });
+  }
+  // Calls with where each line of pixels begins, and how many it has; lines that lie end to
+  // end are one.
+  template <class Call>
+  NERVURE_INLINE void each_line(int64_t index, Call call) const {
+    const auto [d, h, w] = box(index);
+    const bool whole = w.size() == source[2];
+    const int64_t lines = whole ? 1 : h.size(),
+                  pixels = whole ? h.size() * w.size() : w.size();
     for (int64_t i = d.begin; i < d.end; ++i)
-      for (int64_t j = h.begin; j < h.end; ++j)
-        for (int64_t k = x.begin; k < x.end; ++k)
-          call(((i * source[1] + j) * source[2] + k) * channels);
-    return (d.end - d.begin) * (h.end - h.begin) * (x.end - x.begin);
+      for (int64_t j = h.begin; j < h.begin + lines; ++j)
+        call(((i * source[1] + j) * source[2] + w.begin) * channels, pixels);
   }
 };
+
+// y_c = finish(the sum of term(x_c) over the pixels of a window), of many of them.
+template <class T>
+void sum_window(const PoolWindows& w, int64_t index, const T* x, T* y, auto term,
+                auto finish) {
+  constexpr int64_t tile = 64;
+  for (int64_t begin = 0; begin < w.channels; begin += tile) {
+    const int64_t width = std::min(tile, w.channels - begin);
+    T high[tile] = {}, low[tile] = {};
+    const LongSums<T> sums{high, low};
+    w.each_line(index, [&](int64_t offset, int64_t pixels) {
+      const T* first = x + offset + begin;
+      add_rows(sums, pixels, width, [=, &w](int64_t i) {
+        return [=, from = first + i * w.channels](int64_t j) { return term(from[j]); };
+      });
+    });
+    for (int64_t j = 0; j < width; ++j)
+      y[begin + j] = static_cast<T>(finish(sums.total(j)));
+  }
+}
 
 // What the three have in common; Mode says what becomes of a window.
 template <class Mode>
@@ -88,12 +126,16 @@ struct Pool {
     for (int64_t i = range.begin; i < range.end; ++i) {
       const T* x = c.inputs[0].value + i / count * windows.image();
       T* y = c.output.value + i * channels;
+      if (windows.field(i % count) > few) {
+        Mode::gather_many(windows, i % count, x, y);
+        continue;
+      }
       bool first = true;
-      const int64_t field = windows.each_pixel(i % count, [&](int64_t offset) {
+      windows.each_pixel(i % count, [&](int64_t offset) {
         Mode::gather(x + offset, y, channels, first);
         first = false;
       });
-      Mode::finish(y, channels, T(1) / static_cast<T>(field));
+      Mode::finish(y, channels, T(1) / static_cast<T>(windows.field(i % count)));
     }
   }
 
@@ -117,6 +159,7 @@ struct Pool {
   }
 
  private:
+  static constexpr int64_t few = 32;  // pixels that are added as they come
   [[nodiscard]] Stretches pixels(int64_t rows) const {
     return {rows * windows.count(), windows.channels};
   }
@@ -142,6 +185,14 @@ struct Largest {
   }
   template <class T>
   static void finish(T*, int64_t, T) {}
+  template <class T>
+  static void gather_many(const PoolWindows& w, int64_t index, const T* x, T* y) {
+    bool first = true;
+    w.each_pixel(index, [&](int64_t offset) {
+      gather(x + offset, y, w.channels, first);
+      first = false;
+    });
+  }
 
   // The first of the largest pixels takes the gradient: what is left of it goes on.
   template <class T>
@@ -181,11 +232,17 @@ struct Mean {
   static void finish(T* y, int64_t channels, T share) {
     fill(y, {0, channels}, [=](int64_t j) { return y[j] * share; });
   }
+  template <class T>
+  static void gather_many(const PoolWindows& w, int64_t index, const T* x, T* y) {
+    const double share = 1 / static_cast<double>(w.field(index));
+    sum_window(
+        w, index, x, y, [](T a) { return a; }, [=](double sum) { return sum * share; });
+  }
 
   template <class T>
   static void spread(const PoolWindows& w, int64_t index, const T*, const T*, const T* dy,
                      T* dx) {
-    const T share = T(1) / static_cast<T>(w.each_pixel(index, [](int64_t) {}));
+    const T share = T(1) / static_cast<T>(w.field(index));
     w.each_pixel(index, [&](int64_t offset) {
       T* to = dx + offset;
       fill(to, {0, w.channels}, [=](int64_t j) { return to[j] + dy[j] * share; });
@@ -209,11 +266,18 @@ struct RootMeanSquare {
   static void finish(T* y, int64_t channels, T share) {
     fill(y, {0, channels}, [=](int64_t j) { return std::sqrt(y[j] * share); });
   }
+  template <class T>
+  static void gather_many(const PoolWindows& w, int64_t index, const T* x, T* y) {
+    const double share = 1 / static_cast<double>(w.field(index));
+    sum_window(
+        w, index, x, y, [](T a) { return a * a; },
+        [=](double sum) { return std::sqrt(sum * share); });
+  }
 
   template <class T>
   static void spread(const PoolWindows& w, int64_t index, const T* x, const T* y,
                      const T* dy, T* dx) {
-    const T share = T(1) / static_cast<T>(w.each_pixel(index, [](int64_t) {}));
+    const T share = T(1) / static_cast<T>(w.field(index));
     w.each_pixel(index, [&](int64_t offset) {
       T* to = dx + offset;
       const T* from = x + offset;

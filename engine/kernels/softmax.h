@@ -69,7 +69,7 @@ struct Softmax {
     fill(y, row.elements(rows), [=](int64_t i) { return math::exp(y[i]); });
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       T* p = y + r * row.classes;
-      const T total = simd::sum(p, row.classes);
+      const T total = static_cast<T>(simd::sum(p, row.classes));
       fill(p, {0, row.classes}, [=](int64_t i) { return p[i] / total; });
     }
   }
@@ -80,7 +80,8 @@ struct Softmax {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const Range range = row.elements({r, r + 1});
       const T *y = c.output.value, *dy = c.output.gradient;
-      const T mean = simd::dot(y + range.begin, dy + range.begin, row.classes);
+      const T mean =
+          static_cast<T>(simd::dot(y + range.begin, dy + range.begin, row.classes));
       put(c.inputs[0], range, [=](int64_t i) { return y[i] * (dy[i] - mean); });
     }
   }
@@ -110,7 +111,7 @@ struct LogSoftmax {
     row.shift(c.inputs[0].value, c.output.value, rows);
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       T* y = c.output.value + r * row.classes;
-      const T logarithm = std::log(sum_of_exp(y));
+      const T logarithm = static_cast<T>(std::log(sum_of_exp(y)));
       fill(y, {0, row.classes}, [=](int64_t i) { return y[i] - logarithm; });
     }
   }
@@ -121,7 +122,7 @@ struct LogSoftmax {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const Range range = row.elements({r, r + 1});
       const T *y = c.output.value, *dy = c.output.gradient;
-      const T total = simd::sum(dy + range.begin, row.classes);
+      const T total = static_cast<T>(simd::sum(dy + range.begin, row.classes));
       put(c.inputs[0], range, [=](int64_t i) { return dy[i] - math::exp(y[i]) * total; });
     }
   }
@@ -129,10 +130,10 @@ struct LogSoftmax {
  private:
   // Tile by tile, since the row itself is still wanted.
   template <class T>
-  T sum_of_exp(const T* y) const {
+  double sum_of_exp(const T* y) const {
     constexpr int64_t tile = 256;
     T e[tile];
-    T total = 0;
+    double total = 0;
     for (int64_t begin = 0; begin < row.classes; begin += tile) {
       const int64_t width = std::min(tile, row.classes - begin);
       const T* from = y + begin;

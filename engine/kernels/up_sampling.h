@@ -71,16 +71,20 @@ class Resampling {
   }
   [[nodiscard]] int64_t pixels() const { return volume(extents()); }
 
+  // How many shares pixel `index` (of all images) gets.
+  [[nodiscard]] int64_t shares(int64_t index) const {
+    const auto [d, h, w] = place(index);
+    return static_cast<int64_t>(axes_[0][d].size() * axes_[1][h].size() *
+                                axes_[2][w].size());
+  }
+
   // Calls with where a pixel of the source begins and its weight, for all that pixel
   // `index` (of all images) gets.
   template <class Call>
   NERVURE_INLINE void each_share(int64_t index, int64_t channels, Call call) const {
-    const Triple t = extents();
     const auto& [depth, height, width] = axes_;
     const int64_t image = index / pixels();
-    const auto d = static_cast<size_t>(index / (t[1] * t[2]) % t[0]);
-    const auto h = static_cast<size_t>(index / t[2] % t[1]);
-    const auto w = static_cast<size_t>(index % t[2]);
+    const auto [d, h, w] = place(index);
     for (const Share& a : depth[d])
       for (const Share& b : height[h]) {
         const int64_t line = ((image * source_[0] + a.pixel) * source_[1] + b.pixel);
@@ -90,6 +94,12 @@ class Resampling {
   }
 
  private:
+  [[nodiscard]] std::array<size_t, 3> place(int64_t index) const {
+    const Triple t = extents();
+    return {static_cast<size_t>(index / (t[1] * t[2]) % t[0]),
+            static_cast<size_t>(index / t[2] % t[1]), static_cast<size_t>(index % t[2])};
+  }
+
   std::array<Shares, 3> axes_;
   Triple source_;
 };
@@ -142,28 +152,28 @@ struct UpSampling {
   template <class T>
   void apply(const detail::Resampling& map, const T* from, const Operand<T>& to,
              Range range) const {
-    constexpr int64_t tile = 64;
-    T sums[tile];
-    for (int64_t pixel = range.begin; pixel < range.end; ++pixel)
+    constexpr int64_t tile = 64, few = 32;
+    T high[tile], low[tile];
+    const LongSums<T> sums{high, low};
+    for (int64_t pixel = range.begin; pixel < range.end; ++pixel) {
+      const bool many = map.shares(pixel) > few;
       for (int64_t first = 0; first < channels; first += tile) {
         const int64_t count = std::min(tile, channels - first);
-        bool begun = false;
-        map.each_share(pixel, channels, [&](int64_t at, double weight) {
-          add(from + at + first, static_cast<T>(weight), sums, count, begun);
-          begun = true;
+        sums.clear(count);
+        map.each_share(pixel, channels, [&](int64_t at, double share) {
+          const T *x = from + at + first, weight = static_cast<T>(share);
+          if (many)
+            add_rows(sums, 1, count,
+                     [=](int64_t) { return [=](int64_t j) { return weight * x[j]; }; });
+          else
+            fill(sums.high, {0, count},
+                 [=](int64_t j) { return sums.high[j] + weight * x[j]; });
         });
-        const T* found = sums;
         const int64_t at = pixel * channels + first;
-        put(to, {at, at + count}, [=](int64_t i) { return found[i - at]; });
+        put(to, {at, at + count},
+            [=](int64_t i) { return sums.high[i - at] + sums.low[i - at]; });
       }
-  }
-
-  template <class T>
-  NERVURE_INLINE static void add(const T* x, T weight, T* sums, int64_t count, bool more) {
-    if (more)
-      fill(sums, {0, count}, [=](int64_t j) { return sums[j] + weight * x[j]; });
-    else
-      fill(sums, {0, count}, [=](int64_t j) { return weight * x[j]; });
+    }
   }
 };
 

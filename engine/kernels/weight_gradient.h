@@ -4,7 +4,7 @@
 //
 // Few weights: groups of units have a sum each, and a second phase adds these in their
 // order. Many weights: each part has some columns and runs to itself and goes over all
-// units.
+// units. db is the sum of dy; it is taken from the panels of dy, by long sums.
 #pragma once
 
 #include "correlation.h"
@@ -12,11 +12,19 @@
 
 namespace nervure {
 
+// Where gradients go, or what they have become so far.
 template <class T>
-struct WeightSums {
+struct WeightGradients {
   T* weight;  // or null
   T* bias;    // or null
   bool add;
+};
+template <class T>
+struct WeightSums {
+  T* weight;  // or null
+  bool add;
+  LongSums<T> bias;
+  bool sums_bias;
 };
 
 class WeightGradient {
@@ -31,48 +39,49 @@ class WeightGradient {
   [[nodiscard]] int64_t adding_parts(const Gather& g, int64_t rows) const {
     return sums(g, rows) > 1 ? parts_of(size(g), elementwise_grain) : 0;
   }
+  // Scratch: the box of each part, and its sums; those of biases alone where the gradient
+  // itself is the sum of the weights'.
   [[nodiscard]] int64_t scratch(const Gather& g, int64_t rows) const {
-    const int64_t own = sums(g, rows) > 1 ? sums(g, rows) * size(g) : 0;
-    return g.units().scratch() * parts(g, rows) + own;
+    const int64_t own = sums(g, rows), biases = 2 * g.taps().filters();
+    const int64_t box = g.units().scratch() * parts(g, rows);
+    return box + (own > 1 ? own * (weights_ + biases) : biases);
   }
 
   // A part's share of dW and, where wanted, db.
   template <class T>
-  void run(const Gather& g, int64_t rows, const T* x, const T* dy, const WeightSums<T>& to,
-           T* scratch, int64_t part) const {
+  void run(const Gather& g, int64_t rows, const T* x, const T* dy,
+           const WeightGradients<T>& to, T* scratch, int64_t part) const {
     const int64_t box = g.units().scratch(), units = g.units().number(rows);
-    const int64_t own = sums(g, rows);
     T* memory = box > 0 ? scratch + part * box : nullptr;
-    WeightSums<T> sum = to;
-    if (!few()) {
-      const int64_t cuts = run_cuts(g), cut = part % cuts, i = part / cuts;
-      if (cut > 0) sum.bias = nullptr;
-      return each_unit({0, units}, g, rows, x, dy, memory, sum, {i, i + 1},
-                       share_of(g.runs(), cuts, cut));
+    WeightSums<T> sum = sums_of(g, rows, to, scratch, part);
+    if (few()) {
+      const int64_t own = sums(g, rows);
+      sum.bias.clear(g.taps().filters());
+      each_unit(share_of(units, own, part), g, rows, x, dy, memory, sum, {0, panels(g)},
+                {0, g.runs()});
+      if (own == 1) put_bias(to, sum.bias, {0, g.taps().filters()});
+      return;
     }
-    if (own > 1) {
-      sum.weight = scratch + own * box + part * size(g);
-      sum.bias = to.bias == nullptr ? nullptr : sum.weight + weights_;
-      sum.add = false;
-    }
-    each_unit(share_of(units, own, part), g, rows, x, dy, memory, sum, {0, panels(g)},
-              {0, g.runs()});
+    const int64_t cuts = run_cuts(g), cut = part % cuts, i = part / cuts;
+    const Range columns = columns_of(g, i);
+    sum.sums_bias = sum.sums_bias && cut == 0;
+    if (sum.sums_bias) sum.bias.from(columns.begin).clear(columns.size());
+    each_unit({0, units}, g, rows, x, dy, memory, sum, {i, i + 1},
+              share_of(g.runs(), cuts, cut));
+    if (sum.sums_bias) put_bias(to, sum.bias, columns);
   }
 
   template <class T>
-  void add_up(const Gather& g, int64_t rows, const WeightSums<T>& to, const T* scratch,
+  void add_up(const Gather& g, int64_t rows, const WeightGradients<T>& to, T* scratch,
               int64_t part) const {
     const Range range = range_of(size(g), elementwise_grain, part);
     const Range weight = {range.begin, std::min(range.end, weights_)};
     const Range bias = {std::max<int64_t>(range.begin - weights_, 0),
                         std::max<int64_t>(range.end - weights_, 0)};
-    const int64_t own = sums(g, rows);
-    const T* from = scratch + own * g.units().scratch();
-    const auto operand = [&](T* gradient) {
-      return Operand<T>{.gradient = gradient, .accumulate = to.add};
-    };
-    put_sum(operand(to.weight), weight, from, own, size(g));
-    put_sum(operand(to.bias), bias, from + weights_, own, size(g));
+    const int64_t own = sums(g, rows), apart = weights_ + 2 * g.taps().filters();
+    const WeightSums<T> first = sums_of(g, rows, to, scratch, 0);
+    put_sum(operand(to.weight, to), weight, first.weight, own, apart);
+    put_long_sums(operand(to.bias, to), bias, first.bias, own, apart);
   }
 
  private:
@@ -95,6 +104,40 @@ class WeightGradient {
     return std::min(g.runs(), parts_of(8, panels(g)));
   }
 
+  // The columns of a panel.
+  [[nodiscard]] static Range columns_of(const Gather& g, int64_t index) {
+    const Panel<float> panel(g.taps().outputs, index);
+    const int64_t group = panel.group * g.taps().outputs;
+    return {group + panel.columns.begin, group + panel.columns.end};
+  }
+
+  // What a part sums up: in scratch, behind the boxes of all parts.
+  template <class T>
+  [[nodiscard]] WeightSums<T> sums_of(const Gather& g, int64_t rows,
+                                      const WeightGradients<T>& to, T* scratch,
+                                      int64_t part) const {
+    const int64_t filters = g.taps().filters();
+    T* memory = scratch + g.units().scratch() * parts(g, rows);
+    if (sums(g, rows) == 1)
+      return {to.weight, to.add, {memory, memory + filters}, to.bias != nullptr};
+    memory += part * (weights_ + 2 * filters);
+    T* bias = memory + weights_;
+    return {to.weight == nullptr ? nullptr : memory,
+            false,
+            {bias, bias + filters},
+            to.bias != nullptr};
+  }
+
+  template <class T>
+  static Operand<T> operand(T* gradient, const WeightGradients<T>& to) {
+    return {.gradient = gradient, .accumulate = to.add};
+  }
+  template <class T>
+  static void put_bias(const WeightGradients<T>& to, const LongSums<T>& sums,
+                       Range columns) {
+    put_long_sums(operand(to.bias, to), columns, sums, 1, 0);
+  }
+
   template <class T>
   static void each_unit(Range units, const Gather& g, int64_t rows, const T* x, const T* dy,
                         T* memory, WeightSums<T> sum, Range panels, Range runs) {
@@ -105,7 +148,7 @@ class WeightGradient {
         WeightSums<T> part = sum;
         if (part.weight != nullptr)
           part.weight += slice * g.units().slice() * g.taps().filters();
-        if (slice > 0) part.bias = nullptr;
+        part.sums_bias = part.sums_bias && slice == 0;
         for (int64_t i = panels.begin; i < panels.end; ++i)
           each_panel(g, Lines(unit), view, dy, part, i, runs);
       }
@@ -117,14 +160,11 @@ class WeightGradient {
   template <class T>
   static void each_panel(const Gather& g, const Lines& lines, const View<T>& view,
                          const T* dy, const WeightSums<T>& sum, int64_t index, Range runs) {
-    Panel<float> panel(g.taps().outputs, index);
-    const int64_t group = panel.group * g.taps().outputs;
-    for (int64_t c = panel.columns.begin; c < panel.columns.end; c += panel_columns<T>) {
-      const int64_t end = std::min(c + panel_columns<T>, panel.columns.end);
-      View<T> own = view;
-      own.data += panel.group * g.taps().inputs;
-      columns(g, lines, own, dy, sum, {group + c, group + end}, runs);
-    }
+    const Range all = columns_of(g, index);
+    View<T> own = view;
+    own.data += all.begin / g.taps().outputs * g.taps().inputs;
+    for (int64_t c = all.begin; c < all.end; c += panel_columns<T>)
+      columns(g, lines, own, dy, sum, {c, std::min(c + panel_columns<T>, all.end)}, runs);
   }
 
   template <class T>
@@ -160,8 +200,10 @@ class WeightGradient {
                    dy + lines.begin(line + i, taps.y_strides, taps.y_image),
                    lines.distance(taps.y_strides, taps.y_image), false, length, count);
       }
-      if (sum.bias != nullptr)
-        add_rows(sum.bias + columns.begin, s.runs * length, count, s.add);
+      if (sum.sums_bias)
+        add_rows(sum.bias.from(columns.begin), s.runs * length, count, [&](int64_t i) {
+          return [row = s.panel + i * width](int64_t j) { return row[j]; };
+        });
       if (sum.weight != nullptr) each_run(g, runs, sum.weight + columns.begin, s);
       s.add = true;
     }
@@ -187,17 +229,6 @@ class WeightGradient {
           sliding_gemm(s);
         }
       }
-  }
-
-  // db = sum of the panel's rows.
-  template <class T>
-  static void add_rows(T* bias, int64_t rows, int64_t count, bool add) {
-    const int64_t width = panel_width<T>(count);
-    T sum[panel_columns<T>] = {};
-    const T* panel = panel_memory<T>();
-    for (int64_t i = 0; i < rows; ++i, panel += width)
-      for (int64_t j = 0; j < width; ++j) sum[j] += panel[j];
-    for (int64_t j = 0; j < count; ++j) bias[j] = add ? bias[j] + sum[j] : sum[j];
   }
 
   int64_t weights_;

@@ -8,6 +8,8 @@
 // comes from memory: while one panel is multiplied, the rows of the next are fetched.
 #include "gemm.h"
 
+#include <vector>
+
 #include "panels.h"
 #include "thin.h"
 
@@ -184,6 +186,74 @@ void own(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ld
                       p.transpose_a, p.transpose_b, panel<T>(), panel_rows);
 }
 
+// ---- long sums --------------------------------------------------------------------------
+
+// Steps of k whose sums are simply added; of more, as in a gradient over a very long batch,
+// each addition would lose more.
+constexpr int64_t most_added = 1 << 13;
+
+// C from so many parts of the sum over k: multiply(product, part, c, ldc) gives one.
+template <class T>
+void by_long_sums(const blas::Product& p, T* c, int64_t ldc, const int64_t* listed,
+                  int64_t parts, const auto& multiply) {
+  static thread_local std::vector<T> memory;
+  const int64_t size = p.m * p.n;
+  memory.assign(static_cast<size_t>(2 * size), T(0));
+  T *some = memory.data(), *low = some + size;
+  const auto each = [&](const auto& call) {
+    for (int64_t i = 0; i < p.m; ++i)
+      for (int64_t j = 0; j < p.n; ++j)
+        call(c[(listed == nullptr ? i : listed[i]) * ldc + j], i * p.n + j);
+  };
+  if (p.beta == 0) each([](T& sum, int64_t) { sum = 0; });
+  blas::Product plain = p;
+  plain.beta = 0;
+  plain.alpha = 1;
+  const T alpha = static_cast<T>(p.alpha);
+  for (int64_t part = 0; part < parts; ++part) {
+    multiply(plain, part, some, p.n);
+    each([&](T& sum, int64_t at) {
+      simd::add_exactly(sum, low[at], static_cast<T>(alpha * some[at]));
+    });
+  }
+  each([&](T& sum, int64_t at) { sum += low[at] == low[at] ? low[at] : 0; });
+}
+
+// multiply(product, a, b, c, ldc, listed) makes a product of some steps of k.
+template <class T>
+void any_length(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb,
+                T* c, int64_t ldc, Listed rows, const auto& multiply) {
+  if (p.k <= most_added) return multiply(p, a, b, c, ldc, rows);
+  const int64_t parts = parts_of(p.k, most_added);
+  by_long_sums(p, c, ldc, rows.of_c, parts,
+               [&](blas::Product part, int64_t i, T* to, int64_t distance) {
+                 const Range k = share_of(p.k, parts, i);
+                 part.k = k.size();
+                 const T* from = b;
+                 const int64_t* listed = rows.of_b;
+                 skip_rows(from, listed, k.begin, p.transpose_b ? 1 : ldb);
+                 multiply(part, a + k.begin * (p.transpose_a ? lda : 1), from, to, distance,
+                          Listed{listed});
+               });
+}
+
+template <class T>
+void own_of_any_length(const blas::Product& p, const T* a, int64_t lda, const T* b,
+                       int64_t ldb, T* c, int64_t ldc, Listed rows) {
+  any_length(p, a, lda, b, ldb, c, ldc, rows,
+             [&](const blas::Product& part, const T* from_a, const T* from_b, T* to,
+                 int64_t distance,
+                 Listed some) { own(part, from_a, lda, from_b, ldb, to, distance, some); });
+}
+template <class T>
+void large(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb, T* c,
+           int64_t ldc) {
+  any_length(p, a, lda, b, ldb, c, ldc, {},
+             [&](const blas::Product& part, const T* from_a, const T* from_b, T* to,
+                 int64_t distance,
+                 Listed) { blas::gemm(part, from_a, lda, from_b, ldb, to, distance); });
+}
+
 // ---- panels that several products share
 // ---------------------------------------------------
 
@@ -210,13 +280,25 @@ template <class T>
 void by_panels(const blas::Product& p, const T* a, int64_t lda, const T* panels, T* c,
                int64_t ldc, Listed rows) {
   if (p.m == 0) return;
-  const Operands<T> o = operands(p, a, lda, {panels, 0}, c, ldc, rows.of_c);
-  each_stretch(p.k, [&](Range steps) {
-    Operands<T> some = stretch_of(p, o, steps);
-    some.b.data += panels_room<T>(steps.begin, p.n);
-    p.transpose_a ? by_blocks(p, some, Packed<T>{})
-                  : Packed<T>{}.template multiply<false>(p, some);
-  });
+  const int64_t stretches = parts_of(p.k, most_steps);
+  const auto multiply = [&](const blas::Product& part, Range some, T* to, int64_t distance,
+                            const int64_t* listed) {
+    Operands<T> o = operands(part, a, lda, {panels, 0}, to, distance, listed);
+    for (int64_t i = some.begin; i < some.end; ++i, o.c.add = true) {
+      const Range steps = share_of(p.k, stretches, i);
+      o.steps.length = steps.size();
+      o.a.data = a + steps.begin * (p.transpose_a ? lda : 1);
+      o.b.data = panels + panels_room<T>(steps.begin, p.n);
+      p.transpose_a ? by_blocks(part, o, Packed<T>{})
+                    : Packed<T>{}.template multiply<false>(part, o);
+    }
+  };
+  const int64_t parts = parts_of(p.k, most_added);
+  if (parts == 1) return multiply(p, {0, stretches}, c, ldc, rows.of_c);
+  by_long_sums(p, c, ldc, rows.of_c, parts,
+               [&](const blas::Product& part, int64_t i, T* to, int64_t distance) {
+                 multiply(part, share_of(stretches, parts, i), to, distance, nullptr);
+               });
 }
 
 template <class T>
@@ -277,11 +359,19 @@ template void pack_panel(double*, const double*, int64_t, bool, int64_t, int64_t
 
 void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
               int64_t ldb, float* c, int64_t ldc, Listed rows) {
-  own(p, a, lda, b, ldb, c, ldc, rows);
+  own_of_any_length(p, a, lda, b, ldb, c, ldc, rows);
 }
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
               int64_t ldb, double* c, int64_t ldc, Listed rows) {
-  own(p, a, lda, b, ldb, c, ldc, rows);
+  own_of_any_length(p, a, lda, b, ldb, c, ldc, rows);
+}
+void large_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
+                int64_t ldb, float* c, int64_t ldc) {
+  large(p, a, lda, b, ldb, c, ldc);
+}
+void large_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
+                int64_t ldb, double* c, int64_t ldc) {
+  large(p, a, lda, b, ldb, c, ldc);
 }
 
 void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,

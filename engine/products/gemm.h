@@ -32,6 +32,12 @@ void own_gemm(const blas::Product& p, const float* a, int64_t lda, const float* 
 void own_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
               int64_t ldb, double* c, int64_t ldc, Listed rows = {});
 
+// The same by OpenBLAS.
+void large_gemm(const blas::Product& p, const float* a, int64_t lda, const float* b,
+                int64_t ldb, float* c, int64_t ldc);
+void large_gemm(const blas::Product& p, const double* a, int64_t lda, const double* b,
+                int64_t ldb, double* c, int64_t ldc);
+
 // ---- B in panels of columns: the most that a panel holds --------------------------------
 
 constexpr int64_t panel_rows = 1024;  // 128 kB of float with 32 columns
@@ -144,7 +150,7 @@ void gemm(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t l
           int64_t ldc, Listed rows = {}) {
   const bool plain = rows.of_b == nullptr && rows.of_c == nullptr && p.alpha == 1;
   if (plain && is_large(p.m, p.k))
-    blas::gemm(p, a, lda, b, ldb, c, ldc);
+    large_gemm(p, a, lda, b, ldb, c, ldc);
   else
     own_gemm(p, a, lda, b, ldb, c, ldc, rows);
 }

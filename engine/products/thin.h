@@ -209,22 +209,22 @@ void multiply(Operands<T> o, bool transposed_a, bool transposed_b, T* memory,
     part.columns = end - first;
     part.c += first;
     const T* b = o.b + first * (transposed_b ? o.ldb : 1);
-    if (transposed_a) {
-      part.b = b;
-      any_block(part, false);
-      continue;
-    }
-    const int64_t stretches = (o.k + most_k - 1) / most_k;
+    const int64_t stretches = parts_of(o.k, most_k);
     for (int64_t stretch = 0; stretch < stretches; ++stretch) {
       const int64_t p = o.k * stretch / stretches;
       part.k = o.k * (stretch + 1) / stretches - p;
-      part.a = o.a + p;
+      part.a = o.a + p * (transposed_a ? o.lda : 1);
+      part.add = o.add || p > 0;
+      if (transposed_a) {
+        part.b = b + p * o.ldb;
+        any_block(part, false);
+        continue;
+      }
       part.b = memory;
       const T* rest = b;
       const int64_t* rows = o.listed.of_b;
       skip_rows(rest, rows, p, transposed_b ? 1 : o.ldb);
       part.ldb = pack(memory, rest, o.ldb, transposed_b, rows, part.k, part.columns);
-      part.add = o.add || p > 0;
       any_block(part, true);
     }
   }

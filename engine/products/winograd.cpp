@@ -346,45 +346,66 @@ void forward_panel(const Plane& p, const Forward<T>& a, const T* v, int64_t all,
   });
 }
 
+namespace {
+
+// [f][channel][filter]: sums of V D over some tiles, for some channels and one panel of T.
+template <class T>
+void sum_tiles(const Plane& p, const T* v, const T* d, int64_t all, Range tiles,
+               Range channels, int64_t first, int64_t wide, T* sums) {
+  constexpr int64_t together = 256;  // tiles whose panel stays in the nearest cache
+  const int64_t none = 0;
+  for (int64_t f = 0; f < places; ++f)
+    for (int64_t begin = tiles.begin; begin < tiles.end; begin += together)
+      sliding_gemm(Sliding<T>{
+          .rows = channels.size(),
+          .columns = wide,
+          .a = v + f * apart(all * p.channels) + begin * p.channels + channels.begin,
+          .distance = p.channels,
+          .transposed = true,
+          .offsets = &none,
+          .places = nullptr,
+          .runs = 1,
+          .length = std::min(together, tiles.end - begin),
+          .panel = d + panel_offset<T>(all, first) + f * apart(all * wide) + begin * wide,
+          .c = sums + f * apart(channels.size() * wide),
+          .ldc = wide,
+          .start = nullptr,
+          .add = begin > tiles.begin});
+}
+
+// dW = or += Gt sums G.
+template <class T>
+void put_gradient(const Plane& p, const T* sums, Range channels, int64_t first,
+                  int64_t wide, T* dweight, bool add) {
+  const int64_t step = apart(channels.size() * wide), tap = p.channels * p.filters;
+  for (int64_t channel = 0; channel < channels.size(); ++channel)
+    for (int64_t c = 0; c < wide; c += lanes<T>) {
+      const T* from = sums + channel * wide + c;
+      T* to = dweight + (channels.begin + channel) * p.filters + first + c;
+      both<Vector<T>, 6, 3>([](const auto& l, auto& r) { narrow<T>(l, r); },
+                            [&](int i, int j) { return load(from + (i * 6 + j) * step); },
+                            [&](int i, int j, Vector<T> r) {
+                              T* at = to + (i * 3 + j) * tap;
+                              store(at, add ? load(at) + r : r);
+                            });
+    }
+}
+
+}  // namespace
+
 template <class T>
 void weight_gradient(const Plane& p, const T* v, const T* d, int64_t tiles,
                      int64_t first_channel, int64_t end_channel, int64_t which, T* dweight,
                      bool add) {
-  constexpr int64_t together = 256;  // tiles whose panel stays in the nearest cache
-  const int64_t channels = end_channel - first_channel, none = 0;
+  constexpr int64_t most = 1 << 14;  // tiles in a row: sums of more lose what is added
+  const Range channels{first_channel, end_channel};
   T* sums = room<T>().product;
   each_panel<T>(p, which, [&](int64_t first, int64_t wide) {
-    const int64_t step = apart(channels * wide);
-    for (int64_t f = 0; f < places; ++f)
-      for (int64_t begin = 0; begin < tiles; begin += together)
-        sliding_gemm(Sliding<T>{
-            .rows = channels,
-            .columns = wide,
-            .a = v + f * apart(tiles * p.channels) + begin * p.channels + first_channel,
-            .distance = p.channels,
-            .transposed = true,
-            .offsets = &none,
-            .places = nullptr,
-            .runs = 1,
-            .length = std::min(together, tiles - begin),
-            .panel =
-                d + panel_offset<T>(tiles, first) + f * apart(tiles * wide) + begin * wide,
-            .c = sums + f * step,
-            .ldc = wide,
-            .start = nullptr,
-            .add = begin > 0});
-    for (int64_t channel = 0; channel < channels; ++channel)
-      for (int64_t c = 0; c < wide; c += lanes<T>) {
-        const T* from = sums + channel * wide + c;
-        T* to = dweight + (first_channel + channel) * p.filters + first + c;
-        const int64_t tap = p.channels * p.filters;
-        both<Vector<T>, 6, 3>([](const auto& l, auto& r) { narrow<T>(l, r); },
-                              [&](int i, int j) { return load(from + (i * 6 + j) * step); },
-                              [&](int i, int j, Vector<T> r) {
-                                T* at = to + (i * 3 + j) * tap;
-                                store(at, add ? load(at) + r : r);
-                              });
-      }
+    for (int64_t begin = 0; begin < tiles; begin += most) {
+      const Range some{begin, std::min(tiles, begin + most)};
+      sum_tiles(p, v, d, tiles, some, channels, first, wide, sums);
+      put_gradient(p, sums, channels, first, wide, dweight, add || begin > 0);
+    }
   });
 }
 

@@ -14,6 +14,7 @@ from PIL import Image
 import nervure as nv
 from nervure.cli.app import run
 from nervure.data import DataError, load, prepare, read, row_names
+from nervure.data._errors import DataWarning
 from nervure.data.image_files import ImageError, read_header, read_pixels
 from nervure.spec.rows import load_data
 from nervure.spec.tables import DataSpec
@@ -144,9 +145,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
     rest = {"save_all": True, "append_images": frames[1:]}
     frames[0].save(folder / "moving.gif", **rest)
     frames[0].save(folder / "moving.png", **rest)
-    Image.fromarray(grey(9).astype(np.uint16) * 256).save(folder / "deep.png")
-    (folder / "deep_colour.png").write_bytes(png16_in_colour())
-    Image.new("CMYK", (8, 8)).save(folder / "print.jpg")
+    Image.fromarray(grey(9).astype(np.float32)).save(folder / "floats.tiff")
     (folder / "bomb.png").write_bytes(png_of(50_000, 50_000))
     (folder / "large.png").write_bytes(png_of(10_000, 9_000))
     (folder / "text.jpg").write_text("not an image")
@@ -156,19 +155,17 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8),
     )
     whole.write_bytes(whole.read_bytes()[:900])
-    Image.fromarray(grey(9)).save(folder / "tagged.jpg", format="TIFF")
+    Image.fromarray(grey(9)).save(folder / "icon.jpg", format="ICO")
     return {
         "moving.gif": "animated; keep one of its pictures",
         "moving.png": "animated; keep one of its pictures",
-        "deep.png": "more than 8 bits per channel; convert it to 8 bits",
-        "deep_colour.png": "more than 8 bits per channel",
-        "print.jpg": "CMYK; convert it to RGB",
+        "floats.tiff": "values of mode F; convert it to 8 or 16 bits",
         "bomb.png": "more pixels; expected at most 64,000,000; shrink it",
         "large.png": "10,000 x 9,000 pixels; expected at most 64,000,000",
-        "text.jpg": "not an image that can be read (JPEG, PNG, BMP, GIF, WEBP)",
+        "text.jpg": "not an image that can be read (JPEG, PNG, BMP, GIF, WEBP, TIFF)",
         "empty.png": "not an image that can be read",
         "cut.jpg": "truncated, damaged or unreadable (image file is truncated",
-        "tagged.jpg": "not an image that can be read",
+        "icon.jpg": "not an image that can be read",
     }
 
 
@@ -178,14 +175,60 @@ def test_every_fault_of_every_file_is_named_at_once(photos: Path) -> None:
         load(photos)
     head, *lines = str(caught.value).splitlines()
     assert head == (
-        "[photos] 11 of 35 images cannot be used; expected whole pictures of 8 bits per "
-        "channel, grey or RGB; repair or remove:"
+        "[photos] 9 of 33 images cannot be used; expected whole pictures; repair or "
+        "remove them, or leave them out by --skip-bad:"
     )
     assert [line.split(":")[0].strip() for line in lines] == [
         f"dark/{name}" for name in sorted(expected)
     ]
     for name, text in expected.items():
         assert f"  dark/{name}: {text}" in str(caught.value)
+
+
+def test_images_that_cannot_be_read_are_left_out_if_asked(photos: Path) -> None:
+    rows = len(load(photos).inputs)
+    write_bad_files(photos / "dark")
+    said = r"\[photos\] 9 of 33 images left out, which cannot be read \(dark/bomb.png: more"
+    with pytest.warns(DataWarning, match=said) as caught:
+        data = load(photos, skip_bad=True)
+    assert len(caught) == 1
+    assert "and 6 more)" in str(caught[0].message)
+    assert len(data.inputs) == rows == len(data.targets)
+
+
+def test_print_colours_and_sixteen_bits_are_converted(tmp_path: Path) -> None:
+    values = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    Image.fromarray(values).save(tmp_path / "deep.tiff")
+    for name in ("deep.png", "deep.tiff"):
+        assert read_header(tmp_path / name).grey
+        pixels = read_pixels(tmp_path / name, (16, 16), 1)
+        assert pixels.ravel().tolist() == list(range(256))
+    Image.new("CMYK", (4, 4), (255, 0, 0, 0)).save(tmp_path / "print.tiff")
+    red, green, blue = read_pixels(tmp_path / "print.tiff", (4, 4), 3)[0, 0]
+    assert (red, green, blue) == (0, 255, 255)
+    (tmp_path / "deep_colour.png").write_bytes(png16_in_colour())
+    assert read_pixels(tmp_path / "deep_colour.png", (2, 2), 3).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train", "test"), ("training", "testing"), ("Train", "val"), ("train", "eval")],
+)
+def test_names_of_the_parts_of_a_split(tmp_path: Path, train: str, test: str) -> None:
+    """They are no classes, also within a folder that an archive wraps around them."""
+    for part in (train, test):
+        for i, name in enumerate(("cat", "dog", "cat", "dog")):
+            folder = tmp_path / "wrapper" / part / name
+            folder.mkdir(parents=True, exist_ok=True)
+            save(folder / f"{i}.png", grey(50 * i))
+    (tmp_path / "__MACOSX" / "wrapper").mkdir(parents=True)
+    save(tmp_path / "__MACOSX" / "wrapper" / "._1.png", grey(1))
+    data = load(tmp_path)
+    assert data.preprocessing.target.labels == ("cat", "dog")
+    assert data.rows == 4
+    assert data.test is not None
+    assert len(data.test[0]) == 4
 
 
 def test_long_lists_of_faults_are_cut(

@@ -222,7 +222,7 @@ def test_weights():
         (list(range(40)) * 10, "classification", tuple(range(40))),
         (list(range(18, 90)) * 20, "regression", None),
         ([0.5, 1.5] * 10, "regression", None),
-        ([1.0, 2.0] * 10, "regression", None),
+        ([1.0, 2.0] * 10, "classification", (1.0, 2.0)),
     ],
 )
 def test_the_task_follows_from_the_target(values, task, labels):

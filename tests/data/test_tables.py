@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from nervure.data import DataError
+from nervure.data import DataError, load
 from nervure.data import _errors as errors
 from nervure.data.columns import Column, Table
 from nervure.data.frames import column_of, table_from_frame, table_from_mapping
@@ -371,3 +371,25 @@ def test_nested_columns(tmp_path: Path):
     with pytest.raises(DataError, match=r"column 'a' holds BIGINT\[\].*with a query"):
         read_table(path)
     assert read_table(path, "SELECT a[1] AS first, b FROM data").rows == 1
+
+
+def test_a_query_that_does_not_end(people: Path, monkeypatch):
+    monkeypatch.setenv("NERVURE_QUERY_SECONDS", "0.2")
+    endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"
+    with pytest.raises(DataError, match=r"took more than 0.2 seconds; .*QUERY_SECONDS"):
+        read_table(people, endless)
+    monkeypatch.setenv("NERVURE_QUERY_SECONDS", "soon")
+    with pytest.raises(DataError, match="'soon'; expected seconds above 0"):
+        read_table(people, "FROM data")
+
+
+def test_columns_are_dropped_before_their_type_is_judged(tmp_path: Path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        "".join(f'{{"a": [1, 2], "b": {i}, "y": {i}.5}}\n' for i in range(40))
+    )
+    with pytest.raises(DataError, match="column 'a' holds BIGINT"):
+        load(path)
+    data = load(path, columns={"a": "drop"})
+    assert data.preprocessing.feature_names() == ["b"]
+    assert "a (as asked for)" in data.summary()

@@ -252,10 +252,10 @@ def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_growing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nervure.data.files.packed._LITTLE", 1 << 20)
+    monkeypatch.setattr("nervure.data._errors.LITTLE", 1 << 20)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000))
-    with pytest.warns(DataWarning, match="unpacked to 4,000,004, more than 100 times"):
+    with pytest.warns(DataWarning, match="bytes become 4,000,004, more than 100 times"):
         read_table(path)
 
 
@@ -369,3 +369,10 @@ def test_names_of_parts_of_files(tmp_path: Path) -> None:
     assert split_name(str(odd)) == (str(odd), None)
     with pytest.raises(DataError, match=r"expected \?table=NAME of SQLite"):
         split_name("a.db?tabel=x")
+
+
+def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\0\x05\x16Mac OS X\tx\n1\t2\n")
+    with pytest.raises(DataError, match="holds zero bytes, as no text does"):
+        read_table(path)

@@ -99,6 +99,16 @@ def amount(number: int) -> str:
     return f"{number:,}" if abs(number) < 10**24 else short(number)
 
 
+def many(number: int, noun: str) -> str:
+    """So many of something.
+
+    >>> many(1, "row"), many(1000, "row"), many(0, "class")
+    ('1 row', '1,000 rows', '0 classes')
+    """
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{amount(number)} {noun if number == 1 else plural}"
+
+
 def found(value: object) -> str:
     """What a value is, in a message."""
     if is_table(value):
@@ -140,16 +150,6 @@ def _expected_list(args: tuple[Any, ...]) -> str:
             return "a list"
         return f"a list (each: {expected(args[0])})"
     return f"a list of {len(args)} ({', '.join(map(expected, args))})"
-
-
-def many(count: int, word: str) -> str:
-    """So many things, of which the word is for one.
-
-    >>> many(1, "epoch"), many(2000, "epoch"), many(0, "class")
-    ('1 epoch', '2,000 epochs', '0 classes')
-    """
-    plural = word + ("es" if word.endswith("s") else "s")
-    return f"{amount(count)} {word if count == 1 else plural}"
 
 
 MOST_KNOWN = 2_000

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ import typer
 
 SOURCE = (
     "Data: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist; a CSV, "
-    "TSV, Parquet, JSON or .npz file; a folder of images (one sub-folder per class) or "
-    "of IDX files."
+    "TSV, Parquet, JSON, Feather, Excel or .npz file, packed or not; "
+    "FILE.db?table=NAME; a folder of parts of a table, of images (one sub-folder per "
+    "class) or of IDX files."
 )
 MODEL = "A model file, or the folder of a run."
 
@@ -26,6 +28,11 @@ Target = Annotated[
 ]
 Query = Annotated[
     str | None, typer.Option(help="SQL over a table file, which is called data in it.")
+]
+
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out images that cannot be read."),
 ]
 
 app = typer.Typer(
@@ -114,6 +121,12 @@ def train(
             help="Keep a tenth of the rows apart, for intervals and sets that hold.",
         ),
     ] = False,
+    query: Query = None,
+    no_header: Annotated[
+        bool,
+        typer.Option("--no-header", help="The first line of a text file is a row."),
+    ] = False,
+    skip_bad: SkipBad = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -124,6 +137,12 @@ def train(
     changes = list(sets or ())
     if ensemble is not None:
         changes.append(f"ensemble.members={ensemble}")
+    if query is not None:
+        changes.append(f"data.query={json.dumps(query, ensure_ascii=False)}")
+    if no_header:
+        changes.append("data.header=false")
+    if skip_bad:
+        changes.append("data.skip_bad=true")
     asked = tuple(changes)
     request = Request(source, spec, target, asked, out, resume, calibrate, quiet)
     raise typer.Exit(train(request))
@@ -200,12 +219,13 @@ def predict(
         ),
     ] = None,
     query: Query = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
     from nervure.cli.predicting import Wanted, predict
 
     wanted = Wanted(probabilities, interval)
-    predict(model, source, out, wanted, query=query)
+    predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
 
 
 @app.command()
@@ -213,6 +233,7 @@ def evaluate(
     model: Model,
     source: Source,
     query: Query = None,
+    skip_bad: SkipBad = False,
     everything: Annotated[
         bool,
         typer.Option("--all", help="Score the rows that were trained on as well."),
@@ -224,7 +245,7 @@ def evaluate(
     """
     from nervure.cli.scoring import evaluate
 
-    evaluate(model, source, query=query, everything=everything)
+    evaluate(model, source, query=query, everything=everything, skip_bad=skip_bad)
 
 
 @app.command()

@@ -67,14 +67,17 @@ def predict(
     wanted: Wanted | None = None,
     *,
     query: str | None = None,
+    skip_bad: bool = False,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = _format(out), wanted or Wanted()
     network, record = open_model(model)
     _check(wanted, network, record)
-    inputs, _ = prepare(source, record, query=query, dtype=network.dtype)
+    inputs, _ = prepare(
+        source, record, query=query, dtype=network.dtype, skip_bad=skip_bad
+    )
     columns = _columns(network, record, inputs, wanted)
-    names = row_names(source)
+    names = row_names(source, skip_bad=skip_bad)
     if names is not None:
         columns = {"file": np.array(names), **columns}
     if out is None:

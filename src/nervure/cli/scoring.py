@@ -57,6 +57,7 @@ def to_score(
     query: str | None = None,
     *,
     everything: bool = False,
+    skip_bad: bool = False,
 ) -> Rows:
     """The rows of a source to score a model on.
 
@@ -74,7 +75,12 @@ def to_score(
                 return replace(kept, said=f"{source}: {said}")
             everything = True
     found = with_targets(
-        source, record, query=query, everything=everything, dtype=network.dtype
+        source,
+        record,
+        query=query,
+        everything=everything,
+        dtype=network.dtype,
+        skip_bad=skip_bad,
     )
     count = f"{len(found.inputs):,}"
     which = f"the {count} rows of its test part" if found.test else f"all {count} rows"
@@ -115,11 +121,24 @@ def _path(source: str) -> Path:
 
 
 def evaluate(
-    model: Path, source: str, *, query: str | None = None, everything: bool = False
+    model: Path,
+    source: str,
+    *,
+    query: str | None = None,
+    everything: bool = False,
+    skip_bad: bool = False,
 ) -> None:
     """Print how well the network predicts the targets of a source, and which rows."""
     network, record = open_model(model)
-    rows = to_score(model, network, record, source, query, everything=everything)
+    rows = to_score(
+        model,
+        network,
+        record,
+        source,
+        query,
+        everything=everything,
+        skip_bad=skip_bad,
+    )
     training = training_of(spec_beside(model))
     print(rows.said)
     found = judge(network, rows.inputs, rows.targets, training.loss)

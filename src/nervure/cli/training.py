@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import nervure as nv
+from nervure.base.folders import numbered, numbers
 from nervure.base.words import many
 from nervure.cli.judging import judge
 from nervure.cli.scoring import held_out, training_of
@@ -60,10 +62,10 @@ def train(request: Request) -> int:
     if request.resume:
         return _go_on(request)
     spec, dataset = asked_for(request)
-    folder = request.out or new_folder(spec.data, RUNS)
-    print(dataset.summary(), flush=True)
-    run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
-    return _finish(run, spec, dataset, folder)
+    with new_folder(request, spec.data, RUNS) as folder:
+        print(dataset.summary(), flush=True)
+        run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
+        return _finish(run, spec, dataset, folder)
 
 
 def _go_on(request: Request) -> int:
@@ -190,16 +192,13 @@ def _name(source: str | None) -> str:
     return re.sub(r"[^\w-]+", "_", stem)[:60] or "run"
 
 
-def _numbers(name: str, within: Path) -> list[int]:
-    pattern = rf"{re.escape(name)}-(\d+)"
-    found = (re.fullmatch(pattern, p.name) for p in within.glob("*"))
-    return sorted(int(match[1]) for match in found if match)
-
-
-def new_folder(data: DataSpec, within: Path) -> Path:
-    """The next folder for a source: ``within/<source>-<number>``."""
-    name = _name(data.source)
-    return within / f"{name}-{max(_numbers(name, within), default=0) + 1}"
+def new_folder(
+    request: Request, data: DataSpec, within: Path
+) -> AbstractContextManager[Path]:
+    """The folder that is asked for, or the next of a source: ``<source>-<number>``."""
+    if request.out is not None:
+        return nullcontext(request.out)
+    return numbered(_name(data.source), within)
 
 
 def latest_folder(source: str | None, within: Path) -> Path:
@@ -208,9 +207,9 @@ def latest_folder(source: str | None, within: Path) -> Path:
     Raises:
         SpecError: there is none.
     """
-    numbers = _numbers(_name(source), within) if source else []
-    if numbers:
-        return within / f"{_name(source)}-{numbers[-1]}"
+    known = numbers(_name(source), within) if source else []
+    if known:
+        return within / f"{_name(source)}-{known[-1]}"
     raise SpecError(
         f"[--resume] found no run of {source or 'no source'} in {within}/; expected "
         "the folder of a run; name it with --out"

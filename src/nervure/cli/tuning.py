@@ -42,9 +42,9 @@ def tune(
         found = search(directory=folder, resume=True, **options)
     else:
         spec, dataset = asked_for(request)
-        folder = request.out or new_folder(spec.data, TUNES)
-        print(dataset.summary(), flush=True)
-        found = search(spec, dataset, directory=folder, **options)
+        with new_folder(request, spec.data, TUNES) as folder:
+            print(dataset.summary(), flush=True)
+            found = search(spec, dataset, directory=folder, **options)
     return _finish(found, folder)
 
 

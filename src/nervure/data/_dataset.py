@@ -14,11 +14,12 @@ from nervure.data._encode import encode_array, encode_targets
 from nervure.data._encode_table import Unknown, encode_table
 from nervure.data._fit_table import join
 from nervure.data._raw import Raw
+from nervure.data.apart import is_blurred, warn_blurred
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import Encodings
 from nervure.data.fitting import fit_preprocessing
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import ArrayInput, TableInput
+from nervure.data.records import ArrayInput, Numeric, TableInput
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance
 
@@ -122,9 +123,25 @@ def _inputs(
     if isinstance(inputs, Table):
         assert isinstance(record.inputs, TableInput)
         encoded = encode_table(record.inputs, inputs, dtype, where)
+        if dtype == np.float32:
+            _warn_blurred(record.inputs, inputs, encoded.inputs, where)
         return encoded.inputs, encoded.unknown
     assert isinstance(record.inputs, ArrayInput)
     return encode_array(record.inputs, inputs, dtype, where), ()
+
+
+def _warn_blurred(record: TableInput, table: Table, inputs: Array, where: str) -> None:
+    """Warn of columns of numbers whose values are not held apart any more."""
+    start = 0
+    for spec in record.columns:
+        place, start = start, start + spec.width
+        if not isinstance(spec, Numeric) or spec.scaling.kind != "affine":
+            continue
+        column = table.columns[spec.name]
+        if column.kind in ("integer", "real", "date") and column.present.any():
+            there = column.present
+            if is_blurred(column.values[there], inputs[there, place]):
+                warn_blurred(spec.name, where, 4)
 
 
 def _strange(unknown: tuple[Unknown, ...]) -> list[str]:

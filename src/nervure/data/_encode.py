@@ -22,6 +22,7 @@ from nervure.data.frames import (
     table_from_frame,
     table_from_mapping,
 )
+from nervure.data.meaning.labels import folded
 from nervure.data.opening import How, features_of
 from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
 
@@ -222,8 +223,11 @@ def _class_indices(target: Classes, column: Column) -> NDArray[np.int32]:
     values, first, inverse = np.unique(
         column.values, return_index=True, return_inverse=True
     )
-    places: dict[Any, int] = {label: i for i, label in enumerate(target.labels)}
-    labels = column.take(first).labels() if len(values) else []
+    own = _folded if target.merged else _as_is
+    places: dict[Any, int] = {own(label): i for i, label in enumerate(target.labels)}
+    labels = (
+        [own(label) for label in column.take(first).labels()] if len(values) else []
+    )
     for label, row in zip(labels, first, strict=True):
         if label not in places:
             raise fail(
@@ -234,6 +238,14 @@ def _class_indices(target: Classes, column: Column) -> NDArray[np.int32]:
             )
     indices = np.array([places[label] for label in labels], np.int32)
     return indices[inverse]
+
+
+def _folded(label: Any) -> Any:
+    return folded(label) if isinstance(label, str) else label
+
+
+def _as_is(label: Any) -> Any:
+    return label
 
 
 def _amounts(target: Amounts, columns: list[Column], dtype: np.dtype[Any]) -> Array:

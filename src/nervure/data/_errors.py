@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 
 from nervure.base.memory import physical_bytes
 
@@ -61,6 +62,31 @@ def check_size(where: str, size: int) -> None:
             f"takes {size:,} bytes; expected at most {limit:,}",
             f"use fewer rows or columns (a query, a memory-mapped .npy), or raise "
             f"{MOST_BYTES} where there is memory",
+        )
+
+
+MUCH = 100
+"""Times the size of a file, beyond which what it becomes in memory is said."""
+
+LITTLE = 64 << 20
+"""Bytes that nobody asks about."""
+
+
+def check_growth(where: str, stored: int, size: int) -> None:
+    """Refuse ``size`` bytes out of a file of ``stored`` as `check_size` does, and say
+    where they are many times as many.
+
+    Warns:
+        DataWarning: more than `MUCH` times the file's size.
+    """
+    check_size(where, size)
+    if size > MUCH * max(1, stored) and size > LITTLE:
+        warnings.warn(
+            DataWarning(
+                f"[{where}] {stored:,} bytes become {size:,}, more than {MUCH} times "
+                "as many"
+            ),
+            stacklevel=2,
         )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from nervure.base.words import unknown
 from nervure.data._errors import DataError, fail, listing
 from nervure.data.arrays import as_inputs
-from nervure.data.columns import Column, Table, integers, reals
+from nervure.data.columns import Column, Table, as_integers, integers, reals
 from nervure.data.frames import column_of, is_frame, table_from_frame
+from nervure.data.meaning.labels import Labels, check_labels, merged
+from nervure.data.meaning.task import MOST_CLASSES, are_classes
 
 Array = NDArray[Any]
 Task = Literal["classification", "regression"]
 TASKS = ("classification", "regression")
 
-FEW_CLASSES = 20  # integers with at most so many values are classes
-MOST_CLASSES = 1000
+FEW_CLASSES = 20  # so many classes may have a row each
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,15 @@ class Raw(Parts):
     ``inputs`` is a table or an array, rows first; ``targets`` one column (several for
     a regression of several outputs). ``scale`` is what uint8 inputs are multiplied
     with, if known. ``test`` is the data set's own test part. ``image_size`` is the
-    height and width that image files were brought to.
+    height and width that image files were brought to. ``query``, ``header`` and
+    ``labels`` are how a table was read.
     """
 
     task: Task = field(kw_only=True)
     weights: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    query: str | None = field(default=None, kw_only=True)
+    header: bool | None = field(default=None, kw_only=True)
+    labels: Labels = field(default="as_written", kw_only=True)
 
     @property
     def rows(self) -> int:
@@ -68,6 +73,7 @@ def raw_from_table(
     target: str | Sequence[str] | None = None,
     task: str | None = None,
     weights: str | None = None,
+    labels: Labels = "as_written",
 ) -> Raw:
     """Take the target (by default the last column) and weights out of a table.
 
@@ -84,20 +90,29 @@ def raw_from_table(
             f"no column besides the target {listing(names)}; expected at least 1",
             "add a column to predict from",
         )
+    targets = tuple(table[name] for name in names)
+    if labels == "merged":
+        targets = tuple(map(merged, targets))
+    elif len(targets) == 1:
+        check_labels(targets[0], table.where)
+    found = find_task(table.where, targets, task)
     return Raw(
         table.where,
         kept,
-        tuple(table[name] for name in names),
-        task=find_task(table.where, [table[name] for name in names], task),
+        targets,
+        task=found,
         weights=None if weights is None else _weights(table, table[weights]),
-        notes=(*table.notes, *notes),
+        notes=(*table.notes, *notes, *task_notes(targets, found, task)),
+        labels=labels,
     )
 
 
 def raw_from_parts(parts: Parts, task: str | None = None) -> Raw:
     """Rows whose task is found by their targets, unless it is given."""
     found = find_task(parts.where, parts.targets, task)
-    return Raw(**vars(parts), task=found)
+    told = task_notes(parts.targets, found, task)
+    noted = replace(parts, notes=(*parts.notes, *told))
+    return Raw(**vars(noted), task=found)
 
 
 def parts_of(
@@ -251,15 +266,14 @@ def _weights(table: Table, column: Column) -> NDArray[np.float64]:
 def find_task(where: str, columns: Sequence[Column], task: str | None = None) -> Task:
     """The task that a target calls for, unless it is given.
 
-    Text and booleans are classes. Integers are classes if they have at most
-    `FEW_CLASSES` values that come twice on average, or are 0..k-1 with ten rows each
-    on average. Everything else is a regression.
+    Text and booleans are classes, and so are whole numbers that are like classes
+    (`nervure.data.meaning.task`). Everything else is a regression.
     """
     if task is not None and task not in TASKS:
         raise fail(where, f"task {task!r}; expected {' or '.join(TASKS)}", "choose one")
     found = _infer(columns) if task is None else task
     for column in columns:
-        _check_target(where, column, found)
+        _check_target(where, column, found, given=task is not None)
     if found == "classification" and len(columns) > 1:
         raise fail(
             where,
@@ -269,24 +283,37 @@ def find_task(where: str, columns: Sequence[Column], task: str | None = None) ->
     return "classification" if found == "classification" else "regression"
 
 
+def task_notes(columns: Sequence[Column], found: Task, asked: str | None) -> list[str]:
+    """What was decided about whole numbers, and the key that changes it."""
+    if asked is not None or len(columns) > 1 or columns[0].kind != "integer":
+        return []
+    count = len(np.unique(columns[0].values))
+    if count == 2:
+        return []
+    words = {"classification": "classes", "regression": "amounts"}
+    other: Task = "regression" if found == "classification" else "classification"
+    return [
+        f"target {columns[0].name!r}: whole numbers of {count:,} values, taken as "
+        f'{words[found]} (data.task = "{other}" takes them as {words[other]})'
+    ]
+
+
 def _infer(columns: Sequence[Column]) -> str:
     if len(columns) > 1:
         return "regression"
     column = columns[0]
     if column.kind in ("text", "boolean"):
         return "classification"
-    if column.kind != "integer":
+    whole = as_integers(column) if column.kind in ("integer", "real") else None
+    if whole is None or whole.missing is not None:
         return "regression"
-    values = np.unique(column.values)
-    count, rows = len(values), len(column.values)
-    few = count <= min(FEW_CLASSES, max(2, rows // 2))
-    ranks = bool(values[0] == 0 and values[-1] == count - 1 and count <= rows // 10)
-    return (
-        "classification" if few or (ranks and count <= MOST_CLASSES) else "regression"
-    )
+    return _WORDS[are_classes(column.name, whole.values)]
 
 
-def _check_target(where: str, column: Column, task: str) -> None:
+_WORDS = {True: "classification", False: "regression"}
+
+
+def _check_target(where: str, column: Column, task: str, *, given: bool) -> None:
     if column.kind == "empty":
         raise fail(where, f"target {column.name!r} is empty", "choose another target")
     if task == "regression":
@@ -305,22 +332,32 @@ def _check_target(where: str, column: Column, task: str) -> None:
             "at least 2",
             "choose another target or add rows of other classes",
         )
-    if count > MOST_CLASSES or (count > FEW_CLASSES and count > len(column.values) / 2):
+    if too_many(column, count):
+        numbers = column.kind in ("integer", "real")
+        other = ", or task='regression' for numbers" if numbers else ""
         raise fail(
             where,
             f"target {column.name!r} has {count:,} classes in {len(column.values):,} "
             f"rows; expected at most {MOST_CLASSES:,}, with two rows each on average",
-            "choose another target, or task='regression' for numbers",
+            f"choose another target{other}",
         )
+
+
+def too_many(column: Column, count: int) -> bool:
+    """Whether so many classes cannot be learnt from the rows."""
+    alone = count > FEW_CLASSES and count > len(column.values) / 2
+    return count > MOST_CLASSES or alone
 
 
 def _check_amounts(where: str, column: Column) -> None:
     if column.kind not in ("integer", "real", "boolean"):
+        classes = not too_many(column, len(np.unique(column.values)))
+        able = classes and column.kind == "text"
         raise fail(
             where,
             f"target {column.name!r} holds {column.found()}; expected numbers for a "
             "regression",
-            "choose another target or task='classification'",
+            "choose another target" + (" or task='classification'" if able else ""),
         )
     values = column.values
     if values.dtype.kind == "f" and not np.isfinite(values).all():

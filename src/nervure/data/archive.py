@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import DataError, check_size, fail, oneline
+from nervure.data._errors import DataError, check_growth, check_size, fail, oneline
 from nervure.data.idx import MOST_COMPRESSION
+from nervure.data.npy import read_header, read_values
 
 MOST_ARRAYS = 1000
 _NOT_WHOLE = (EOFError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError)
@@ -39,7 +40,18 @@ def read_npy(path: str | Path) -> Array:
     """
     path = Path(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        with open(path, "rb") as stream:
+            header = read_header(stream)
+        stored = path.stat().st_size - header.start
+        if stored != header.size:
+            raise ValueError(
+                f"{stored:,} bytes of values, but declares {header.size:,}"
+            )
+        if header.size == 0:
+            return np.empty(header.shape, header.dtype)
+        order = "F" if header.fortran else "C"
+        dtype, shape = header.dtype, header.shape
+        return np.memmap(path, dtype, "r", header.start, shape, order)
     except _NOT_WHOLE as error:
         raise _broken(path, error) from error
     except OSError as error:
@@ -64,10 +76,13 @@ def read_npz(path: str | Path) -> dict[str, Array]:
                     f"{len(members)} members; expected at most {MOST_ARRAYS} arrays",
                     "check that this is the right file",
                 )
-            check_size(path.name, sum(member.file_size for member in members))
-            return {
+            size = sum(member.file_size for member in members)
+            check_size(path.name, size)
+            arrays = {
                 m.filename.removesuffix(".npy"): _member(archive, m) for m in members
             }
+            check_growth(path.name, path.stat().st_size, size)
+            return arrays
     except DataError:
         raise
     except _NOT_WHOLE as error:
@@ -81,51 +96,65 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
         raise ValueError(f"{member.filename} declares an impossible size")
     with archive.open(member) as opened:
         stream = cast(BinaryIO, opened)
-        size, start = _declared(stream)
-        if size != member.file_size - start:
-            raise ValueError(f"{member.filename} declares {size} bytes of values")
-    with archive.open(member) as opened:
-        return np.lib.format.read_array(cast(BinaryIO, opened), allow_pickle=False)
+        header = read_header(stream)
+        if header.size != member.file_size - header.start:
+            raise ValueError(
+                f"{member.filename} declares {header.size} bytes of values"
+            )
+        return read_values(stream, header)
 
 
-def _declared(stream: BinaryIO) -> tuple[int, int]:
-    """Bytes of values that a ``.npy`` header declares, and bytes before them."""
-    version = np.lib.format.read_magic(stream)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in read:
-        raise ValueError(f".npy version {version}")
-    shape, _, dtype = read[version](stream)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    return math.prod(shape) * dtype.itemsize, stream.tell()
+_ROLES = {
+    **dict.fromkeys(("x", "data", "features", "images", "inputs", "arr0"), "inputs"),
+    **dict.fromkeys(
+        ("y", "target", "targets", "label", "labels", "classes", "arr1"), "targets"
+    ),
+}
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+}
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The part of a split and the role of an array, by its name; "" where unknown.
+
+    >>> _place("train_labels"), _place("X"), _place("arr_1")
+    (('train', 'targets'), ('', 'inputs'), ('', 'targets'))
+    """
+    words = re.findall(r"[a-z]+|\d+", name.lower())
+    part = next((_PARTS[word] for word in words if word in _PARTS), "")
+    rest = "".join(word for word in words if word not in _PARTS)
+    return part, _ROLES.get(rest, "")
 
 
 def arrays_of(named: dict[str, Array], where: str, *, targets: bool = True) -> Arrays:
     """Inputs and targets among named arrays, whatever the case.
 
-    X and y; or x_train, y_train and perhaps x_test, y_test. ``targets=False`` accepts
-    inputs alone, and one array of any name as the inputs.
+    X and y, data and target, images and labels, arr_0 and arr_1; perhaps of parts
+    (x_train, train_labels, X_test, ...). ``targets=False`` accepts inputs alone, and
+    one array of any name as the inputs.
     """
-    lower = {name.lower(): array for name, array in named.items()}
-    if {"x_train", "y_train"} <= lower.keys():
-        test = None
-        if {"x_test", "y_test"} <= lower.keys():
-            test = (lower["x_test"], lower["y_test"])
-        return Arrays(lower["x_train"], lower["y_train"], test)
-    if {"x", "y"} <= lower.keys():
-        return Arrays(lower["x"], lower["y"])
-    if not targets and "x" in lower:
-        return Arrays(lower["x"], None)
-    if not targets and len(lower) == 1:
-        return Arrays(next(iter(lower.values())), None)
+    placed = {_place(name): array for name, array in named.items()}
+    for train in ("train", ""):
+        inputs = placed.get((train, "inputs"))
+        answers = placed.get((train, "targets"))
+        if inputs is None or (answers is None and targets):
+            continue
+        test: tuple[Array, Array] | None = None
+        for part in ("test", "validation"):
+            pair = placed.get((part, "inputs")), placed.get((part, "targets"))
+            if test is None and pair[0] is not None and pair[1] is not None:
+                test = pair[0], pair[1]
+        return Arrays(inputs, answers, test)
+    if not targets and len(named) == 1:
+        return Arrays(next(iter(named.values())), None)
     found = ", ".join(sorted(named)) or "none"
     raise fail(
         where,
-        f"arrays {found:.200}; expected X and y, or x_train and y_train "
-        "(with x_test and y_test)",
+        f"arrays {found:.200}; expected X and y (or data and target, arr_0 and arr_1), "
+        "or x_train and y_train (with x_test and y_test)",
         "save them so: np.savez(file, X=X, y=y)",
     )
 

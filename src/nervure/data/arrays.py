@@ -15,6 +15,9 @@ from nervure.data.frames import is_frame, table_from_frame
 Array = NDArray[Any]
 
 LARGEST_CLASS = 2**31 - 1
+EXACT_IN_FLOAT32 = 2**24
+"""The largest whole number up to which float32 holds all."""
+
 _CHUNK = 1 << 18  # elements looked at in one go, to keep temporaries small
 
 
@@ -24,7 +27,8 @@ def as_inputs(
     """Rows of numbers as a C-contiguous float32, float64 or uint8 array.
 
     uint8 stays uint8, float32 and float64 stay what they are unless ``dtype`` says
-    otherwise, everything else becomes float32. An array (or memory map) that fits
+    otherwise; integers that float32 would round become float64, everything else
+    float32. An array (or memory map) that fits
     already is returned itself, without a copy.
 
     Args:
@@ -54,7 +58,7 @@ def as_inputs(
         )
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
-    return as_floats(array, where, _float_type(array.dtype, dtype))
+    return as_floats(array, where, _float_type(array, dtype))
 
 
 def as_targets(
@@ -92,7 +96,7 @@ def as_targets(
     column = array.reshape(len(array)) if array.size == len(array) else array
     if classes or (classes is None and array.ndim == 1 and array.dtype.kind in "biu"):
         return _class_indices(column, where)
-    floats = as_floats(array, where, _float_type(array.dtype, dtype))
+    floats = as_floats(array, where, _float_type(array, dtype))
     return floats.reshape(len(floats), -1) if floats.ndim == 1 else floats
 
 
@@ -189,10 +193,13 @@ def check_finite(
             )
 
 
-def _float_type(found: np.dtype[Any], wanted: DTypeLike | None) -> np.dtype[Any]:
+def _float_type(array: Array, wanted: DTypeLike | None) -> np.dtype[Any]:
     if wanted is not None:
         return np.dtype(wanted)
-    double = found.kind == "f" and found.itemsize == 8  # of whatever byte order
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
+        beyond = max(abs(int(array.min())), abs(int(array.max()))) > EXACT_IN_FLOAT32
+        return np.dtype(np.float64 if beyond else np.float32)
+    double = array.dtype.kind == "f" and array.dtype.itemsize == 8  # of any byte order
     return np.dtype(np.float64 if double else np.float32)
 
 

@@ -105,7 +105,7 @@ class Table:
 
     ``notes`` say how it was read. ``lines`` gives the line of a text file at which a
     row stands; ``decimal_comma`` says that numbers in it are written so; ``twins`` are
-    names that several columns had.
+    names that several columns had; ``header`` says whether it began with the names.
     """
 
     columns: dict[str, Column]
@@ -116,6 +116,7 @@ class Table:
     lines: Callable[[int], int] | None = None
     decimal_comma: bool = False
     twins: frozenset[str] = frozenset()
+    header: bool | None = None
 
     def __getitem__(self, name: str) -> Column:
         if name not in self.columns:

@@ -7,7 +7,7 @@ Nothing outside the given rows has a say, but for the list of classes.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def fit_preprocessing(
     notes = Notes()
     inputs: TableInput | ArrayInput
     if isinstance(raw.inputs, Table):
-        inputs = fit_table(raw.inputs, rows, encodings or Encodings(), notes)
+        inputs = fit_table(raw.inputs, rows, _of_inputs(encodings, raw), notes)
     else:
         inputs = _fit_array(raw.inputs, raw.scale, rows, notes, raw.where)
     target: Classes | Amounts
@@ -61,9 +61,18 @@ def fit_preprocessing(
         target, line = _fit_classes(raw)
     else:
         target, line = _fit_amounts(raw, rows, standardize_target)
-    record = Preprocessing(inputs, target)
+    header = False if raw.header is False else None
+    record = Preprocessing(inputs, target, query=raw.query, header=header)
     _check_record(record, raw.where)
     return record, [line, *notes.lines()]
+
+
+def _of_inputs(encodings: Encodings | None, raw: Raw) -> Encodings:
+    """Encodings without those of targets, of which they said what they are read as."""
+    encodings = encodings or Encodings()
+    targets = {column.name for column in raw.targets}
+    others = {n: use for n, use in encodings.columns.items() if n not in targets}
+    return replace(encodings, columns=others)
 
 
 def _check_record(record: Preprocessing, where: str) -> None:
@@ -94,7 +103,8 @@ def _fit_classes(raw: Raw) -> tuple[Classes, str]:
     column = raw.targets[0]
     values, first = np.unique(column.values, return_index=True)
     labels = column.take(first).labels() if len(values) else []
-    target = Classes(column.name, tuple(labels))
+    merged = raw.labels == "merged" and column.kind == "text"
+    target = Classes(column.name, tuple(labels), merged=merged)
     shown = [str(label) for label in labels]
     return target, f"target {column.name!r}: {len(labels)} classes ({join(shown, 6)})"
 

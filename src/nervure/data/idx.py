@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import DataError, check_size, fail, oneline
+from nervure.data._errors import DataError, check_growth, check_size, fail, oneline
 
 TYPES: dict[int, str] = {
     0x08: ">u1",
@@ -104,10 +104,11 @@ def _header(path: Path, stream: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...
 
 
 def _check_claim(path: Path, size: int, packed: bool) -> None:
-    check_size(path.name, size)
     stored = path.stat().st_size
+    check_size(path.name, size)
     if size > stored * (MOST_COMPRESSION if packed else 1):
         raise _broken(path, f"{stored:,} bytes, but declares {size:,} bytes of values")
+    check_growth(path.name, stored, size)
 
 
 def _broken(path: Path, fact: str) -> DataError:

@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 from nervure.base.extras import needed
 from nervure.data._errors import DataError, oneline
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 256 << 20
 
-_GREY = ("1", "L", "LA")
-_EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX")
-_PNG_DEPTH = 24  # the byte of a PNG that tells bits per channel
+_DEEP = ("I;16", "I;16B", "I;16L", "I")
+"""Modes of 16 bits, which become 8: the values over 256."""
+
+_GREY = ("1", "L", "LA", *_DEEP)
+_KNOWN = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _ORIENTATION = 0x0112  # of EXIF
 
 Size = tuple[int, int]
@@ -57,7 +59,7 @@ def read_header(path: Path) -> Header:
     """The header of an image file; nothing is decoded.
 
     Raises:
-        ImageError: not an image, or not one of 8 bits per channel, grey or RGB.
+        ImageError: not an image, or one of numbers that are no colours.
     """
     with _opened(path) as image:
         width, height = image.size
@@ -106,7 +108,7 @@ def _opened(path: Path) -> Generator[Any]:
         if stored > MOST_BYTES:
             raise ImageError(f"{stored:,} bytes; expected at most {MOST_BYTES:,}")
         with pillow.open(path, formats=FORMATS) as image:
-            _check(path, image)
+            _check(image)
             yield image
     except (ImageError, DataError):
         raise
@@ -122,27 +124,18 @@ def _opened(path: Path) -> Generator[Any]:
         raise ImageError(f"damaged ({oneline(error)})") from None
 
 
-def _check(path: Path, image: Any) -> None:
+def _check(image: Any) -> None:
     pixels = math.prod(image.size)
     if pixels > MOST_PIXELS:
         raise _too_large(f"{image.width:,} x {image.height:,}")
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise ImageError("animated; keep one of its pictures")
-    if image.mode == "CMYK":
-        raise ImageError("CMYK; convert it to RGB")
-    deep = image.format == "PNG" and _depth(path) > 8
-    if image.mode not in _EIGHT_BITS or deep:
-        raise ImageError("more than 8 bits per channel; convert it to 8 bits")
+    if image.mode not in _KNOWN:
+        raise ImageError(f"values of mode {image.mode}; convert it to 8 or 16 bits")
 
 
 def _too_large(found: str) -> ImageError:
     return ImageError(f"{found} pixels; expected at most {MOST_PIXELS:,}; shrink it")
-
-
-def _depth(path: Path) -> int:
-    """Bits per channel of a PNG, which Pillow cuts to 8 on its own."""
-    with open(path, "rb") as file:
-        return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH]
 
 
 def _is_grey(image: Any) -> bool:
@@ -162,8 +155,13 @@ def _orientation(image: Any) -> int:
 
 
 def _flattened(image: Any, mode: str) -> Any:
-    """Decoded, in this mode, on white paper."""
+    """Decoded, in this mode, on white paper; 16 bits as 8."""
     pillow = needed("PIL.Image", "images")
+    if image.mode in _DEEP:
+        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return pillow.fromarray(values.astype(np.uint8)).convert(mode)
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB").convert(mode)
     if not image.has_transparency_data:
         return image.convert(mode)
     paper = pillow.new("RGBA", image.size, "white")

@@ -11,8 +11,8 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervure.base.extras import needed
-from nervure.data._errors import DataError, check_size, fail, listing
+from nervure.data._errors import DataError, DataWarning, check_size, fail, listing
 from nervure.data._raw import Parts
 from nervure.data.columns import Column, texts
 from nervure.data.image_files import (
@@ -37,7 +37,8 @@ LARGEST_SIDE = 64
 """Pixels of the longer side that is chosen; ``image_size`` may ask for more."""
 
 BYTE = 1 / 255
-TEST_NAMES = ("test", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation", "eval")
 _MOST_SHOWN = 100
 _MOST_WORKERS = 4  # each holds one decoded image
 _LARGE = 8_000_000  # pixels, of which one is decoded at a time
@@ -70,6 +71,15 @@ class Folder:
             return self.loose
         return tuple(file for files in self.classes.values() for file in files)
 
+    def only(self, files: Collection[Path]) -> Folder:
+        """The folder with these files alone."""
+        kept = set(files)
+        classes = {
+            n: tuple(f for f in of if f in kept) for n, of in self.classes.items()
+        }
+        loose = tuple(file for file in self.loose if file in kept)
+        return replace(self, classes=classes, loose=loose)
+
     def labels(self) -> Column:
         """The class of each image that has one."""
         names = [name for name, files in self.classes.items() for _ in files]
@@ -80,7 +90,9 @@ def find_images(path: Path) -> Folder | None:
     """The images below a folder, or a single image file; None where there are none."""
     if path.is_file():
         return Folder(path.parent, {}, (path,)) if is_image_name(path) else None
-    entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    entries = _shown(path)
+    if len(entries) == 1 and entries[0].is_dir() and _holds_classes(entries[0]):
+        return find_images(entries[0])  # what archives wrap around their content
     within = {p.name: _below(p) for p in entries if p.is_dir()}
     beside = [p for p in entries if p.is_file()]
     classes = {name: tuple(filter(is_image_name, w)) for name, w in within.items()}
@@ -92,12 +104,29 @@ def find_images(path: Path) -> Folder | None:
     return Folder(path, classes, loose, others)
 
 
+def _shown(folder: Path) -> list[Path]:
+    """What lies in a folder, but for what systems add."""
+    return sorted(p for p in folder.iterdir() if _is_shown(p.name))
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether a folder holds folders of images, and no image beside them."""
+    entries = _shown(folder)
+    beside = any(is_image_name(p) for p in entries if p.is_file())
+    folders = [p for p in entries if p.is_dir()]
+    return bool(folders) and not beside
+
+
 def _below(folder: Path) -> list[Path]:
     """All files below a folder, sorted; links to folders are not followed."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        shown = sorted(name for name in names if not name.startswith("."))
+        folders[:] = sorted(filter(_is_shown, folders))
+        shown = sorted(filter(_is_shown, names))
         found += [Path(root, name) for name in shown]
     return found
 
@@ -105,7 +134,9 @@ def _below(folder: Path) -> list[Path]:
 # -- data to train on -----------------------------------------------------------------
 
 
-def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
+def image_parts(
+    found: Folder, image_size: Size | None = None, *, skip_bad: bool = False
+) -> Parts:
     """Images of a folder with their classes; a test part if it holds one.
 
     Args:
@@ -113,6 +144,7 @@ def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
             ``test``.
         image_size: height and width; by default the medians of the images, with the
             longer side no longer than `LARGEST_SIDE`.
+        skip_bad: leave out images that cannot be read, with a warning.
 
     Raises:
         DataError: images without a class, classes without an image, files that are no
@@ -124,28 +156,31 @@ def image_parts(found: Folder, image_size: Size | None = None) -> Parts:
         if part is not None:
             _check_classes(part)
     files = [*train.files, *(test.files if test else ())]
-    pixels, size, note = _read(files, found, image_size)
+    read = _read(files, found, image_size, skip_bad=skip_bad)
+    train, test = train.only(read.files), test and test.only(read.files)
+    _check_classes(train)
     count = len(train.files)
     return Parts(
         where,
-        pixels[:count],
+        read.pixels[:count],
         (train.labels(),),
         BYTE,
-        None if test is None else (pixels[count:], (test.labels(),)),
-        (note, *_skipped(found, train, test)),
-        size,
+        None if test is None else (read.pixels[count:], (test.labels(),)),
+        (read.note, *_skipped(found, train, test)),
+        read.size,
     )
 
 
 def _train_and_test(found: Folder) -> tuple[Folder, Folder | None]:
     """A folder of class folders is trained on; ``train`` and ``test`` are parted."""
     names = {name.lower(): name for name in found.classes}
+    trains = [names[name] for name in TRAIN_NAMES if name in names]
     tests = [names[name] for name in TEST_NAMES if name in names]
-    if "train" not in names or not set(names) <= {"train", *TEST_NAMES}:
+    if len(trains) != 1 or not set(names) <= {*TRAIN_NAMES, *TEST_NAMES}:
         return found, None
-    train = find_images(found.path / names["train"])
+    train = find_images(found.path / trains[0])
     if train is None:
-        raise fail(found.name, "no image in 'train'; expected some", "add them")
+        raise fail(found.name, f"no image in {trains[0]!r}; expected some", "add them")
     test = find_images(found.path / tests[0]) if tests else None
     return train, test
 
@@ -188,7 +223,7 @@ def _skipped(found: Folder, train: Folder, test: Folder | None) -> list[str]:
 
 
 def images_for(
-    found: Folder, record: TableInput | ArrayInput
+    found: Folder, record: TableInput | ArrayInput, *, skip_bad: bool = False
 ) -> tuple[Pixels, Column | None]:
     """Images of the size that a network was trained on, and their classes if any.
 
@@ -198,14 +233,18 @@ def images_for(
     train, test = _train_and_test(found)
     part = test or train
     size, channels = _shape(record, found.name)
-    pixels, _, _ = _read(part.files, found, size, channels)
-    return pixels, part.labels() if part.classes else None
+    read = _read(part.files, found, size, channels, skip_bad=skip_bad)
+    kept = part.only(read.files)
+    return read.pixels, kept.labels() if kept.classes else None
 
 
-def image_names(found: Folder) -> list[str]:
+def image_names(found: Folder, *, skip_bad: bool = False) -> list[str]:
     """The files that `images_for` reads, in order, as seen from the folder."""
     train, test = _train_and_test(found)
     files = (test or train).files
+    if skip_bad:
+        _, faults = _each(lambda file: read_pixels(file, (8, 8), 1), files)
+        files = tuple(file for file in files if file not in faults)
     return [file.relative_to(found.path).as_posix() for file in files]
 
 
@@ -228,13 +267,25 @@ def _shape(record: TableInput | ArrayInput, where: str) -> tuple[Size, int]:
 # -- reading --------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class _Pictures:
+    """Images that were read: their files, pixels, size, and what was done, in words."""
+
+    files: tuple[Path, ...]
+    pixels: Pixels
+    size: Size
+    note: str
+
+
 def _read(
     files: Sequence[Path],
     folder: Folder,
     size: Size | None,
     channels: int | None = None,
-) -> tuple[Pixels, Size, str]:
-    """The pixels of all files, their size, and a line that says what was done."""
+    *,
+    skip_bad: bool = False,
+) -> _Pictures:
+    """The pixels of all files; what cannot be read is an error, or left out."""
     pillow = needed("PIL.Image", folder.name)
     with warnings.catch_warnings():  # sizes are checked by read_header
         warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
@@ -255,10 +306,40 @@ def _read(
 
         faults |= _each(fill, list(places))[1]
     if faults:
-        raise _unusable(files, faults, folder)
+        good, pixels = _without_bad(files, faults, folder, good, pixels, skip_bad)
     if channels is None and wanted == 3 and _all_grey(pixels):
         pixels = np.ascontiguousarray(pixels[..., :1])
-    return pixels, size, _note(good, pixels)
+    names = tuple(header.path for header in good)
+    return _Pictures(names, pixels, size, _note(good, pixels))
+
+
+def _without_bad(
+    files: Sequence[Path],
+    faults: dict[Path, str],
+    folder: Folder,
+    good: list[Header],
+    pixels: Pixels,
+    skip_bad: bool,
+) -> tuple[list[Header], Pixels]:
+    """What is left without images that cannot be read.
+
+    Warns:
+        DataWarning: which were left out.
+    """
+    left = [i for i, header in enumerate(good) if header.path not in faults]
+    if not skip_bad or not left:
+        raise _unusable(files, faults, folder)
+    some = list(faults.items())[:3]
+    shown = ", ".join(f"{p.relative_to(folder.path)}: {why}" for p, why in some)
+    more = f" and {len(faults) - 3:,} more" if len(faults) > 3 else ""
+    warnings.warn(
+        DataWarning(
+            f"[{folder.name}] {len(faults):,} of {len(files):,} images left out, which "
+            f"cannot be read ({shown}{more})"
+        ),
+        stacklevel=2,
+    )
+    return [good[i] for i in left], pixels[left]
 
 
 def _each(
@@ -298,7 +379,8 @@ def _unusable(
     rest = [f"  ... and {more:,} more"] if more > 0 else []
     head = (
         f"[{folder.name}] {len(lines):,} of {len(files):,} images cannot be used; "
-        "expected whole pictures of 8 bits per channel, grey or RGB; repair or remove:"
+        "expected whole pictures; repair or remove them, or leave them out by "
+        "--skip-bad:"
     )
     return DataError("\n".join([head, *lines[:_MOST_SHOWN], *rest]))
 
@@ -331,7 +413,7 @@ def describe_images(found: Folder) -> str:
     Raises:
         DataError: see `image_parts`.
     """
-    pixels, _, note = _read(found.files, found, None)
-    count = len(pixels)
+    read = _read(found.files, found, None)
+    count, note = len(read.pixels), read.note
     name = found.name if count > 1 else found.files[0].name
     return f"{name}: {count:,} image{'s' if count > 1 else ''} without a class\n{note}"

@@ -39,9 +39,9 @@ Array = NDArray[Any]
 class How:
     """How to read a source: what the user asks for, and what a trained net expects.
 
-    ``uses`` and ``dates`` are what the user says of single columns, ``header`` whether
-    a text file begins with names, ``skip_bad`` whether images that cannot be read are
-    left out.
+    ``uses`` and ``dates`` are what the user says of single columns, ``spoken`` others
+    that the user names, ``header`` whether a text file begins with names, ``skip_bad``
+    whether images that cannot be read are left out.
     """
 
     query: str | None = None
@@ -52,6 +52,7 @@ class How:
     uses: Mapping[str, str] = field(default_factory=dict[str, str])
     dates: Mapping[str, str] = field(default_factory=dict[str, str])
     header: bool | None = None
+    spoken: frozenset[str] = frozenset()
     skip_bad: bool = False
 
     @property
@@ -72,7 +73,7 @@ class How:
     @property
     def known(self) -> frozenset[str]:
         """Names of columns that a trained net expects, or the user speaks of."""
-        names = {*self.uses, *self.dates}
+        names = {*self.uses, *self.dates, *self.spoken}
         if isinstance(self.inputs, TableInput):
             names |= set(self.inputs.names)
         return frozenset(names)
@@ -164,7 +165,8 @@ def is_table(path: Path) -> bool:
 def _reading(how: How, part: str | None) -> Any:
     from nervure.data.tables import Reading
 
-    return Reading(how.query, how.text, how.header, how.known, part)
+    dropped = frozenset(name for name, use in how.uses.items() if use == "drop")
+    return Reading(how.query, how.text, how.header, how.known, part, dropped)
 
 
 def _images(path: Path, how: How) -> Parts | None:
@@ -175,8 +177,8 @@ def _images(path: Path, how: How) -> Parts | None:
     if found is None:
         return None
     if how.inputs is None:
-        return image_parts(found, how.image_size)
-    pixels, labels = images_for(found, how.inputs)
+        return image_parts(found, how.image_size, skip_bad=how.skip_bad)
+    pixels, labels = images_for(found, how.inputs, skip_bad=how.skip_bad)
     if labels is None:
         raise fail(
             found.name,
@@ -236,7 +238,7 @@ def features_of(source: Any, how: How) -> Any:
     """
     if isinstance(source, str | os.PathLike) and source not in BUILTIN:
         path, _ = _existing(cast("str | os.PathLike[str]", source))
-        array = None if how.query is not None else _array_file(path, how.inputs)
+        array = None if how.query is not None else _array_file(path, how)
         if array is not None:
             return array
     elif not isinstance(source, str | tuple):
@@ -249,7 +251,7 @@ def features_of(source: Any, how: How) -> Any:
     return found.test[0] if found.test else found.inputs
 
 
-def _array_file(path: Path, record: TableInput | ArrayInput | None) -> Array | None:
+def _array_file(path: Path, how: How) -> Array | None:
     """The inputs in a file of arrays or images, or None for another kind of source."""
     from nervure.data.archive import arrays_of, read_npy, read_npz
     from nervure.data.idx import read_idx
@@ -262,7 +264,9 @@ def _array_file(path: Path, record: TableInput | ArrayInput | None) -> Array | N
         return arrays.test[0] if arrays.test else arrays.inputs
     if path.is_file() and "-ubyte" in path.name:
         return read_idx(path)
-    if record is None or is_idx(path):
+    if how.inputs is None or is_idx(path) or is_table(path):
         return None
     found = find_images(path)
-    return None if found is None else images_for(found, record)[0]
+    if found is None:
+        return None
+    return images_for(found, how.inputs, skip_bad=how.skip_bad)[0]

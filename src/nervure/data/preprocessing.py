@@ -20,6 +20,7 @@ from nervure.base.plain import Faults
 from nervure.data._encode import encode, encode_rows, encode_targets
 from nervure.data._errors import DataError, fail
 from nervure.data.records import (
+    LONGEST_NAME,
     Amounts,
     ArrayInput,
     Classes,
@@ -39,6 +40,8 @@ MOST_FAULTS = 10
 class Preprocessing:
     """Raw rows to network inputs, and network outputs to labels or amounts.
 
+    ``query`` and ``header`` are how the training file was read, and others are.
+
     >>> from nervure.data.records import Numeric
     >>> from nervure.data.scaling import Affine
     >>> record = Preprocessing(
@@ -56,6 +59,12 @@ class Preprocessing:
     inputs: TableInput | ArrayInput
     target: Classes | Amounts
     version: Literal[1] = 1
+    query: str | None = None
+    header: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.query is not None and len(self.query) > LONGEST_NAME:
+            raise fail("query", f"{len(self.query):,} characters", DAMAGED)
 
     # -- what it describes ------------------------------------------------------
 

@@ -179,10 +179,14 @@ class ArrayInput:
 
 @dataclass(frozen=True)
 class Classes:
-    """A target of classes: ``labels[i]`` is what class index i stands for."""
+    """A target of classes: ``labels[i]`` is what class index i stands for.
+
+    ``merged``: labels that differ in case or blanks alone are one.
+    """
 
     name: str
     labels: tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
+    merged: bool = False
     kind: Literal["classes"] = "classes"
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._dataset import Dataset, make_dataset
-from nervure.data._errors import fail, listing
+from nervure.data._errors import DataError, fail, listing
 from nervure.data._raw import Raw, raw_from_parts, raw_from_table
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
+from nervure.data.meaning.labels import Labels
 from nervure.data.meaning.understanding import apply_form
 from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
@@ -44,7 +45,9 @@ def load(
     most_one_hot: int = MOST_ONE_HOT,
     standardize_target: bool = True,
     dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
     header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
@@ -79,8 +82,11 @@ def load(
         standardize_target: learn a regression's target as ``(y - mean) / scale``.
         dates: patterns of dates of single columns by name, as ``"%d/%m/%Y"``; by
             default found over all rows.
+        labels: "merged" takes labels of a target that differ in case or blanks alone
+            as one.
         header: whether a text file begins with the names of its columns; by default
             as its first row suggests.
+        skip_bad: leave out images that cannot be read, with a warning that names them.
 
     Raises:
         DataError: the source cannot be read or used; the message says why.
@@ -98,7 +104,9 @@ def load(
         image_size=image_size,
         columns=columns,
         dates=dates,
+        labels=labels,
         header=header,
+        skip_bad=skip_bad,
     )
     train_rows = held_out_rows = None
     if held_out:
@@ -123,9 +131,12 @@ def read(
     image_size: tuple[int, int] | None = None,
     columns: Mapping[str, str] | None = None,
     dates: Mapping[str, str] | None = None,
+    labels: Labels = "as_written",
     header: bool | None = None,
+    skip_bad: bool = False,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
+    names = [target] if isinstance(target, str) else [*(target or ())]
     how = How(
         query,
         task,
@@ -133,6 +144,8 @@ def read(
         uses=columns or {},
         dates=dates or {},
         header=header,
+        spoken=frozenset([*names, *([weights] if weights else [])]),
+        skip_bad=skip_bad,
     )
     found = open_source(source, how)
     if image_size is not None and (isinstance(found, Table) or not found.image_size):
@@ -142,7 +155,8 @@ def read(
             "leave image_size out",
         )
     if isinstance(found, Table):
-        return raw_from_table(found, target, task, weights)
+        raw = raw_from_table(found, target, task, weights, labels)
+        return replace(raw, query=query, header=found.header)
     for option, given in (("target", target), ("weights", weights)):
         if given is not None:
             raise fail(
@@ -160,25 +174,61 @@ def prepare(
     query: str | None = None,
     labelled: bool = False,
     dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
 ) -> tuple[Array, Array | None]:
     """Inputs (and targets) of any source for a network that is trained already.
 
     Args:
         source: as in `load`; of a data set with a test part that part is taken.
         preprocessing: the record of the model file.
-        query: SQL over a file, which is the table ``data`` in it.
+        query: SQL over a file, which is the table ``data`` in it; by default that of
+            the training.
         labelled: also return encoded targets. Table rows without one are left out.
         dtype: "float32" or "float64" of encoded values.
+        skip_bad: leave out images that cannot be read, with a warning.
 
     Raises:
         DataError: the source does not fit the record, or has no targets.
     """
-    number = np.dtype(dtype)
-    how = How(query, preprocessing.task, preprocessing.inputs, preprocessing.target)
     if not labelled:
-        return preprocessing.encode(features_of(source, how), dtype=number), None
-    found = with_targets(source, preprocessing, query=query, dtype=dtype)
+        rows = _opened(source, preprocessing, query, skip_bad, features_of)
+        return preprocessing.encode(rows, dtype=np.dtype(dtype)), None
+    found = with_targets(
+        source, preprocessing, query=query, dtype=dtype, skip_bad=skip_bad
+    )
     return found.inputs, found.targets
+
+
+def _opened(
+    source: Any,
+    record: Preprocessing,
+    query: str | None,
+    skip_bad: bool,
+    opener: Callable[[Any, How], Any],
+) -> Any:
+    """What a source holds, read as the training file was; its query, if none is given.
+
+    Raises:
+        DataError: it cannot be read; where the query is the model's own, that is said.
+    """
+    own = record.query if query is None and _is_table_file(source) else None
+    how = How(
+        query or own,
+        record.task,
+        record.inputs,
+        record.target,
+        header=record.header,
+        skip_bad=skip_bad,
+    )
+    try:
+        return opener(source, how)
+    except DataError as error:
+        if own is None:
+            raise
+        raise DataError(
+            f"{error}; it is the query that the model was trained with: give another "
+            'by --query, "FROM data" for the rows as they are'
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +247,7 @@ def with_targets(
     query: str | None = None,
     everything: bool = False,
     dtype: DTypeLike = np.float32,
+    skip_bad: bool = False,
 ) -> Labelled:
     """Inputs and targets of any source for a network that is trained already.
 
@@ -206,7 +257,7 @@ def with_targets(
         DataError: the source does not fit the record, or has no targets.
     """
     number, record = np.dtype(dtype), preprocessing
-    found = open_source(source, How(query, record.task, record.inputs, record.target))
+    found = _opened(source, record, query, skip_bad, open_source)
     if isinstance(found, Table):
         return Labelled(*_labelled_table(found, record, number))
 
@@ -224,7 +275,14 @@ def with_targets(
     return Labelled(inputs, targets)
 
 
-def row_names(source: Any) -> list[str] | None:
+def _is_table_file(source: Any) -> bool:
+    if not isinstance(source, str | os.PathLike) or source in BUILTIN:
+        return False
+    path = Path(cast("str | os.PathLike[str]", source)).expanduser()
+    return path.exists() and is_table(path)
+
+
+def row_names(source: Any, *, skip_bad: bool = False) -> list[str] | None:
     """What each row of `prepare` is called: image files have names, others none."""
     from nervure.data.image_folders import find_images, image_names
 
@@ -233,7 +291,7 @@ def row_names(source: Any) -> list[str] | None:
     path = Path(cast("str | os.PathLike[str]", source)).expanduser()
     images = path.exists() and not is_idx(path) and not is_table(path)
     found = find_images(path) if images else None
-    return None if found is None else image_names(found)
+    return None if found is None else image_names(found, skip_bad=skip_bad)
 
 
 # -- targets ------------------------------------------------------------------------
@@ -251,6 +309,7 @@ def _labelled_table(
             f"{listing(list(table.columns))}); expected the target of training",
             "add or rename the column",
         )
+    table = _with_numbers(table, record.target)
     lost = np.zeros(table.rows, np.bool_)
     for name in names:
         missing = table[name].missing
@@ -265,14 +324,23 @@ def _labelled_table(
     inputs = record.encode(kept.without(names), dtype=dtype, where=table.where)
     if isinstance(record.target, Classes):
         return inputs, record.encode_targets(kept[names[0]], dtype=dtype)
-    amounts = {name: _amount(record.target, kept, name) for name in names}
+    amounts = {name: _amount(kept[name], table.where) for name in names}
     return inputs, record.encode_targets(amounts, dtype=dtype)
 
 
-def _amount(target: Amounts, table: Table, name: str) -> Array:
-    column, where = table[name], table.where
-    if column.kind == "text":
-        column = apply_form(column, target.written, table)
+def _with_numbers(table: Table, target: Classes | Amounts) -> Table:
+    """The table with targets of text as the numbers that they were in training."""
+    if isinstance(target, Classes):
+        labels_are_text = isinstance(target.labels[0], str | bool)
+        names, written = (() if labels_are_text else (target.name,)), None
+    else:
+        names, written = target.names, target.written
+    texts = [table[name] for name in names if table[name].kind == "text"]
+    made = {column.name: apply_form(column, written, table) for column in texts}
+    return replace(table, columns={**table.columns, **made})
+
+
+def _amount(column: Column, where: str) -> Array:
     if column.kind not in ("integer", "real", "boolean"):
         raise fail(
             where,

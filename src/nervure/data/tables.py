@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from nervure.data._errors import check_size, fail, listing
+from nervure.data._errors import check_growth, fail, listing
 from nervure.data.columns import Column, Table, joined, table_of
 from nervure.data.files import duck
 from nervure.data.files.packed import SUFFIXES, inner_name, plain_file
@@ -41,7 +41,7 @@ class Reading:
     """How to read a file: a query, columns that are text, whether there is a header.
 
     ``known`` are names that a model expects of the columns; ``part`` is the table or
-    sheet of a file of several.
+    sheet of a file of several; ``dropped`` are columns of which nothing is read.
     """
 
     query: str | None = None
@@ -49,6 +49,7 @@ class Reading:
     header: bool | None = None
     known: frozenset[str] = frozenset()
     part: str | None = None
+    dropped: frozenset[str] = frozenset()
 
 
 def table_format(path: Path) -> str | None:
@@ -139,7 +140,7 @@ def _read_file(path: Path, where: str, form: str, reading: Reading) -> Table:
     if form in ("parquet", "json"):
         shape = read_shape(path, where) if form == "json" else None
         if shape is None:
-            return _read_by_duck([path], where, form, query)
+            return _read_by_duck([path], where, form, reading)
         return shape if query is None else query_over(shape, query)
     if form == "sqlite":
         table = read_sqlite(path, where, reading.part)
@@ -151,8 +152,9 @@ def _read_file(path: Path, where: str, form: str, reading: Reading) -> Table:
 
 
 def _read_by_duck(
-    files: Sequence[Path], where: str, form: str, query: str | None
+    files: Sequence[Path], where: str, form: str, reading: Reading
 ) -> Table:
+    query = reading.query
     shown = ", ".join(duck.quote(str(file)) for file in files)
     options = ", hive_partitioning = true" if len(files) > 1 else ""
     failures = duck.failures(where)
@@ -167,7 +169,7 @@ def _read_by_duck(
         except failures as error:
             raise duck.unreadable(where, form, error) from error
         if query is None:
-            check_size(where, rows * width * 8)
+            check_growth(where, sum(f.stat().st_size for f in files), rows * width * 8)
         try:
             if query is None:
                 connection.execute("CREATE TEMP TABLE chosen AS SELECT * FROM data")
@@ -177,7 +179,9 @@ def _read_by_duck(
             if query is None:
                 raise duck.unreadable(where, form, error) from error
             raise duck.refused(where, query, error) from error
-        return table_of(duck.columns_of(connection, "chosen", where), where)
+        dropped = reading.dropped
+        columns = duck.columns_of(connection, "chosen", where, dropped=dropped)
+        return table_of(columns, where)
 
 
 # -- several files ------------------------------------------------------------------
@@ -199,7 +203,7 @@ def _read_parts(folder: Path, where: str, reading: Reading) -> Table:
         )
     if table_format(files[0]) == "parquet":
         paths = [file.resolve() for file in files]
-        return _read_by_duck(paths, where, "parquet", reading.query)
+        return _read_by_duck(paths, where, "parquet", reading)
     alone = dataclasses.replace(reading, query=None)
     tables = [read_table(file, reading=alone) for file in files]
     first = list(tables[0].columns)

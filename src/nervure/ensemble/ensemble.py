@@ -119,7 +119,10 @@ class Ensemble:
         folder = trained.folder
         run = EnsembleRun(self, trained.runs, folder.path if folder else None)
         if folder:
-            _save(run, folder)
+            try:
+                _save(run, folder)
+            finally:
+                folder.release()
         return run
 
     # -- running ------------------------------------------------------------------

@@ -7,11 +7,13 @@ import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
 from nervure.base.checks import count, flag
 from nervure.base.files import write_atomically
+from nervure.base.folders import remove
 from nervure.base.words import unknown
 from nervure.graph.parameters import LARGEST_SEED
 from nervure.network.network import Network
@@ -39,7 +41,10 @@ MOST_JOBS = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What training several networks gives: their runs, and the folder of all."""
+    """What training several networks gives: their runs, and the folder of all.
+
+    The folder is claimed; who has written the ensemble into it releases it.
+    """
 
     runs: tuple[Run, ...]
     folder: RunFolder | None
@@ -68,9 +73,14 @@ def fit_members(
         plan, settings=dataclasses.replace(settings, threads=threads)
     )
     displays = _displays(shown, settings, len(members))
-    sessions = plan.sessions(folder, displays, given["resume"])
-    runs = tuple(session.run for session in sessions)
-    _train(sessions, at_once)
+    try:
+        sessions = plan.sessions(folder, displays, given["resume"])
+        runs = tuple(session.run for session in sessions)
+        _train(sessions, at_once)
+    except BaseException:
+        if folder is not None:
+            folder.release()
+        raise
     return Trained(runs, folder)
 
 
@@ -149,16 +159,32 @@ class _Plan:
     ) -> list[Session]:
         """A session for each member, its folder made or taken over."""
         resume = resume and folder is not None and folder.spec.exists()
+        made: list[Path] = []
         if folder is not None:
-            self._check_run(folder) if resume else _clear(folder)
+            made = self._claimed(folder, resume)
         places = [folder and member_folder(folder, i) for i in range(len(displays))]
-        sessions = [
-            self._session(i, place, display, resume)
-            for i, (place, display) in enumerate(zip(places, displays, strict=True))
-        ]
-        if folder is not None and not resume:  # last: it says that all of it is there
-            write_atomically(folder.spec, self._spec(sessions[0], folder))
+        sessions: list[Session] = []
+        try:
+            for i, (place, display) in enumerate(zip(places, displays, strict=True)):
+                sessions.append(self._session(i, place, display, resume))
+            if folder is not None and not resume:  # last: it says that all is there
+                write_atomically(folder.spec, self._spec(sessions[0], folder))
+        except BaseException:
+            for session in sessions:
+                session.recorder.release()
+            remove(made)
+            raise
         return sessions
+
+    def _claimed(self, folder: RunFolder, resume: bool) -> list[Path]:
+        """The folders that are new, the innermost first."""
+        if not resume:
+            made = folder.begin(folder.path / MEMBERS)
+            _clear(folder)
+            return made
+        folder.claim()
+        self._check_run(folder)
+        return []
 
     def _session(
         self, index: int, folder: RunFolder | None, display: Progress, resume: bool
@@ -204,8 +230,7 @@ def member_folder(folder: RunFolder, index: int) -> RunFolder:
 
 
 def _clear(folder: RunFolder) -> None:
-    """Raise where there is a run; undo what a process killed at this place has made."""
-    folder.refuse_run()
+    """Undo what a process that was killed at this place has made."""
     for place in (folder.path / MEMBERS).glob("*"):
         left = RunFolder(place)
         if left.untrained():
@@ -239,6 +264,7 @@ def _train_one(sessions: list[Any], index: int) -> None:
     sessions[index] = None  # so that what it holds can go when it has ended
     if session.interruption.requested:
         session.state.stopped = "interrupted"
+        session.recorder.release()
     else:
         session.train()
 

@@ -100,7 +100,8 @@ class Data:
     ``step_scales`` says otherwise. The cost of a batch is the sum of its weighted costs
     over the sum of its weights or, with ``by_rows``, over the number of its rows: so it
     should be where the weights have mean 1, or a row alone in its batch would count as
-    any other.
+    any other. ``answers`` says of each target whether its rows answer several
+    yes-or-no questions, instead of naming one class: metrics ask.
     """
 
     inputs: tuple[Rows, ...]
@@ -112,6 +113,7 @@ class Data:
     step_weights: tuple[Ragged | None, ...] = ()
     own_step_weights: tuple[Ragged | None, ...] = ()
     step_scales: tuple[float, ...] = ()
+    answers: tuple[bool, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -35,7 +35,7 @@ class Codes:
 def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
     """The codes among the inputs, where they reach an embedding as they are."""
     begins, uses = _begins(nodes, inputs), _uses(nodes)
-    first = dict(zip(inputs, begins.tolist(), strict=False))
+    first: dict[int, int] = dict(zip(inputs, begins.tolist(), strict=False))
     places: dict[int, Places | None] = {}
     found: list[Codes] = []
     for i, node in enumerate(nodes):
@@ -50,8 +50,8 @@ def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
             continue
         places[i] = _moved(node, feeds)
         if i in first:
-            own: Places = np.arange(first[i], first[i] + math.prod(node.shape))
-            places[i] = own.reshape(1, *node.shape)
+            end = first[i] + math.prod(node.shape)
+            places[i] = np.arange(first[i], end, dtype=np.int64).reshape(1, *node.shape)
     return tuple(found)
 
 

@@ -178,6 +178,14 @@ class Loss(Described):
         """Which targets say that there is none; None if the loss knows no such word."""
         return None
 
+    def answers(self, activation: str) -> bool | None:
+        """Whether each of several outputs answers a question of its own.
+
+        ``activation`` is that of the output layer. None: that is not for the loss to
+        say.
+        """
+        return False if activation in ("softmax", "log_softmax") else None
+
     def check_values(self, rows: npt.NDArray[Any]) -> None:
         """Raises `LossError` for finite values that the loss cannot take."""
 

@@ -160,6 +160,9 @@ class BinaryCrossEntropy(Loss):
     def __post_init__(self) -> None:
         number(self.kind, "label_smoothing", self.label_smoothing, least=0, below=1)
 
+    def answers(self, activation: str) -> bool | None:
+        return True
+
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:
         target = ((0.0, 1.0, 0.0), (1.0, 1.0, 0.25))
@@ -216,6 +219,9 @@ class Hinge(Loss):
     expects: ClassVar[str] = "a score that may be negative"
     remedy: ClassVar[str] = "leave the activation of the last layer out"
     threshold: ClassVar[float] = 0.0
+
+    def answers(self, activation: str) -> bool | None:
+        return True
 
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:

@@ -75,6 +75,9 @@ class Focal(Loss):
         elif self.alpha is not None:
             number(self.kind, "alpha", self.alpha, above=0, below=1)
 
+    def answers(self, activation: str) -> bool | None:
+        return activation == "logistic"
+
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:
         output = ((0.2, 0.5, 0.3), (0.7, 0.1, 0.2))

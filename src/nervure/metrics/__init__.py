@@ -20,8 +20,13 @@ from typing import Any
 from nervure.base.order import positional, target_comes_first
 from nervure.base.words import unknown
 from nervure.losses import Loss
-from nervure.metrics._classes import predicted_classes, probabilities, target_classes
-from nervure.metrics._metric import Metric, Values, Weights
+from nervure.metrics._classes import (
+    predicted_classes,
+    probabilities,
+    several_answers,
+    target_classes,
+)
+from nervure.metrics._metric import Function, Metric, Values, Weights
 from nervure.metrics.classification import (
     accuracy,
     balanced_accuracy,
@@ -52,26 +57,44 @@ __all__ = [
     "probabilities",
     "r2",
     "rmse",
+    "several_answers",
     "shares",
     "target_classes",
     "top_k_accuracy",
 ]
 
+
+def _of_classes(name: str, function: Function) -> Metric:
+    return Metric(name, function, uses_threshold=True, uses_answers=True)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", accuracy, uses_threshold=True),
+        _of_classes("accuracy", accuracy),
         replace(top_k_accuracy(5), name="top_k_accuracy"),
-        Metric("balanced_accuracy", balanced_accuracy, uses_threshold=True),
-        Metric("precision", positive("precision"), uses_threshold=True),
-        Metric("recall", positive("recall"), uses_threshold=True),
-        Metric("f1", positive("f1"), uses_threshold=True),
-        Metric("macro_precision", macro("precision"), uses_threshold=True),
-        Metric("macro_recall", macro("recall"), uses_threshold=True),
-        Metric("macro_f1", macro("f1"), uses_threshold=True),
-        Metric("auc", auc),
-        Metric("average_precision", average_precision),
-        Metric("log_loss", log_loss, larger_is_better=False),
+        Metric(
+            "balanced_accuracy",
+            balanced_accuracy,
+            uses_threshold=True,
+            uses_answers=True,
+        ),
+        Metric(
+            "precision", positive("precision"), uses_threshold=True, uses_answers=True
+        ),
+        _of_classes("recall", positive("recall")),
+        _of_classes("f1", positive("f1")),
+        Metric(
+            "macro_precision",
+            macro("precision"),
+            uses_threshold=True,
+            uses_answers=True,
+        ),
+        _of_classes("macro_recall", macro("recall")),
+        _of_classes("macro_f1", macro("f1")),
+        Metric("auc", auc, uses_answers=True),
+        Metric("average_precision", average_precision, uses_answers=True),
+        Metric("log_loss", log_loss, False, uses_answers=True),
         Metric("mse", mse, larger_is_better=False),
         Metric("rmse", rmse, larger_is_better=False),
         Metric("mae", mae, larger_is_better=False),
@@ -85,13 +108,16 @@ def metric(
     found: str | Metric | Callable[..., Any],
     loss: Loss | None = None,
     where: str = "metrics",
+    *,
+    answers: bool | None = None,
 ) -> Metric:
     """The metric that a name, a metric or a function stands for.
 
     A function takes (target, output) or (target, output, weights), or the first two
     the other way round where their names say so, as (y_pred, y_true); larger is taken
     as better unless it has an attribute ``larger_is_better = False``. ``loss`` tells
-    where a single output turns from no to yes.
+    where a single output turns from no to yes, ``answers`` whether rows answer several
+    yes-or-no questions (see `Metric`).
 
     Raises:
         ValueError: an unknown name (the candidates are listed), or no metric at all.
@@ -117,10 +143,13 @@ def metric(
             f"[{where}] metric {found!r}; expected a name, a Metric or a function; use "
             f"one of {', '.join(sorted(METRICS))}"
         )
+    chosen = chosen if answers is None else replace(chosen, answers=answers)
     return chosen if loss is None else replace(chosen, threshold=loss.threshold)
 
 
-def default_metrics(loss: Loss, *, classes: bool = False) -> tuple[Metric, ...]:
+def default_metrics(
+    loss: Loss, *, classes: bool = False, answers: bool | None = None
+) -> tuple[Metric, ...]:
     """What to watch besides the loss: accuracy for classes, r2 for values.
 
     ``classes`` says that the targets were classes although the loss is one of values
@@ -131,7 +160,7 @@ def default_metrics(loss: Loss, *, classes: bool = False) -> tuple[Metric, ...]:
     ['r2']
     """
     if classes or loss.task == "classification":
-        return (metric("accuracy", loss),)
+        return (metric("accuracy", loss, answers=answers),)
     if loss.kind in ("quadratic", "mse", "mae", "huber", "log_cosh"):
         return (METRICS["r2"],)
     return ()

@@ -45,8 +45,13 @@ def unit_rows(output: Values) -> Values:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def several_answers(target: Values) -> bool:
-    """Whether rows answer several questions, instead of naming one class."""
+def several_answers(target: Values, known: bool | None = None) -> bool:
+    """Whether rows answer several questions, instead of naming one class.
+
+    Where that is not ``known``, they do if some do not sum to 1.
+    """
+    if known is not None:
+        return known
     if target.ndim != 2 or target.shape[1] < 2:
         return False
     return not np.allclose(target.sum(axis=1), 1)

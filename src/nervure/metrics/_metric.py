@@ -21,7 +21,10 @@ class Metric:
     """A number computed from targets and outputs, and which way is better.
 
     ``function(target, output, weights)``; with ``uses_threshold`` also ``threshold=``,
-    the output above which a single output says yes.
+    the output above which a single output says yes; with ``uses_answers`` also
+    ``answers=``, whether rows answer several yes-or-no questions, one each output,
+    instead of naming one class. That is known by the loss; None leaves it to what the
+    target looks like.
 
     Raises:
         ValueError: when called, if the function returns something else than a number.
@@ -36,12 +39,18 @@ class Metric:
     larger_is_better: bool = True
     uses_threshold: bool = False
     threshold: float = 0.5
+    uses_answers: bool = False
+    answers: bool | None = None
 
     def __call__(
         self, target: npt.ArrayLike, output: npt.ArrayLike, weights: Any = None
     ) -> float:
         arrays = aligned(self.name, target, output)
-        keywords = {"threshold": self.threshold} if self.uses_threshold else {}
+        keywords: dict[str, Any] = {}
+        if self.uses_threshold:
+            keywords["threshold"] = self.threshold
+        if self.uses_answers:
+            keywords["answers"] = self.answers
         found = self.function(*arrays, weights, **keywords)
         if np.size(found) != 1 or np.asarray(found).dtype.kind not in "biuf":
             raise ValueError(

@@ -22,16 +22,21 @@ from nervure.metrics._metric import Function, Metric, Values, Weights, aligned, 
 
 
 def accuracy(
-    target: Values, output: Values, weights: Weights = None, *, threshold: float = 0.5
+    target: Values,
+    output: Values,
+    weights: Weights = None,
+    *,
+    threshold: float = 0.5,
+    answers: bool | None = None,
 ) -> float:
     """Share of rows whose class is right.
 
-    Rows of several yes-or-no answers (not one-hot) count answer by answer.
+    Rows of several yes-or-no answers count answer by answer.
 
     >>> accuracy(np.array([1, 0]), np.array([[0.2, 0.8], [0.1, 0.9]]))
     0.5
     """
-    if several_answers(target):
+    if several_answers(target, answers):
         right = ((output > threshold) == (target > 0.5)).mean(axis=1)
     else:
         right = predicted_classes(output, threshold) == target_classes(target)
@@ -52,7 +57,15 @@ def top_k_accuracy(k: int = 5) -> Metric:
     if k < 1:
         raise ValueError(f"[metrics] k = {k}; expected at least 1; use k=5")
 
-    def function(target: Values, output: Values, weights: Weights) -> float:
+    def function(
+        target: Values, output: Values, weights: Weights, *, answers: bool | None = None
+    ) -> float:
+        if answers:
+            raise ValueError(
+                f"[metric 'top_{k}_accuracy'] rows answer several yes-or-no questions; "
+                "expected one class each; use accuracy, or a loss of classes such as "
+                "cross_entropy"
+            )
         classes: Values = target_classes(target)[:, None]
         if output.shape[1] == 1:
             return accuracy(target, output, weights) if k == 1 else 1.0
@@ -61,7 +74,7 @@ def top_k_accuracy(k: int = 5) -> Metric:
         rank = ((output > own) | (before & (output == own))).sum(axis=1)
         return mean(rank < k, weights)
 
-    return Metric(f"top_{k}_accuracy", function)
+    return Metric(f"top_{k}_accuracy", function, uses_answers=True)
 
 
 def confusion_matrix(
@@ -100,18 +113,44 @@ def shares(confusion: Values) -> tuple[Values, Values]:
 
 
 def balanced_accuracy(
-    target: Values, output: Values, weights: Weights = None, *, threshold: float = 0.5
+    target: Values,
+    output: Values,
+    weights: Weights = None,
+    *,
+    threshold: float = 0.5,
+    answers: bool | None = None,
 ) -> float:
-    """Mean over the classes present of the share of each that is found."""
+    """Mean over the classes present of the share of each that is found.
+
+    Of several yes-or-no answers, the mean over them.
+    """
+    if several_answers(target, answers):
+        each = [
+            balanced_accuracy(target[:, i : i + 1], output[:, i : i + 1], weights,
+                              threshold=threshold)
+            for i in range(target.shape[1])
+        ]  # fmt: skip
+        return float(np.mean(each))
     table = confusion_matrix(target, output, weights, threshold=threshold)
     return float(np.nanmean(shares(table)[0]))
 
 
-def log_loss(target: Values, output: Values, weights: Weights = None) -> float:
+def log_loss(
+    target: Values,
+    output: Values,
+    weights: Weights = None,
+    *,
+    answers: bool | None = None,
+) -> float:
     """Mean of ``-log p`` of the right class; the output must be probabilities.
 
-    They are kept away from 0 and 1 by the spacing of float64 at 1.
+    Of several yes-or-no answers, the mean over them. Probabilities are kept away from 0
+    and 1 by the spacing of float64 at 1.
     """
+    if several_answers(target, answers):
+        columns = range(target.shape[1])
+        pairs = [(target[:, i] > 0.5, output[:, i : i + 1]) for i in columns]
+        return float(np.mean([log_loss(t, p, weights) for t, p in pairs]))
     rows, least = unit_rows(output), np.finfo(np.float64).eps
     own = np.take_along_axis(rows, target_classes(target)[:, None], axis=1)[:, 0]
     return mean(-np.log(np.clip(own, least, 1 - least)), weights)
@@ -124,12 +163,18 @@ def positive(name: str) -> Function:
     """The score of this name of the second class of two, else the mean (macro)."""
 
     def function(
-        target: Values, output: Values, weights: Weights, *, threshold: float = 0.5
+        target: Values,
+        output: Values,
+        weights: Weights,
+        *,
+        threshold: float = 0.5,
+        answers: bool | None = None,
     ) -> float:
-        right, said, true = _counts(target, output, weights, threshold)
-        values = _SCORES[name](right, said, true)
-        two = len(values) == 2 and not several_answers(target)
-        return float(values[1]) if two else _macro(values, target, output, threshold)
+        several = several_answers(target, answers)
+        values = _scores(name, target, output, weights, threshold, several)
+        if len(values) == 2 and not several:
+            return float(values[1])
+        return _macro(values, target, output, threshold, several)
 
     return function
 
@@ -138,19 +183,37 @@ def macro(name: str) -> Function:
     """The mean over the classes of the score of this name."""
 
     def function(
-        target: Values, output: Values, weights: Weights, *, threshold: float = 0.5
+        target: Values,
+        output: Values,
+        weights: Weights,
+        *,
+        threshold: float = 0.5,
+        answers: bool | None = None,
     ) -> float:
-        right, said, true = _counts(target, output, weights, threshold)
-        return _macro(_SCORES[name](right, said, true), target, output, threshold)
+        several = several_answers(target, answers)
+        values = _scores(name, target, output, weights, threshold, several)
+        return _macro(values, target, output, threshold, several)
 
     return function
 
 
+def _scores(
+    name: str,
+    target: Values,
+    output: Values,
+    weights: Weights,
+    threshold: float,
+    several: bool,
+) -> Values:
+    """The score of this name of every class, or of every answer."""
+    return _SCORES[name](*_counts(target, output, weights, threshold, several))
+
+
 def _counts(
-    target: Values, output: Values, weights: Weights, threshold: float
+    target: Values, output: Values, weights: Weights, threshold: float, several: bool
 ) -> tuple[Values, Values, Values]:
     """Weight of the rows that are of a class and said to be, said to be, and are."""
-    if not several_answers(target):
+    if not several:
         table = confusion_matrix(target, output, weights, threshold=threshold)
         return np.diag(table), table.sum(axis=0), table.sum(axis=1)
     w = np.ones(len(target)) if weights is None else np.asarray(weights)
@@ -158,9 +221,11 @@ def _counts(
     return w @ (true & said), w @ said, w @ true
 
 
-def _macro(values: Values, target: Values, output: Values, threshold: float) -> float:
+def _macro(
+    values: Values, target: Values, output: Values, threshold: float, several: bool
+) -> float:
     """The mean over the answers, or over the classes that are found or predicted."""
-    if several_answers(target):
+    if several:
         return float(values.mean())
     classes = (target_classes(target), predicted_classes(output, threshold))
     return float(values[np.unique(np.concatenate(classes))].mean())

@@ -15,7 +15,13 @@ OneScore = Callable[[Values, Values, Values], float]
 """Of yes or no, what was scored, and the weights of the rows."""
 
 
-def auc(target: Values, output: Values, weights: Weights = None) -> float:
+def auc(
+    target: Values,
+    output: Values,
+    weights: Weights = None,
+    *,
+    answers: bool | None = None,
+) -> float:
     """Area under the ROC curve: chance that a yes scores above a no.
 
     Several classes: each against the rest, mean. NaN where a class is absent.
@@ -25,10 +31,16 @@ def auc(target: Values, output: Values, weights: Weights = None) -> float:
     >>> auc(np.array([0, 1, 1]), np.array([[0.2], [0.6], [0.1]]))
     0.5
     """
-    return _each(_area, target, output, weights)
+    return _each(_area, target, output, weights, answers)
 
 
-def average_precision(target: Values, output: Values, weights: Weights = None) -> float:
+def average_precision(
+    target: Values,
+    output: Values,
+    weights: Weights = None,
+    *,
+    answers: bool | None = None,
+) -> float:
     """Mean precision over the rises of recall, ``sum_n (R_n - R_{n-1}) P_n``.
 
     What a classifier that guesses reaches is the share of yes, so that it tells more
@@ -40,22 +52,30 @@ def average_precision(target: Values, output: Values, weights: Weights = None) -
     >>> average_precision(np.array([0, 1, 0]), np.array([[0.2], [0.1], [0.6]]))
     0.3333333333333333
     """
-    return _each(_precision, target, output, weights)
+    return _each(_precision, target, output, weights, answers)
 
 
-def _each(score: OneScore, target: Values, output: Values, weights: Weights) -> float:
+def _each(
+    score: OneScore,
+    target: Values,
+    output: Values,
+    weights: Weights,
+    answers: bool | None,
+) -> float:
     """The score of yes, or the mean over classes or answers of one against the rest."""
     w = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
-    yes, scores = _questions(target, output)
+    yes, scores = _questions(target, output, answers)
     if not (yes.any(axis=0) & ~yes.all(axis=0)).all():
         return math.nan
     found = [score(yes[:, i], scores[:, i], w) for i in range(yes.shape[1])]
     return float(np.mean(found))
 
 
-def _questions(target: Values, output: Values) -> tuple[Values, Values]:
+def _questions(
+    target: Values, output: Values, answers: bool | None
+) -> tuple[Values, Values]:
     """The yes-or-no questions that rows answer, and what was scored for each."""
-    if several_answers(target):
+    if several_answers(target, answers):
         return np.asarray(target > 0.5), output
     classes: Values = target_classes(target)[:, None]
     if output.shape[1] <= 2:

@@ -25,24 +25,61 @@ Array = npt.NDArray[Any]
 _OF_VALUES = ("r2", "mae", "mse", "rmse")
 
 
+RESERVED = frozenset({"loss", "seconds", "learning_rate"})
+"""Names of the history that no metric can have."""
+
+
 def metrics_of(
     net: Predictor, objective: Objective, data: Data, metrics: Any
 ) -> list[tuple[int, str, Metric]]:
-    """(output, name in the history, metric) of each metric that is wanted."""
+    """(output, name in the history, metric) of each metric that is wanted.
+
+    Functions of one name, as lambdas are, get numbers: ``f``, ``f_2``.
+
+    Raises:
+        ValueError: an unknown metric, one given twice, or a name that something else
+            has.
+    """
     found: list[tuple[int, str, Metric]] = []
     names = net.graph.output_names
-    for cost, target in zip(objective.costs, data.targets, strict=True):
+    answers = data.answers or (None,) * len(data.targets)
+    for cost, target, own in zip(objective.costs, data.targets, answers, strict=True):
         wanted = _wanted(metrics, names[cost.output], names)
         target = target.values if isinstance(target, Ragged) else target
         if wanted is None:
             classes = target.dtype.kind in "iu" or cost.loss.one_hot
-            chosen = default_metrics(cost.loss, classes=classes and target.ndim == 1)
+            plain = classes and target.ndim == 1
+            chosen = list(default_metrics(cost.loss, classes=plain, answers=own))
         else:
-            chosen = [metric(one, cost.loss) for one in wanted]
+            chosen = [metric(one, cost.loss, answers=own) for one in wanted]
             if cost.loss.task == "regression":
                 _check_targets(chosen, target, names[cost.output])
         prefix = f"{names[cost.output]}_" if len(names) > 1 else ""
         found += [(cost.output, prefix + one.name, one) for one in chosen]
+    return _with_own_names(found)
+
+
+def _with_own_names(
+    metrics: Sequence[tuple[int, str, Metric]],
+) -> list[tuple[int, str, Metric]]:
+    taken: set[str] = set()
+    found: list[tuple[int, str, Metric]] = []
+    for output, name, one in metrics:
+        if name in RESERVED or name.startswith("validation_"):
+            raise ValueError(
+                f"[metrics] a metric named {name!r}, which the history has another "
+                "value for; expected another name; rename the function"
+            )
+        if name in taken and one.name in METRICS:
+            raise ValueError(
+                f"[metrics] {name!r} is given twice; expected each once; leave one out"
+            )
+        number = 2
+        own = name
+        while own in taken:
+            own, number = f"{name}_{number}", number + 1
+        taken.add(own)
+        found.append((output, own, one))
     return found
 
 

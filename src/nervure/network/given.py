@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.ragged import Ragged, as_sequences, step_targets
 from nervure.executors import Rows
@@ -35,6 +36,7 @@ def input_arrays(graph: Graph, dtype: np.dtype[Any], X: Any) -> tuple[Rows, ...]
     )
     for array, place in zip(arrays, places, strict=True):
         _check_range(_values(array), dtype, place)
+        check_apart(_values(array), dtype, place)
         if len(array) != len(arrays[0]):
             raise ValueError(
                 f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "

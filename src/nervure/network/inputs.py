@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import Ragged
 from nervure.data.records import TableInput
 from nervure.executors import Data
 from nervure.graph.graph import Graph
-from nervure.graph.objective import Objective
+from nervure.graph.objective import Cost, Objective
+from nervure.metrics import several_answers
 from nervure.network.predicting import Reader
+from nervure.network.targets import check_outputs
 from nervure.network.weighing import weigh
 
 Rows = npt.NDArray[np.int64]
+Values = npt.NDArray[Any]
 
 
 def without_targets(y: Any) -> None:
@@ -57,6 +62,7 @@ def make_data(
     weights, steps = own, own_steps
     if class_weight is not None:
         weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
+    answers = tuple(map(_answers, objective.costs, given))
     return Data(
         inputs,
         targets,
@@ -65,6 +71,7 @@ def make_data(
         row_weights=own,
         step_weights=steps,
         own_step_weights=own_steps,
+        answers=answers,
     )
 
 
@@ -91,6 +98,19 @@ def check_lengths(
             )
 
 
+def _answers(cost: Cost, given: Values | Ragged) -> bool:
+    """Whether rows of a target answer several questions, instead of naming one class.
+
+    The output layer and the loss decide; where they leave it open (values between an
+    output and a loss of values), all rows of the data together.
+    """
+    values = given.values if isinstance(given, Ragged) else given
+    if values.size == len(values):
+        return False
+    known = cost.loss.answers(cost.activation)
+    return several_answers(values.reshape(len(values), -1), known)
+
+
 def check_categories(graph: Graph, record: Preprocessing) -> None:
     """Raise for a column of codes that the network would read as a number."""
     if not isinstance(record.inputs, TableInput):
@@ -111,6 +131,18 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
                 "dataset.entrance(), or load the data with "
                 f"columns={{{column.name!r}: 'one_hot'}}"
             )
+
+
+def check_record(graph: Graph, record: Preprocessing) -> None:
+    """Raises `ValueError` where a network is not one for rows of this record."""
+    shapes = graph.input_shapes
+    if len(shapes) != 1 or math.prod(shapes[0]) != math.prod(record.shape):
+        raise ValueError(
+            f"inputs of shape {' and '.join(map(str, shapes))} for rows of shape "
+            f"{record.shape}; expected one input, of as many numbers"
+        )
+    check_outputs(graph, record)
+    check_categories(graph, record)
 
 
 def take(data: Data, rows: Rows) -> Data:

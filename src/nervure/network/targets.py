@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.words import many
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts
 from nervure.graph.graph import Graph
@@ -52,6 +53,27 @@ def records_of(graph: Graph, record: Preprocessing) -> list[Preprocessing]:
         for c in _columns(graph, len(target.names))
     ]
     return [dataclasses.replace(record, target=part) for part in parts]
+
+
+def check_outputs(graph: Graph, record: Preprocessing) -> None:
+    """Raise where an output gives other numbers than the record's targets are made of.
+
+    As many as there are classes (or one for two of them), amounts, or quantiles.
+
+    Raises:
+        ValueError: the text says what is wrong and what was expected.
+    """
+    outputs = zip(graph.output_names, graph.output_shapes, strict=True)
+    for (name, shape), own in zip(outputs, records_of(graph, record), strict=True):
+        found, wanted = math.prod(shape), len(own.quantiles) or own.outputs
+        one_for_two = own.task == "classification" and (found, wanted) == (1, 2)
+        if found != wanted and not one_for_two:
+            what = "class" if own.task == "classification" else "amount"
+            what = "quantile" if own.quantiles else what
+            raise ValueError(
+                f"output {name!r} gives {many(found, 'number')} for a target of "
+                f"{many(wanted, what)}; expected one for each"
+            )
 
 
 def _columns(graph: Graph, count: int) -> list[slice]:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nervure.base.words import cut, is_list, is_table, many, short
 from nervure.base.words import found as found_word
-from nervure.base.words import is_list, is_table, short
 from nervure.data.preprocessing import Preprocessing
 from nervure.ensemble.ensemble import Ensemble
 from nervure.graph.graph import Graph
@@ -18,6 +19,7 @@ from nervure.graph.naming import with_parameters
 from nervure.graph.parameters import Layout
 from nervure.graph.written import graph_of
 from nervure.network.conformal import Conformal, ConformalError
+from nervure.network.inputs import check_record
 from nervure.network.modelfile import (
     IN_MEMORY,
     ModelFileError,
@@ -29,6 +31,9 @@ from nervure.network.modelfile import (
 from nervure.network.network import Network
 from nervure.network.saving import SCORES
 from nervure.spec.tables import MOST_MEMBERS
+
+MOST_FACT = 2_000
+"""Characters of what is wrong with a file."""
 
 
 def load(path: str | os.PathLike[str]) -> Network | Ensemble:
@@ -69,12 +74,44 @@ def _model(
         for s in draft.layout.segments
     }
     check_parameters(where, tensors, expected)
-    record = document.get("preprocessing")
-    known = None if record is None else Preprocessing.from_json(record)
+    known = _record(document.get("preprocessing"), drafts.values(), where)
     members = [draft.network(tensors, key, known) for key, draft in drafts.items()]
     model = members[0] if several is None else _ensemble(members, where)
     model.conformal = conformal
+    _check_scores(model, where)
     return model
+
+
+def _record(data: object, drafts: Iterable[_Draft], where: str) -> Preprocessing | None:
+    """The preprocessing of a file, which fits every network in it."""
+    if data is None:
+        return None
+    if not is_table(data):
+        raise ModelFileError(
+            f"[{where}] preprocessing: found {found_word(data)}; expected a table; use "
+            "the file as it was saved"
+        )
+    try:
+        record = Preprocessing.from_json(data)
+        for draft in drafts:
+            check_record(draft.graph, record)
+    except ValueError as error:
+        raise _contradicting(where, "network and preprocessing", error) from error
+    return record
+
+
+def _check_scores(model: Network | Ensemble, where: str) -> None:
+    """Whether calibration scores are of what the model predicts."""
+    conformal, record = model.conformal, model.preprocessing
+    if conformal is None or record is None:
+        return
+    columns = conformal.scores.shape[1] if conformal.scores.ndim > 1 else 1
+    classes = record.task == "classification"
+    several = not classes and conformal.method != "cqr"
+    wanted = record.outputs if several else 1
+    if conformal.gives_sets != classes or columns != wanted:
+        fact = ValueError(f"scores by {conformal.method} of {many(columns, 'target')}")
+        raise _contradicting(where, "predictions and calibration", fact)
 
 
 def _ensemble(members: Sequence[Network], where: str) -> Ensemble:
@@ -160,8 +197,9 @@ def _frozen(names: object, graph: Graph, where: str) -> frozenset[str]:
 
 
 def _contradicting(where: str, what: str, error: ValueError) -> ModelFileError:
+    fact = cut(re.sub(r"^\[\w+\] ", "", str(error)), MOST_FACT)
     return ModelFileError(
-        f"[{where}] its {what} do not fit together: {error}; expected the file as "
+        f"[{where}] its {what} do not fit together: {fact}; expected the file as "
         "it was saved; save it again"
     )
 

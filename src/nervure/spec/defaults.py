@@ -91,12 +91,13 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     first = entrance(record.shape, record.categories)[1:]
     first += _blocks(record.shape) if images else []
     layers = first + _layers(size, record.shape, record.outputs, classes)
+    stopping = EarlyStopping(patience=size.epochs // 2) if data.validation else None
     training = TrainingSpec(
         loss=_loss(classes, smooth=not table),
         optimizer=Adam(Cosine(0.002)),
         batch_size=size.batch_size,
         epochs=size.epochs,
-        early_stopping=EarlyStopping(patience=size.epochs // 2),
+        early_stopping=stopping,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         seed=seed,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure.data import Dataset, Raw, make_dataset, read, split
+from nervure.data import DataError, Dataset, Raw, make_dataset, read, split
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
 from nervure.spec.tables import DataSpec, Spec, SpecError
 
@@ -61,6 +61,26 @@ def read_data(data: DataSpec) -> Raw:
         task=data.task,
         weights=data.weights,
         image_size=data.image_size,
+        columns=data.columns,
+        dates=data.dates,
+        labels=data.labels,
+        header=data.header,
+        skip_bad=data.skip_bad,
+    )
+
+
+def _check_enough(raw: Raw, rows: int, strata: Any, fraction: float, part: str) -> None:
+    """Raise where rows are too few for a part to be held out of them."""
+    kinds = 0 if strata is None else len(np.unique(strata))
+    if fraction == 0 or rows > max(1, kinds):
+        return
+    of, least = "", "at least 2"
+    if kinds:
+        of, least = f" of {kinds:,} classes", "a class with two rows or more"
+    raise DataError(
+        f"[{raw.where}] {raw.rows:,} rows are too few to hold some out: {part} would "
+        f"take some of {rows:,} rows{of}; expected {least}; add rows, or hold out "
+        "nothing: --set data.test=0 --set data.validation=0 --set data.calibration=0"
     )
 
 
@@ -79,14 +99,16 @@ def load_data(
     raw = read_data(data) if raw is None else raw
     strata = raw.strata()
 
-    def apart(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
+    def apart(rows: Rows, part: str) -> tuple[Rows, Rows]:
+        fraction = getattr(data, part) or 0.0
         of_rows = None if strata is None else strata[rows]
+        _check_enough(raw, len(rows), of_rows, fraction, part)
         kept, aside = split(len(rows), fraction, of_rows, seed)
         return rows[kept], rows[aside]
 
-    rest, test = apart(np.arange(raw.rows), data.test or 0.0)
-    rest, calibration = apart(rest, data.calibration)
-    train, held_out = apart(rest, data.validation or 0.0)
+    rest, test = apart(np.arange(raw.rows), "test")
+    rest, calibration = apart(rest, "calibration")
+    train, held_out = apart(rest, "validation")
     if len(train) == raw.rows:
         return make_dataset(raw, dtype=dtype, encodings=data.encodings)
     made = make_dataset(raw, train, held_out, dtype=dtype, encodings=data.encodings)

@@ -15,6 +15,7 @@ from nervure.base.checks import count, number
 from nervure.base.words import unknown
 from nervure.data.augmentation import Augmentation
 from nervure.data.encodings import Categories, Encodings, Method, Use
+from nervure.data.meaning.labels import Labels
 from nervure.graph.node import Entry
 from nervure.losses import Loss
 from nervure.metrics import METRICS
@@ -39,7 +40,8 @@ class DataSpec:
 
     ``source``, ``target``, ``query``, ``task``, ``weights`` and ``image_size`` are
     those of `nervure.data.load`; ``numbers``, ``categories`` and the encodings of
-    single ``columns`` too (`nervure.data.Encodings`). ``test`` is the fraction in
+    single ``columns`` too (`nervure.data.Encodings`), ``dates``, ``labels``,
+    ``header`` and ``skip_bad``. ``test`` is the fraction in
     [0, 1) of the rows that training never sees, ``calibration`` that of the other rows
     which is kept for conformal scores, ``validation`` that of the rest which early
     stopping looks at. Without ``validation`` the spec does not say what to hold out: in
@@ -58,6 +60,10 @@ class DataSpec:
     numbers: Method = "standard"
     categories: Categories = "auto"
     columns: dict[str, Use] | None = None
+    dates: dict[str, str] | None = None
+    labels: Labels = "as_written"
+    header: bool | None = None
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         fraction = {"least": 0, "below": 1}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -15,8 +14,11 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.base.files import WriteError, explained, remove_leftovers, write_atomically
-from nervure.network.modelfile import ModelFileError, read_model, write_model
+from nervure.base.folders import make, remove
+from nervure.base.lock import FolderLock
+from nervure.base.words import is_list, is_table
 from nervure.spec.tables import DataSpec
+from nervure.training import checkpoint
 from nervure.training.state import State
 
 KEPT = 2
@@ -44,6 +46,24 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"
         self.record = self.path / "record.jsonl"
+        self._lock = FolderLock(self.path)
+
+    def claim(self) -> None:
+        """Keep others from this folder until `release`, or the end of the process.
+
+        What killed processes left half-written goes.
+
+        Raises:
+            RunFolderError: it is in use.
+            WriteError: it cannot be written.
+        """
+        self._lock.claim(RunFolderError)
+        remove_leftovers(self.path)
+        remove_leftovers(self.checkpoints)
+
+    def release(self) -> None:
+        """Let others work in the folder."""
+        self._lock.release()
 
     def create(
         self,
@@ -52,30 +72,16 @@ class RunFolder:
         fingerprint: Mapping[str, str],
         again: Sequence[str] = (),
     ) -> None:
-        """Begin a run, with a checkpoint of its first state.
+        """Begin a run, with a checkpoint of its first state; the folder is claimed.
 
         The spec is written last: a folder with a spec has everything to resume from.
         ``again`` names what `nervure.resume` must be given again.
 
         Raises:
-            RunFolderError: there is a run already.
+            RunFolderError: there is a run already, or one is just begun.
             WriteError: the folder cannot be written.
         """
-        self.refuse_run()
-        made = [
-            folder
-            for folder in (self.checkpoints, self.path, *self.path.parents)
-            if not folder.exists()
-        ]
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            _remove(made)
-            raise WriteError(
-                f"[{self.path}] cannot be made: {error.strerror}; expected a folder "
-                "that may be written; choose another"
-            ) from error
-        self._clean()
+        made = self.begin(self.checkpoints)
         begin = {"event": "begin", "format": FORMAT, "again": list(again)}
         for left in self._found():  # of a process that was killed at this place
             left.unlink()
@@ -84,8 +90,29 @@ class RunFolder:
             self.write_checkpoint(state, fingerprint)
             write_atomically(self.spec, spec)
         except WriteError:
-            _remove([*self._found(), self.record, *made])
+            self.release()
+            remove([*self._found(), self.record, *made])
             raise
+
+    def begin(self, inner: Path | None = None) -> list[Path]:
+        """Make the folder, perhaps with one inside of it, and claim it for a new run.
+
+        Returns the folders that are new, the innermost first.
+
+        Raises:
+            RunFolderError: there is a run already, or one is just begun.
+            WriteError: the folder cannot be written.
+        """
+        self.refuse_run()
+        made = make(inner or self.path)
+        try:
+            self.claim()
+            self.refuse_run()  # one that another process has begun meanwhile
+        except (RunFolderError, WriteError):
+            self.release()
+            remove(made)
+            raise
+        return made
 
     def refuse_run(self) -> None:
         """Raises `RunFolderError` if there is a run already."""
@@ -97,18 +124,18 @@ class RunFolder:
 
     def untrained(self) -> bool:
         """Whether there is nothing but the beginning of a run."""
-        found = [path.stem for path in self._found()]
-        return not self.model.exists() and found == [_checkpoint_name(0)]
+        found = [path.name for path in self._found()]
+        return not self.model.exists() and found == [checkpoint.name_of(0)]
 
     def given_again(self) -> list[str]:
         """Arguments of `fit` that no file can hold, by the record's first line."""
         try:
             with open(self.record, encoding="utf-8") as file:
                 begin = cast(object, json.loads(file.readline(10_000)))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []
-        found = cast(dict[str, Any], begin) if isinstance(begin, dict) else {}
-        return [str(name) for name in found.get("again", [])]
+        again = begin.get("again") if is_table(begin) else None
+        return [str(name) for name in again] if is_list(again) else []
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append one line to the record.
@@ -129,6 +156,8 @@ class RunFolder:
     def _record_bytes(self) -> int:
         try:
             return self.record.stat().st_size
+        except FileNotFoundError:
+            return 0
         except OSError as error:
             raise explained(self.record, error) from error
 
@@ -136,67 +165,55 @@ class RunFolder:
 
     def write_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> Path:
         """Write the state, then drop the oldest checkpoints."""
-        path = self.checkpoints / f"{_checkpoint_name(state.step)}.safetensors"
-        document = {
-            "checkpoint": FORMAT,
-            "state": state.document(),
-            "fingerprint": dict(fingerprint),
-            "record_bytes": self._record_bytes(),
-        }
-        write_model(path, state.tensors(), document)
-        for old in self._found()[:-KEPT]:
-            old.unlink(missing_ok=True)
+        path = self.checkpoints / checkpoint.name_of(state.step)
+        checkpoint.write(path, state, fingerprint, self._record_bytes())
+        remove(self._found()[:-KEPT])
         return path
 
     def read_checkpoint(self, state: State, fingerprint: Mapping[str, str]) -> None:
-        """Take over the latest checkpoint that can be read.
+        """Take over the latest checkpoint that can be read; the folder is claimed.
 
         Raises:
-            RunFolderError: there is none, or it belongs to other data or another
-                network.
+            RunFolderError: there is none, it belongs to other data or another network,
+                or the folder is in use.
         """
+        self.claim()
+        try:
+            self._take_over(state, fingerprint)
+        except RunFolderError:
+            self.release()
+            raise
+
+    def _take_over(self, state: State, fingerprint: Mapping[str, str]) -> None:
         reason = "there is none"
-        self._clean()
         for path in reversed(self._found()):
             try:
-                tensors, document = read_model(path)
-                parts = document["state"], document["fingerprint"]
-            except (ModelFileError, KeyError) as error:
+                found = checkpoint.read(path)
+            except checkpoint.DamagedError as error:
                 reason = str(error)
                 continue
-            _compare(self.path, parts[1], fingerprint)
-            _check_arrays(path, state, tensors)
-            state.restore(dict(tensors), parts[0])
-            self._shorten_record(int(document["record_bytes"]))
+            _compare(self.path, found.fingerprint, fingerprint)
+            _check_arrays(path, checkpoint.differences(found, state))
+            state.restore(found.tensors, found.state)
+            self._shorten_record(found.record_bytes)
             return
         raise RunFolderError(
             f"[{self.path}] no checkpoint can be read ({reason}); expected one in "
             f"{self.checkpoints.name}/; begin a new run"
         )
 
-    def _clean(self) -> None:
-        """Remove what killed processes left half-written."""
-        remove_leftovers(self.path)
-        remove_leftovers(self.checkpoints)
-
     def _found(self) -> list[Path]:
-        return sorted(self.checkpoints.glob("step-*.safetensors"))
+        """The checkpoints, earliest first."""
+        several = self.checkpoints.glob("step-*.safetensors")
+        return sorted(path for path in several if checkpoint.NAME.fullmatch(path.name))
 
     def _shorten_record(self, size: int) -> None:
-        """Drop the lines of what the checkpoint does not know of."""
-        if self.record.exists() and self.record.stat().st_size > size:
-            os.truncate(self.record, size)
-
-
-def _checkpoint_name(step: int) -> str:
-    return f"step-{step:010d}"
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    """Remove files and empty folders, as far as that is possible."""
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
+        """Drop the lines that the checkpoint does not know of, and parts of lines."""
+        if not self.record.exists():
+            return
+        with open(self.record, "r+b") as file:
+            known = file.read(size)
+            file.truncate(known.rfind(b"\n") + 1)
 
 
 def fingerprint_of(
@@ -225,18 +242,12 @@ def _compare(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) ->
         )
 
 
-def _check_arrays(path: Path, state: State, tensors: Mapping[str, Any]) -> None:
-    # Outputs are of the epoch under way: where none is, other metrics want others.
-    passing = ("costs", "weights") if "costs" in tensors else ("costs", "output.")
-    for name, array in state.tensors().items():
-        if name.startswith(passing):
-            continue
-        if name not in tensors or tensors[name].shape != array.shape:
-            raise RunFolderError(
-                f"[{path}] lacks the array {name!r} {array.shape}; expected a "
-                "checkpoint of the same network, optimizer and metrics; pass those it "
-                "was begun with"
-            )
+def _check_arrays(path: Path, differences: Sequence[str]) -> None:
+    if differences:
+        raise RunFolderError(
+            f"[{path}] array {differences[0]}, for the network, optimizer and metrics "
+            "at hand; pass those it was begun with"
+        )
 
 
 def _number(value: Any) -> Any:

@@ -17,7 +17,7 @@ from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import Pinball, class_weights
 from nervure.network.inputs import check_categories, make_data, take, without_targets
-from nervure.network.targets import targets_of
+from nervure.network.targets import check_outputs, targets_of
 
 if TYPE_CHECKING:
     from nervure.network.network import Network
@@ -147,12 +147,22 @@ def _prepare_dataset(
         class_weight,
         dataset.preprocessing.scale,
     )
+    _check_outputs(net)
     if dataset.held_out_rows is not None and len(dataset.held_out_rows):
         assert dataset.train_rows is not None
         if validation is None:
             return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
         data = take(data, dataset.train_rows)
     return _with_validation(net, data, objective, validation, class_weight, seed)
+
+
+def _check_outputs(net: Network) -> None:
+    """Whether predictions can be told in the words of the targets."""
+    assert net.preprocessing is not None
+    try:
+        check_outputs(net.graph, net.preprocessing)
+    except ValueError as error:
+        raise ValueError(f"[fit] {error}; change the last layer") from None
 
 
 def _answering(record: Preprocessing, objective: Objective) -> Preprocessing:

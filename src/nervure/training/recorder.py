@@ -43,6 +43,11 @@ class Recorder:
         """The clock of ``checkpoint_seconds`` begins."""
         self._saved = time.monotonic()
 
+    def release(self) -> None:
+        """The session is over: others may work in the folder."""
+        if self.folder is not None:
+            self.folder.release()
+
     # -- checkpoints --------------------------------------------------------------
 
     def steps_until_checkpoint(self, step: int) -> int | None:

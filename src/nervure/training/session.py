@@ -87,6 +87,12 @@ class Session:
 
     def train(self) -> Run:
         """Take all epochs; the run is whole even where they end early."""
+        try:
+            return self._train()
+        finally:
+            self.recorder.release()
+
+    def _train(self) -> Run:
         state, settings = self.state, self.settings
         self._begun = time.monotonic() - state.seconds
         self.recorder.begin()

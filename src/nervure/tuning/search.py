@@ -13,6 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TextIO
 
+from nervure.base.files import WriteError
+from nervure.base.folders import make, remove
+from nervure.base.lock import FolderLock
 from nervure.base.plain import Faults, read, write
 from nervure.base.words import unknown
 from nervure.data import Dataset
@@ -93,10 +96,13 @@ def tune(
     base, rows = _begun(spec, dataset, folder, resume)
     base = _asked(base, space, options)
     _check(base, rows)
-    if folder is not None:
-        _open(folder, base, resume)
-    with quiet():
-        return _Search(base, rows, folder, progress).run()
+    lock = None if folder is None else _open(folder, base, resume)
+    try:
+        with quiet():
+            return _Search(base, rows, folder, progress).run()
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 # -- what is asked for ----------------------------------------------------------------
@@ -226,28 +232,45 @@ def with_values(spec: Spec, values: Mapping[str, Any]) -> Spec:
     return parse_spec(apply_values(tables, values, "tune.space"), "tune.space")
 
 
-def _open(folder: Path, spec: Spec, resume: bool) -> None:
-    if resume:
-        known = load_spec(folder / "spec.toml").tune
-        assert spec.tune is not None
-        if known is None or known.space != spec.tune.space:
-            raise TuneError(
-                f"[{folder}] was begun with another space; expected the same; leave "
-                "space out, or begin in another folder"
-            )
-    elif (folder / "spec.toml").exists() or (folder / "study.log").exists():
+def _open(folder: Path, spec: Spec, resume: bool) -> FolderLock:
+    """The folder of a search, claimed; of a new one the spec is in it."""
+    if not resume:
+        _refuse_search(folder)
+    try:
+        made = make(folder)
+    except WriteError as error:
+        raise TuneError(str(error)) from error
+    lock = FolderLock(folder)
+    try:
+        lock.claim(TuneError)
+        if resume:
+            _check_space(folder, spec)
+        else:
+            _refuse_search(folder)  # one that another process has begun meanwhile
+        save_spec(spec, folder / "spec.toml")
+    except BaseException:
+        lock.release()
+        remove(made)
+        raise
+    return lock
+
+
+def _refuse_search(folder: Path) -> None:
+    if (folder / "spec.toml").exists() or (folder / "study.log").exists():
         raise TuneError(
             f"[{folder}] holds a search already; expected a new folder; go on with "
             "resume=True (nervure tune --resume), or choose another"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+
+
+def _check_space(folder: Path, spec: Spec) -> None:
+    known = load_spec(folder / "spec.toml").tune
+    assert spec.tune is not None
+    if known is None or known.space != spec.tune.space:
         raise TuneError(
-            f"[{folder}] cannot be made: {error.strerror}; expected a folder that may "
-            "be written; choose another"
-        ) from error
-    save_spec(spec, folder / "spec.toml")
+            f"[{folder}] was begun with another space; expected the same; leave "
+            "space out, or begin in another folder"
+        )
 
 
 # -- the search -----------------------------------------------------------------------
@@ -268,7 +291,7 @@ class _Search:
         self._shown: TextIO | None = sys.stderr if progress else None
         file = None if folder is None else folder / "study.log"
         self._study = Study(self._tuning, self._larger, file)
-        self._study.repeat_cut_off()
+        self._study.go_on(self._tuning.space)
         self._running: dict[int, Run] = {}
         self._lock = threading.Lock()
         self._stopped: str | None = None

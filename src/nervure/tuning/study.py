@@ -3,8 +3,7 @@
 
 It is Optuna's journal: every trial and every reported value is a line, so that a
 process may end at any moment. (SQLite took 1.2 s where the journal takes 0.2 s to keep
-a trial of 20 reports, and 2 s to begin.) A trial that was cut off is repeated with its
-values.
+a trial of 20 reports, and 2 s to begin.) A trial that was cut off is repeated.
 
 Each trial draws from a sampler of its own, keyed by the seed and the number of trials
 before it: a search that was killed goes on as if it had not been.
@@ -23,7 +22,8 @@ from nervure.spec.space import Range, TuneSpec
 from nervure.tuning.report import Trial
 
 NAME = "nervure"
-NOTE, STATE, SECONDS, EPOCHS = "note", "state", "seconds", "epochs"
+NOTE, SECONDS, EPOCHS, VALUE = "note", "seconds", "epochs", "value"
+STATE = "state"
 _REPEATS = "repeats"
 _FIRST, _PATIENCE = 10, 5  # trials at random; trials and epochs before any is pruned
 
@@ -78,15 +78,20 @@ class Study:
             n_startup_trials=_PATIENCE, n_warmup_steps=_PATIENCE
         )
 
-    def repeat_cut_off(self) -> None:
-        """Queue what an earlier process did not finish, with the same values."""
+    def go_on(self, space: Mapping[str, Range]) -> None:
+        """Tell of what an earlier process had finished, and repeat what it had not.
+
+        A trial that had all its values is queued with them; one that had not draws them
+        anew, from the same sampler.
+        """
+        for trial in self.inner.get_trials(deepcopy=False):
+            if trial.state == self._states.RUNNING:
+                self._conclude(trial.number, trial.user_attrs)
         trials = self.inner.get_trials(deepcopy=False)
         repeated = {trial.user_attrs.get(_REPEATS) for trial in trials}
         for trial in trials:
-            if trial.state == self._states.RUNNING:
-                self.inner.tell(trial.number, state=self._states.FAIL)
-            cut = trial.state == self._states.RUNNING or self._is_stopped(trial)
-            if cut and trial.number not in repeated and trial.params:
+            whole = trial.params.keys() == space.keys()
+            if self._is_stopped(trial) and whole and trial.number not in repeated:
                 attributes = {_REPEATS: trial.number}
                 self.inner.enqueue_trial(trial.params, user_attrs=attributes)
 
@@ -117,20 +122,31 @@ class Study:
         return trial, {key: each.ask(trial, key) for key, each in space.items()}
 
     def tell(self, trial: Any, ended: Trial) -> None:
-        """Keep how a trial ended."""
-        for key, value in (
-            (STATE, ended.state),
-            (NOTE, ended.note),
-            (SECONDS, ended.seconds),
-            (EPOCHS, ended.epochs),
-        ):
+        """Keep how a trial ended.
+
+        Its state is written last of what is known of it, so that a process that goes on
+        with the search finds all of it or nothing.
+        """
+        known = {
+            NOTE: ended.note,
+            SECONDS: ended.seconds,
+            EPOCHS: ended.epochs,
+            VALUE: ended.value,
+            STATE: ended.state,
+        }
+        for key, value in known.items():
             trial.set_user_attr(key, value)
-        if ended.state == "complete":
-            self.inner.tell(trial, ended.value)
-        elif ended.state in ("pruned", "diverged"):
-            self.inner.tell(trial, state=self._states.PRUNED)
+        self._conclude(trial.number, known)
+
+    def _conclude(self, number: int, known: Mapping[str, Any]) -> None:
+        """End a trial as it is known to have ended; else it was cut off."""
+        state = known.get(STATE)
+        if state == "complete" and known.get(VALUE) is not None:
+            self.inner.tell(number, known[VALUE])
+        elif state in ("pruned", "diverged"):
+            self.inner.tell(number, state=self._states.PRUNED)
         else:
-            self.inner.tell(trial, state=self._states.FAIL)
+            self.inner.tell(number, state=self._states.FAIL)
 
     def trials(self, space: Mapping[str, Range]) -> tuple[Trial, ...]:
         """All trials that have ended, as plain records."""

@@ -92,6 +92,7 @@ def read_delimited(
         lines=lines,
         decimal_comma=original.dialect.delimiter == ";",
         twins=original.dialect.twins,
+        header=original.dialect.header,
     )
     return table if query is not None else without_odd_rows(table)
 

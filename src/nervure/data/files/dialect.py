@@ -22,7 +22,9 @@ from nervure.data.meaning.numbers import is_plain_number
 HEAD = 1 << 20
 """Bytes that are looked at."""
 
-MOST_RECORDS = 1000
+MOST_RECORDS, FEWEST_RECORDS, MOST_CELLS = 1000, 20, 50_000
+"""How many rows are looked at: of wide tables fewer."""
+
 _BLANK = " "
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII
@@ -94,7 +96,13 @@ def find_dialect(
             "the file is empty; expected a header line and rows",
             "check the file",
         )
-    lines = text.splitlines(keepends=True)
+    if "\0" in text:
+        raise fail(
+            where,
+            "holds zero bytes, as no text does; expected a header line and rows",
+            "check that this is the right file",
+        )
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
     if not whole and len(lines) > 1:
         lines.pop()  # it may be cut
     skip, delimiter, comments = _before(lines)
@@ -103,7 +111,7 @@ def find_dialect(
     named = path.name.lower().endswith((".tsv", ".tab"))
     delimiter = delimiter or ("\t" if named else _delimiter(body))
     cut = Cut(delimiter, backslash)
-    records = list(_some(records_of(iter(body), cut), MOST_RECORDS))
+    records = list(_some(records_of(iter(body), cut)))
     return _described(
         records, encoding, cut, skip, comments, _line_end(text), header, set(known)
     )
@@ -251,10 +259,14 @@ def _regular(fields: list[int]) -> bool:
     return len(rest) == 1 and rest <= {fields[0], fields[0] + 1}
 
 
-def _some(records: Iterator[list[str]], most: int) -> Iterator[list[str]]:
+def _some(records: Iterator[list[str]]) -> Iterator[list[str]]:
     """The first records; one that the cut of the beginning has torn ends them."""
+    cells = 0
     try:
-        for _, record in zip(range(most), records, strict=False):
+        for count, record in enumerate(records):
+            cells += len(record)
+            if count >= MOST_RECORDS or (count > FEWEST_RECORDS and cells > MOST_CELLS):
+                return
             yield record
     except csv.Error:
         return

@@ -7,7 +7,9 @@ bounded share of the machine's memory.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import os
+import threading
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -87,16 +89,59 @@ def query_rows(connection: Any, query: str, where: str) -> str:
         )
     connection.execute("SET threads = 1")
     connection.execute("SET lock_configuration = true")
-    connection.execute(f"CREATE TEMP TABLE chosen AS {statements[0].query}")
+    seconds = query_seconds()
+    watch = threading.Timer(seconds, connection.interrupt)
+    watch.daemon = True
+    watch.start()
+    try:
+        connection.execute(f"CREATE TEMP TABLE chosen AS {statements[0].query}")
+    except duckdb.InterruptException as error:
+        raise fail(
+            where,
+            f"query {query!r:.80} took more than {seconds:g} seconds; expected one "
+            "that ends",
+            f"simplify it, or raise {MOST_SECONDS}",
+        ) from error
+    finally:
+        watch.cancel()
     return "chosen"
 
 
+MOST_SECONDS = "NERVURE_QUERY_SECONDS"
+"""The setting of the environment that says how long a query may take."""
+
+
+def query_seconds() -> float:
+    """Seconds that a query may take: `MOST_SECONDS`, or ten minutes.
+
+    Raises:
+        DataError: the setting is no number above 0.
+    """
+    given = os.environ.get(MOST_SECONDS, "600")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise fail(MOST_SECONDS, f"{given!r}; expected seconds above 0", "change it")
+    return seconds
+
+
 def columns_of(
-    connection: Any, source: str, where: str, *, written: bool = False
+    connection: Any,
+    source: str,
+    where: str,
+    *,
+    written: bool = False,
+    dropped: Collection[str] = (),
 ) -> list[Column]:
     """The columns of a table; ``written``: numbers and texts are those of a text file,
-    in which words stand for missing values and whole numbers are integers."""
-    kinds = described(connection, source)
+    in which words stand for missing values and whole numbers are integers. Nothing is
+    read of what is ``dropped``, which comes out empty."""
+    kinds = [
+        (name, "DROPPED" if name in dropped else kind)
+        for name, kind in described(connection, source)
+    ]
     rows = connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0]
     check_size(where, rows * len(kinds) * 8)
     step = max(1, MOST_VALUES // max(1, rows))
@@ -193,6 +238,8 @@ def _expression(column: str, kind: str, where: str) -> str:
         return f"epoch({own})"
     if kind in _TEXTS or kind.startswith("ENUM("):
         return f"{own}::VARCHAR"
+    if kind == "DROPPED":
+        return "true"
     return f"({own} IS NULL)"  # of other types only nothing at all is taken
 
 

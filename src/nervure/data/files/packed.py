@@ -8,7 +8,6 @@ import gzip
 import importlib
 import lzma
 import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Generator
@@ -19,7 +18,7 @@ from typing import Any, BinaryIO, cast
 from nervure.data._errors import (
     MOST_BYTES,
     DataError,
-    DataWarning,
+    check_growth,
     fail,
     memory_limit,
     oneline,
@@ -28,8 +27,6 @@ from nervure.data._errors import (
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Ends of names of packed files."""
 
-_MUCH = 100  # times its size, beyond which growing is said
-_LITTLE = 64 << 20  # bytes that nobody asks about
 _CHUNK = 1 << 20
 
 
@@ -99,15 +96,7 @@ def _copy(path: Path, source: BinaryIO, plain: Path) -> None:
                     f"raise {MOST_BYTES} if the file can be trusted",
                 )
             file.write(chunk)
-    packed = max(1, path.stat().st_size)
-    if size > _MUCH * packed and size > _LITTLE:
-        warnings.warn(
-            DataWarning(
-                f"[{path.name}] {packed:,} bytes unpacked to {size:,}, more than "
-                f"{_MUCH} times as many"
-            ),
-            stacklevel=2,
-        )
+    check_growth(path.name, path.stat().st_size, size)
 
 
 @contextmanager

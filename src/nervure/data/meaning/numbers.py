@@ -39,7 +39,10 @@ _FORMS = (
     NumberForm(".", "'"),
     NumberForm(",", "'"),
 )
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?))", re.ASCII
+)
 _SAMPLE = 2000
 
 
@@ -68,7 +71,7 @@ def parse_numbers(texts: Sequence[str], form: NumberForm) -> Floats:
     found = np.empty(len(texts))
     for i, text in enumerate(texts):
         parts = match(text.strip())
-        found[i] = np.nan if parts is None else _value(parts, marks)
+        found[i] = _infinite(text) if parts is None else _value(parts, marks)
     return found
 
 
@@ -144,6 +147,10 @@ def _pattern(form: NumberForm) -> re.Pattern[str]:
         rf"(?P<inner>[-+−–]?)\s*(?P<number>{number})\s*(?P<factor>[kKMB]|bn)?\s*"
         rf"(?:{unit})?\s*\)?\+?(?P<after>-?)"
     )
+
+
+def _infinite(text: str) -> float:
+    return float(text) if _INFINITE.fullmatch(text.strip()) else np.nan
 
 
 def _translation(form: NumberForm) -> dict[int, str | None]:
