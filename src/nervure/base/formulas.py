@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -113,8 +113,13 @@ def along_time(
         import jax
 
         states, told = jax.lax.scan(body, begin, steps, reverse=reverse)
-        return states, jax.tree.map(lambda y: xp.moveaxis(y, 0, 1), told)
-    states, found = begin, [None] * time
+
+        def behind_rows(y: Any) -> Any:
+            return xp.moveaxis(y, 0, 1)
+
+        return states, jax.tree.map(behind_rows, told)
+    states: Any = begin
+    found: list[Any] = [None] * time
     for t in range(time - 1, -1, -1) if reverse else range(time):
         states, found[t] = body(states, (steps[0][t], t))
     return states, _stacked(found)
@@ -122,8 +127,11 @@ def along_time(
 
 def _stacked(found: list[Any]) -> Any:
     """A list of trees of arrays as a tree of arrays, the list being the second axis."""
-    if isinstance(found[0], dict):
-        return {key: _stacked([one[key] for one in found]) for key in found[0]}
-    if isinstance(found[0], tuple):
-        return tuple(map(_stacked, zip(*found, strict=True)))
+    first = found[0]
+    if isinstance(first, dict):
+        keys = list(cast(dict[str, Any], first))
+        return {key: _stacked([one[key] for one in found]) for key in keys}
+    if isinstance(first, tuple):
+        places = range(len(cast(tuple[Any, ...], first)))
+        return tuple(_stacked([one[i] for one in found]) for i in places)
     return np.stack(found, axis=1)

@@ -18,6 +18,7 @@ from nervure.base.files import replacing
 from nervure.base.words import many
 from nervure.data import prepare, row_names
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
@@ -119,7 +120,8 @@ def _columns(
     )
     columns: Columns = {}
     for name, own, y in outputs:
-        found = predictions(own, y.reshape(len(y), -1), network.conformal, wanted)
+        rows = one_each(y, "predict").reshape(len(y), -1)
+        found = predictions(own, rows, network.conformal, wanted)
         prefix = f"{name}_" if len(names) > 1 else ""
         columns |= {f"{prefix}{key}": column for key, column in found.items()}
     return columns

@@ -303,6 +303,34 @@ def step_targets(given: Any, where: str = "y") -> Ragged:
     return rows.with_values(target_numbers(rows.values, where))
 
 
+def packed(rows: Array | Ragged) -> Array:
+    """Values one behind the other: those of rows, or of the steps of sequences.
+
+    >>> packed(Ragged([1.0, 2.0, 3.0], [2, 1])[[1, 0]]).tolist()
+    [3.0, 1.0, 2.0]
+    """
+    return rows.packed() if isinstance(rows, Ragged) else rows
+
+
+def one_each(rows: Array | Ragged, where: str) -> Array:
+    """Rows that are no sequences, where nothing else can be used.
+
+    Raises:
+        DataError: a value for each step.
+
+    >>> one_each(np.zeros((2, 1)), "here").shape
+    (2, 1)
+    """
+    if isinstance(rows, Ragged):
+        raise fail(
+            where,
+            "a value for each step of sequences; expected one for each row",
+            "use net.predict, or a network whose last layer along time has "
+            "return_sequences=False",
+        )
+    return rows
+
+
 def check_steps(rows: Ragged, where: str) -> None:
     """Raise for the first step that holds NaN or infinity, with its row."""
     if rows.dtype.kind != "f" or np.isfinite(rows.values).all():

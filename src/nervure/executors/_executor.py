@@ -138,20 +138,20 @@ class Data:
         )
 
     def take(self, rows: npt.NDArray[np.int64]) -> Data:
-        """Some rows."""
+        """Some rows; what their steps weigh on average is their own."""
 
         def of(array: Any) -> Any:
             return None if array is None else array[rows]
 
-        return Data(
-            tuple(map(of, self.inputs)),
-            tuple(map(of, self.targets)),
-            of(self.weights),
-            self.scales,
-            of(self.row_weights),
-            self.by_rows,
-            tuple(map(of, self.step_weights)),
-            tuple(map(of, self.own_step_weights)),
+        return replace(
+            self,
+            inputs=tuple(map(of, self.inputs)),
+            targets=tuple(map(of, self.targets)),
+            weights=of(self.weights),
+            row_weights=of(self.row_weights),
+            step_weights=tuple(map(of, self.step_weights)),
+            own_step_weights=tuple(map(of, self.own_step_weights)),
+            step_scales=(),
         )
 
 
@@ -282,7 +282,7 @@ class Executor(Protocol):
 
     def outputs(
         self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
-    ) -> list[Floats]:
+    ) -> list[Rows]:
         """What the network gives for every row, in inference.
 
         With ``draw``, dropout and its like draw as they do in training.
@@ -291,7 +291,7 @@ class Executor(Protocol):
 
     def row_costs(
         self, data: Data, objective: Objective
-    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference."""
         ...
 

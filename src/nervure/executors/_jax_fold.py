@@ -219,9 +219,9 @@ def fold(
             sources = [graph.nodes[j] for j in node.inputs]
             feeds, lengths = clocks.seen(sources, feeds, node.layer.sequences)
             key = replace(key, lengths=lengths)
-        value = node.layer.formula(xp, own, *feeds, info=key)
+        value: Any = node.layer.formula(xp, own, *feeds, info=key)
         if isinstance(value, tuple):
-            value, *others = value
+            value, *others = cast(tuple[Any, ...], value)
             further[i] = tuple(y.astype(inputs[0].dtype) for y in others)
         if node.layer.sequences and packing is not None:
             value = packing.pack(value)

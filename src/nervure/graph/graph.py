@@ -185,9 +185,10 @@ def _in_order(entries: Sequence[Entry]) -> list[Entry]:
 
 def _needs(entry: Entry, known: Collection[str]) -> tuple[str, ...]:
     """Names of the entries that have to stand before this one."""
-    tied = isinstance(entry.layer, Tied) and entry.layer.layer in known
-    owner = (entry.layer.layer,) if tied else ()  # pyright: ignore
-    return (*(owner_of(feed, known) for feed in entry.feeds), *owner)
+    needs = tuple(owner_of(feed, known) for feed in entry.feeds)
+    if isinstance(entry.layer, Tied) and entry.layer.layer in known:
+        return (*needs, entry.layer.layer)
+    return needs
 
 
 def _check_size(entries: Sequence[Entry]) -> None:

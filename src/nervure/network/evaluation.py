@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nervure.base.words import unknown
 from nervure.data import Dataset
-from nervure.data.ragged import Ragged
+from nervure.data.ragged import Ragged, packed
 from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import weighted_mean
@@ -129,7 +129,7 @@ def _aligned(
     target: Rows, output: Rows, weights: Array | None, steps: Ragged | None
 ) -> tuple[Array, Array, Array | None]:
     """Target, output and weights, by rows or by steps."""
-    given = output.packed() if isinstance(output, Ragged) else output
+    given = packed(output)
     if not isinstance(target, Ragged):
         return target, given.reshape(len(given), -1), weights
     known = target.packed()
