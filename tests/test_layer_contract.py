@@ -124,15 +124,20 @@ def steps(x: Any) -> Any:
     return x.values if isinstance(x, nv.Ragged) else x
 
 
-def fold(xp: Any, net: Network, parameters: Any, inputs: Any) -> Any:
-    """Fold the layers' formulas over the graph; the output of its last node."""
+def fold(
+    xp: Any, net: Network, parameters: Any, inputs: Any, values: Any = None
+) -> Any:
+    """Fold the layers' formulas over the graph; the output of its last node.
+
+    ``values`` stand in for those of the inputs, whose lengths stay.
+    """
+    values = [steps(x) for x in inputs] if values is None else values
     packed = [
-        Packed(x.values, xp.asarray(x.lengths)) if isinstance(x, nv.Ragged) else x
-        for x in inputs
+        Packed(v, xp.asarray(x.lengths)) if isinstance(x, nv.Ragged) else v
+        for x, v in zip(inputs, values, strict=True)
     ]
     room = Room.of(Data(inputs), len(inputs[0]))
     clocks = Sequences(xp, net.graph, packed, room.inputs)
-    values = [steps(x) for x in inputs]
     found = fold_graph(xp, net.graph, parameters, values, Pass(), sequences=clocks)
     return found[net.graph.outputs[0]]
 
@@ -262,11 +267,7 @@ def test_gradients_are_those_of_jax(example: Any) -> None:
     own = {s.name: s.view(net.values).copy() for s in net.layout.segments}
 
     def folded(p: Any, values: Any) -> Any:
-        rows = [
-            x.with_values(v) if isinstance(x, nv.Ragged) else v
-            for x, v in zip(inputs, values, strict=True)
-        ]
-        return fold(jax.numpy, net, p, rows)
+        return fold(jax.numpy, net, p, inputs, values)
 
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else x64(jax):
         values = [jax.numpy.asarray(steps(x)) for x in inputs]
@@ -456,7 +457,8 @@ def test_masks_are_those_of_the_formula(
     data = Data((x,), (c,))
     if first:
         monkeypatch.setattr(NativeExecutor, "plan_that_fits", plan_of_four)
-    held = executor._take(("trace", rows, objective), data)
+    room = executor._room(data)
+    held = executor._take(("trace", room.extent(rows), objective), room, data)
     out = np.empty((rows, size))
     where = (1, executor.hold(data), None, 0, rows, training, SEED, 7)
     held.gradient(*where, [out.reshape(-1)], None)

@@ -12,7 +12,7 @@ to step is what `JaxTrainer.run` gives back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,7 @@ class Program:
         model: Model,
         job: Job,
         scales: tuple[float, ...],
-        rooms: Mapping[int, compute.Room],
     ) -> None:
-        self._rooms = rooms
         self._jax, self._xp = jax, jax.numpy
         self._graph, self._layout = model.graph, model.layout
         self._names = compute.learning(model)
@@ -73,8 +71,8 @@ class Program:
         }
         kinds = {node.layer.native for node in model.graph.nodes}
         self.loops = jax.default_backend() != "cpu" or not kinds & STEPPED
-        self.one = jax.jit(self._one, static_argnums=5, donate_argnums=0)
-        self.many = jax.jit(self._many, static_argnums=6, donate_argnums=0)
+        self.one = jax.jit(self._one, static_argnums=(5, 6), donate_argnums=0)
+        self.many = jax.jit(self._many, static_argnums=(6, 7), donate_argnums=0)
 
     def _one(
         self,
@@ -84,9 +82,9 @@ class Program:
         rate: Array,
         number: Array,
         wanted: tuple[int, ...],
+        room: compute.Room,
     ) -> tuple[State, Array, list[Array]]:
         """A step with the batch ``rows``: state, its cost and the wanted outputs."""
-        room = self._rooms[rows.shape[0]]
         batch = compute.take(self._xp, data, rows, room)
         moving, cost, outputs = self._step(
             state[0], self._split(state), batch, room, rate, number
@@ -102,17 +100,17 @@ class Program:
         first: Array,
         count: Array,
         wanted: tuple[int, ...],
+        room: compute.Room,
     ) -> tuple[State, Array, list[Array]]:
         """``count`` steps with the batches ``rows (steps, batch)``.
 
         Ends after a step whose cost is not finite.
         """
         xp, (steps, size) = self._xp, rows.shape
-        room = self._rooms[size]
         costs = xp.zeros(steps, state[0].dtype)
         shapes = self._graph.output_shapes
         kept = [
-            xp.zeros((steps, self._count(k, size), *shapes[k]), costs.dtype)
+            xp.zeros((steps, self._count(k, size, room), *shapes[k]), costs.dtype)
             for k in wanted
         ]
 
@@ -135,12 +133,12 @@ class Program:
         end = self._jax.lax.while_loop(goes_on, body, begin)
         return self._join(state, end[1]), end[2], end[3]
 
-    def _count(self, output: int, rows: int) -> int:
+    def _count(self, output: int, rows: int, room: compute.Room) -> int:
         """Values of an output that a batch has room for."""
         node = self._graph.nodes[self._graph.outputs[output]]
         if node.clock is None:
             return rows
-        size = self._rooms[rows].inputs[self._graph.inputs.index(node.clock)]
+        size = room.inputs[self._graph.inputs.index(node.clock)]
         assert size is not None
         return size.steps
 
@@ -232,6 +230,7 @@ class JaxTrainer:
         self._model = model
         # All stretches have the shape of a whole epoch: one compilation.
         self._capacity = max(1, job.data.rows // job.batch_size)
+        self._rooms: dict[int, compute.Room] = {}
         arrays = compute.on_host(job.data, self._model.dtype)
         with self._precision():
             self._data = jax.tree.map(jax.numpy.asarray, arrays)
@@ -269,7 +268,7 @@ class JaxTrainer:
         rates[:count] = stretch.learning_rates[:count]
         first, taken = np.uint32(stretch.first_step), np.int32(count)
         state, costs, found = self._program.many(
-            state, self._data, rows, rates, first, taken, wanted
+            state, self._data, rows, rates, first, taken, wanted, self._room(size)
         )
         costs = np.asarray(costs, np.float64)[:count]
         bad = np.flatnonzero(~np.isfinite(costs))
@@ -283,7 +282,14 @@ class JaxTrainer:
         rows = stretch.rows[step * size : (step + 1) * size].astype(np.int32)
         rate = np.asarray(stretch.learning_rates[step], self._model.dtype)
         number = np.uint32(stretch.first_step + step)
-        return self._program.one(state, self._data, rows, rate, number, wanted)
+        room = self._room(len(rows))
+        return self._program.one(state, self._data, rows, rate, number, wanted, room)
+
+    def _room(self, rows: int) -> compute.Room:
+        """Room for the steps of any batch of so many rows."""
+        if rows not in self._rooms:
+            self._rooms[rows] = compute.Room.of(self._job.data, rows)
+        return self._rooms[rows]
 
     def _keep(
         self,

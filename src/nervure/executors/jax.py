@@ -280,14 +280,12 @@ class JaxExecutor:
         assert not job.augmentation, "fit refuses what only the engine can change"
         scales = self._scales(job.data)
         multipliers = tuple(sorted(job.multipliers.items()))
-        rest = job.data.rows % job.batch_size
-        rooms = {n: compute.Room.of(job.data, n) for n in (job.batch_size, rest) if n}
         same = (
             *(job.objective, job.optimizer, job.regularizer, int(job.seed)),
-            *(scales, multipliers, tuple(rooms.items()), job.data.by_rows),
+            *(scales, multipliers, job.data.by_rows),
         )
         if same not in self._compiled:
-            self._compiled[same] = Program(self.jax, self.model, job, scales, rooms)
+            self._compiled[same] = Program(self.jax, self.model, job, scales)
         return JaxTrainer(self.jax, self.model, job, self._compiled[same])
 
     def _whole(self, data: Data, room: compute.Room) -> compute.Batch:
