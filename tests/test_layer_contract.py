@@ -72,18 +72,13 @@ def graph_of(example: Any) -> Graph:
         return Graph.of([Entry(example.layer, "layer")])
     names = [f"x{i}" for i in range(len(example.inputs))]
     feeds = [
-        Entry(source(example, i), name)
-        for i, name in zip(range(len(example.inputs)), names, strict=True)
+        Entry(Input(shape), name)
+        for shape, name in zip(example.shapes, names, strict=True)
     ]
     spare = [] if feeds else [Entry(Input(1), "unused")]
     return Graph.of(
         [*feeds, *spare, Entry(example.layer, "layer", tuple(names))], ["layer"]
     )
-
-
-def source(example: Any, i: int) -> Input:
-    """An input of a layer: sequences of any lengths where it goes along time."""
-    return Input(example.inputs[i], time=i < example.layer.sequences)
 
 
 def network(example: Any, dtype: str = "float64") -> Network:
@@ -293,8 +288,7 @@ def x64(jax: Any) -> Any:
 def test_gradients_accumulate_over_consumers(example: Any) -> None:
     """x -> layer twice, outputs added: twice the gradient; also where x is one value
     that fans out to both, behind another layer whose parameters see the sum."""
-    count = range(len(example.inputs))
-    kinds = [Entry(source(example, i), f"x{i}") for i in count]
+    kinds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(example.shapes)]
     scaled = [
         Entry(nv.Activation("scaled_tanh"), f"s{i}", (e.name,))
         for i, e in enumerate(kinds)

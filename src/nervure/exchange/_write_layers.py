@@ -27,12 +27,14 @@ from nervure.layers import (
     Multiply,
     Normalize,
     PeriodicEmbedding,
+    PReLU,
     Reshape,
     RMSNorm,
     Slice,
     Softmax,
     SpatialDropout,
     StochasticDepth,
+    TransposedDense,
 )
 from nervure.layers.adaptive_pooling import (
     AdaptiveAveragePool,
@@ -55,7 +57,9 @@ Write = Any
 LAYERS: dict[type[Layer], Write] = {
     Constant: simple.constant,
     Dense: simple.dense,
+    TransposedDense: simple.transposed_dense,
     Activation: simple.activation,
+    PReLU: simple.prelu,
     Softmax: simple.softmax,
     LogSoftmax: simple.log_softmax,
     EnsembleDense: simple.ensemble_dense,

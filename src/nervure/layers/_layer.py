@@ -86,6 +86,15 @@ class Example:
     layer: Layer
     inputs: tuple[Shape, ...]
 
+    @property
+    def shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """Those of the inputs as `Input` takes them: open where they are sequences."""
+        along = self.layer.sequences
+        return tuple(
+            (None, *shape) if i < along else shape
+            for i, shape in enumerate(self.inputs)
+        )
+
 
 @dataclass(frozen=True)
 class Layer(Described):
