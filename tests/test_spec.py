@@ -334,7 +334,7 @@ def test_all_faults_at_once() -> None:
         (
             layer_spec('type = "dense"', "units = 3", 'activation = "rellu"'),
             "layer[0]: unknown activation 'rellu'; did you mean 'relu' or 'relu6' or "
-            "'elu'? Known: relu, relu6, elu, gaussian_cdf, gelu, gelu_tanh, "
+            "'prelu'? Known: relu, relu6, prelu, elu, gaussian_cdf, gelu, gelu_tanh, "
             "hard_sigmoid, heaviside, leaky_relu, linear, log_softmax, logistic, "
             "scaled_tanh, selu, sigmoid, silu, softmax, softplus, softsign, tanh",
         ),

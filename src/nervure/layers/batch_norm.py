@@ -99,15 +99,10 @@ class BatchNorm(Layer):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         (x,) = inputs
-        mean, variance = parameters["running_mean"], parameters["running_variance"]
         if info.training and _count(x) > 1:
-            own, spread, count = _moments(xp, x, info.valid)
-            alone = count == 1  # all but one row may be filled up
-            mean, variance = (
-                (own, spread)
-                if info.valid is None
-                else (xp.where(alone, mean, own), xp.where(alone, variance, spread))
-            )
+            mean, variance = _of_batch(xp, parameters, x, info.valid)
+        else:
+            mean, variance = (parameters[name] for name in _RUNNING)
         normal = (x - mean) / xp.sqrt(variance + self.epsilon)
         return normal * parameters["gamma"] + parameters["beta"]
 
@@ -137,6 +132,18 @@ class BatchNorm(Layer):
 def _count(x: Array) -> int:
     """Rows of the batch, each of their pixels counted."""
     return math.prod(x.shape[:-1])
+
+
+def _of_batch(
+    xp: Any, parameters: Mapping[str, Array], x: Array, valid: Array | None
+) -> tuple[Array, Array]:
+    """Mean and variance of a batch; the running ones if only one of its rows counts."""
+    mean, variance, count = _moments(xp, x, valid)
+    if valid is None:
+        return mean, variance
+    running = (parameters[name] for name in _RUNNING)
+    pairs = zip(running, (mean, variance), strict=True)
+    return tuple(xp.where(count == 1, old, own) for old, own in pairs)
 
 
 def _moments(xp: Any, x: Array, valid: Array | None) -> tuple[Array, Array, Any]:
