@@ -6,16 +6,18 @@
 // exactly rounded operations occur, so an element's bits do not depend on whether it
 // falls into the body of the loop or its tail; this needs -ffp-contract=off.
 //
-// Largest error found by tests/test_math.cpp, in units in the last place:
+// Largest error in units in the last place, of every float from 2^-12 on and a sample of
+// the others and of doubles, with and without fused multiply-adds, where the result is a
+// normal number; `test_math all` prints and tests/test_math.cpp holds it:
 //                float  double
-//   exp            1      1     (0 where exp(x) is below the smallest normal number)
-//   expm1          2      2.5   (x <= 88 and x <= 709)
+//   exp            1.1    1.1   (0 where exp(x) is below the smallest normal number)
+//   expm1          1.8    2.3
 //   log1p          2      2     (0 <= x <= 1)
-//   log            2      2     (x >= 1; near 1 from below the absolute error counts)
+//   log            2      2
 //   tanh           2.5    2.5
-//   cos_turns, sin_turns: 2e-7 and 3e-16, absolute
-//   logistic       2      2     (0 below about -88 and -709)
-//   gaussian_cdf   5.5    7.5   (0 below about -13 and -37.5)
+//   logistic       2.5    2     (0 below about -88 and -709)
+//   gaussian_cdf   6      7.5   (0 below about -13 and -37.5)
+//   cos_turns, sin_turns: 2e-7 and 4e-16, absolute
 //
 // The polynomials are near-minimax (Chebyshev interpolants computed with 50 digits).
 #pragma once
@@ -62,7 +64,7 @@ struct Format<float> {
   static constexpr int mantissa = 23;
   static constexpr float round = 0x1.8p23f;  // adding it rounds to an integer
   static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-  static constexpr float smallest = -87.336f, largest = 88.72283f;  // exp(x) is normal
+  static constexpr float smallest = -87.33654f, largest = 88.72283f;  // exp is normal
 };
 
 template <>
@@ -71,7 +73,7 @@ struct Format<double> {
   static constexpr int mantissa = 52;
   static constexpr double round = 0x1.8p52;
   static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
-  static constexpr double smallest = -708.396, largest = 709.782712893384;
+  static constexpr double smallest = -708.3964185, largest = 709.782712893384;
 };
 
 // x = n ln 2 + r with |r| <= ln(2) / 2; `power` holds n in its low bits.
@@ -114,11 +116,12 @@ NERVURE_INLINE T scale(T x, typename Format<T>::Bits power) {
 
 }  // namespace detail
 
+// exp(x + rest), where rest is less than x can hold.
 template <class T>
-NERVURE_INLINE T exp(T x) {
+NERVURE_INLINE T exp(T x, T rest = T(0)) {
   using F = detail::Format<T>;
   const auto [r, power] = detail::reduce(x);
-  T y = detail::scale(T(1) + detail::small_expm1(r), power);
+  T y = detail::scale(T(1) + detail::small_expm1(r + rest), power);
   y = x < F::smallest ? T(0) : y;
   return x <= F::largest ? y : x + T(HUGE_VAL);  // infinity, or NaN as it came
 }
@@ -133,7 +136,7 @@ NERVURE_INLINE T expm1(T x) {
   return multiply_add(two_n, detail::small_expm1(r), two_n - T(1));
 }
 
-// log(1 + x) for 0 <= x <= 1, as 2 atanh(s) with s = x / (2 + x).
+// log(1 + x) for -1/2 <= x <= 1, as 2 atanh(s) with s = x / (2 + x).
 template <class T>
 NERVURE_INLINE T log1p(T x) {
   const T s = x / (T(2) + x);
@@ -150,14 +153,15 @@ NERVURE_INLINE T log1p(T x) {
   return multiply_add(s * w, p, T(2) * s);
 }
 
-// log(x) for normal x > 0: x = 2^n m with m in [1, 2).
+// log(x) for normal x > 0: x = 2^n m with m between the roots of 1/2 and 2.
 template <class T>
 NERVURE_INLINE T log(T x) {
   using F = detail::Format<T>;
   using Bits = typename F::Bits;
   constexpr Bits one = std::bit_cast<Bits>(T(1)), fraction = (Bits(1) << F::mantissa) - 1;
-  const Bits bits = std::bit_cast<Bits>(x);
-  const T m = std::bit_cast<T>((bits & fraction) | one);
+  constexpr Bits least = std::bit_cast<Bits>(T(0.70710678118654752));
+  const Bits bits = std::bit_cast<Bits>(x) + (one - least);
+  const T m = std::bit_cast<T>((bits & fraction) + least);
   // The exponent as a number, by way of the last bits of a float that has no others.
   const T biased =
       std::bit_cast<T>((bits >> F::mantissa) | std::bit_cast<Bits>(F::round)) - F::round;
@@ -217,22 +221,13 @@ struct Gaussian {
   T cdf, bell;
 };
 
+namespace detail {
+
+// k t H(u) for a >= 0: Phi(-a) is exp(-a^2 / 2) times it.
 template <class T>
-NERVURE_INLINE Gaussian<T> gaussian(T x) {
+NERVURE_INLINE T gaussian_tail(T a) {
   constexpr bool single = std::is_same_v<T, float>;
-  constexpr T k = single ? T(4) : T(5), far = single ? T(14.5) : T(39);
-  const T size = std::fabs(x);
-  const T a = size > far ? far : size;
-  // a^2 / 2 with the rounding error of the square kept: it would cost exp(-a^2 / 2) up
-  // to a^2 units in the last place. `high` has so few bits that its square is exact.
-  using Bits = typename detail::Format<T>::Bits;
-  constexpr Bits mask = ~((Bits(1) << (detail::Format<T>::mantissa / 2 + 1)) - 1);
-  const T high = std::bit_cast<T>(std::bit_cast<Bits>(a) & mask);
-  const T first = high * high, second = (a - high) * (a + high);
-  const T square = first + second;
-  const T lost = (first - square) + second;
-  const T e = exp(T(-0.5) * square);
-  const T bell = multiply_add(e, T(-0.5) * lost, e);
+  constexpr T k = single ? T(4) : T(5);
   const T t = T(1) / (a + k);
   const T u = (a - k) * t;
   T h;
@@ -249,13 +244,54 @@ NERVURE_INLINE Gaussian<T> gaussian(T x) {
                    -6.7499304070492638e-8, 8.6887814527529169e-8, 8.7516831965711498e-9,
                    -1.3335058678455143e-8, -2.1236548348478753e-9, 1.5260820835746365e-9,
                    4.4498775354328866e-10);
-  const T tail = bell * (k * t * h);
+  return k * t * h;
+}
+
+}  // namespace detail
+
+template <class T>
+NERVURE_INLINE Gaussian<T> gaussian(T x) {
+  constexpr T far = std::is_same_v<T, float> ? T(14.5) : T(39);
+  const T size = std::fabs(x);
+  const T a = size > far ? far : size;
+  // a^2 / 2 with the rounding error of the square kept: it would cost exp(-a^2 / 2) up
+  // to a^2 units in the last place. `high` has so few bits that its square is exact.
+  using Bits = typename detail::Format<T>::Bits;
+  constexpr Bits mask = ~((Bits(1) << (detail::Format<T>::mantissa / 2 + 1)) - 1);
+  const T high = std::bit_cast<T>(std::bit_cast<Bits>(a) & mask);
+  const T first = high * high, second = (a - high) * (a + high);
+  const T square = first + second;
+  const T lost = (first - square) + second;
+  const T bell = exp(T(-0.5) * square, T(-0.5) * lost);
+  const T tail = bell * detail::gaussian_tail(a);
   return {x < T(0) ? tail : T(1) - tail, bell};
 }
 
 template <class T>
 NERVURE_INLINE T gaussian_cdf(T x) {
   return gaussian(x).cdf;
+}
+
+// log Phi(x) and its slope phi(x) / Phi(x), which do not vanish where Phi does: far out
+// they follow Phi(-a) = phi(a) / a (1 - 1 / a^2 + 3 / a^4 - 15 / a^6 + 105 / a^8 ...).
+struct LogGaussian {
+  double value, slope;
+};
+inline LogGaussian log_gaussian_cdf(double x) {
+  constexpr double root = 0.39894228040143268, log_root = 0.91893853320467274;
+  if (x >= 0) {
+    const auto [below, bell] = gaussian(x);
+    const double above = gaussian(-x).cdf;
+    return {std::log1p(-above), root * bell / below};
+  }
+  const double a = -x, square = a * a;
+  if (a < 30) {
+    const double tail = detail::gaussian_tail(a);
+    return {std::log(tail) - square / 2, root / tail};
+  }
+  const double next = 1 / square,
+               rest = next * (-1 + next * (3 + next * (-15 + next * 105)));
+  return {-square / 2 - std::log(a) - log_root + std::log1p(rest), a / (1 + rest)};
 }
 
 }  // namespace nervure::math

@@ -337,7 +337,7 @@ def test_single_metrics_and_callbacks_need_no_list() -> None:
     run = fit(
         classifier(), metrics="f1", epochs=3, callbacks=lambda r: seen.append(r.epoch)
     )
-    assert list(run.history) == ["loss", "f1", "seconds"]
+    assert list(run.history) == ["loss", "f1", "learning_rate", "seconds"]
     assert seen == [1, 2, 3]
     stopping = nv.EarlyStopping(monitor="loss", min_delta=1e9, patience=1)
     assert fit(classifier(), epochs=9, callbacks=stopping).epoch == 2
@@ -346,7 +346,7 @@ def test_single_metrics_and_callbacks_need_no_list() -> None:
 def test_metrics_by_output() -> None:
     metrics = {"kind": ["accuracy", "f1"], "size": "mae"}
     run = fit(two_ends(), [A, B], BOTH, metrics=metrics)
-    names = ["loss", "kind_accuracy", "kind_f1", "size_mae", "seconds"]
+    names = ["loss", "kind_accuracy", "kind_f1", "size_mae", "learning_rate", "seconds"]
     assert list(run.history) == names
     assert list(two_ends().evaluate([A, B], BOTH, metrics={"size": "mae"})) == [
         "loss",
@@ -419,7 +419,8 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fit(classifier(), metrics=["acuracy"]),
         "[metrics] unknown metric 'acuracy'; did you mean 'accuracy' or "
         "'top_k_accuracy' or 'auc'? Known: accuracy, top_k_accuracy, auc, "
-        "balanced_accuracy, f1, log_loss, mae, mse, precision, r2, recall, rmse",
+        "average_precision, balanced_accuracy, f1, log_loss, macro_f1, "
+        "macro_precision, macro_recall, mae, mse, precision, r2, recall, rmse",
     ),
     "metric of classes": (
         lambda: fit(regressor(), y=np.r_[0.5, VALUES[1:]], metrics=["accuracy"]),
@@ -475,7 +476,7 @@ def test_unknown_keys_of_what_comes_back() -> None:
     says(
         lambda: fit(net).history["val_loss"],
         "[history] unknown series 'val_loss'; did you mean 'loss'? Known: loss, "
-        "accuracy, seconds",
+        "accuracy, learning_rate, seconds",
         KeyError,
     )
     says(

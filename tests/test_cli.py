@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
+from nervure.cli import main as nervure_main
 from nervure.cli.app import run
 from nervure.cli.judging import Judgement, judge
 from nervure.cli.predicting import Wanted, predictions
@@ -242,7 +244,16 @@ def test_another_process_inspects(
     told = told_here(capsys, "inspect", folder / "model.safetensors")
     assert "dense_2.softmax" in told
     assert "target: digit, 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in told
-    assert told == told_here(capsys, "inspect", folder)
+    with_run = told_here(capsys, "inspect", folder)
+    assert with_run.startswith(told)
+    assert re.search(
+        r"\ntrained for 40 epochs, 1,720 steps in [\d.]+ s, weights after \d+ epochs\n"
+        r" +loss  accuracy\n"
+        r"training rows +[\d.]+ +[\d.]+\n"
+        r"validation rows +[\d.]+ +[\d.]+\n"
+        r"held-out \(270 rows\): loss [\d.]+, accuracy 0.9\d+, balanced accuracy ",
+        with_run,
+    )
     told = told_here(capsys, "inspect", folder / "spec.toml")
     assert 'loss = {type = "cross_entropy", label_smoothing = 0.05}' in told
     assert "50,826 parameters" in told
@@ -288,6 +299,66 @@ def test_a_reader_that_leaves_is_no_error(digits: tuple[Path, str]) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.npz"])
+def test_columns_are_kept_beside_the_predictions(
+    rows: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """As they are in a CSV file, letter by letter, whatever they are to the model."""
+    folder = rows.parent
+    few = ["--set", "training.epochs=2", "-q", "--out", folder / "a"]
+    told_here(capsys, "train", rows, "--target", "ill", *few)
+    new = folder / "new.csv"
+    new.write_text("id,colour,age,day\n007,red,25.50,2024-02-03\n010,,75,\n")
+    words = [folder / "a", new, "--keep", "id,age, day"]
+    told_here(capsys, "predict", *words, "--out", folder / name)
+    found = columns_of(folder / name)
+    assert list(found) == ["id", "age", "day", "prediction"]
+    assert found["id"].tolist() == ["007", "010"]
+    assert found["age"].tolist() == ["25.50", "75"]
+    assert found["day"].tolist() == ["2024-02-03", ""]
+
+
+def test_columns_of_other_files_are_kept_by_their_types(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    folder = rows.parent
+    few = ["--set", "training.epochs=2", "-q", "--out", folder / "a"]
+    told_here(capsys, "train", rows, "--target", "ill", *few)
+    frame = pd.DataFrame({"age": [25, 75], "colour": ["red", "blue, dark"]})
+    frame["id"], frame["part"] = [1.5, None], [True, False]
+    frame["day"] = pd.to_datetime(["2024-02-03T00:00", "2024-02-03T12:30"])
+    frame.to_parquet(folder / "new.parquet")
+    words = [folder / "a", folder / "new.parquet", "--keep", "age,id,part,day"]
+    told = told_here(capsys, "predict", *words).splitlines()
+    assert told[0] == "age,id,part,day,prediction"
+    assert told[1].startswith("25,1.5,true,2024-02-03")
+    assert told[2].startswith("75,,false,2024-02-03T12:30")
+
+
+def test_what_is_piped_in_is_read(
+    rows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = rows.parent
+    few = ["--set", "training.epochs=2", "-q", "--out", folder / "a"]
+    told_here(capsys, "train", rows, "--target", "ill", *few)
+
+    def piped(*words: object, data: bytes) -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return told_here(capsys, *words)
+
+    new = b"age,colour,id\n25,red,007\n75,,008\n"
+    told = piped("predict", folder / "a", "-", "--keep", "id", data=new)
+    assert re.fullmatch(r"id,prediction\n007,(no|yes)\n008,(no|yes)\n", told)
+    lines = b'{"age": 25, "colour": "red"}\n{"age": 75, "colour": null}\n'
+    assert piped("predict", folder / "a", "-", data=lines).count("\n") == 3
+    told = piped("evaluate", folder / "a", "-", data=rows.read_bytes())
+    assert told.startswith("standard input: all 300 rows\nstandard input accuracy")
+    told = piped("inspect", "-", data=gzip.compress(rows.read_bytes()))
+    assert told.startswith("standard-input.csv.gz: 199 rows, 2 columns")
 
 
 # -- other sources --------------------------------------------------------------------
@@ -469,7 +540,7 @@ def test_live_progress_on_a_terminal(tmp_path: Path) -> None:
         shown = read_all(ours)
     assert process.returncode == 0
     assert "\r" in shown
-    assert "epoch 100/100" in shown
+    assert re.search(r"\n100/100( +[\d.]+){4} +[\d.]+ s\r\n$", shown)
 
 
 def read_all(descriptor: int) -> str:
@@ -529,6 +600,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             ["train", "--spec", "no.toml"],
             "error: [no.toml] cannot be read: no such file or directory; ",
+        ),
+        (
+            ["train", "-"],
+            "error: [train] standard input, which cannot be read again by --resume and "
+            "evaluate; expected a file; save it first",
         ),
         (
             ["predict", "no.safetensors", "iris"],
@@ -755,6 +831,80 @@ def test_wrong_usage_and_debug(tmp_path: Path) -> None:
     assert "Traceback" in shown.stderr
 
 
+def test_what_cannot_be_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told_here(capsys, "train", "iris", "-q", "--out", "a", "--set", "training.epochs=1")
+    (here / "new.csv").write_text(
+        "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm),"
+        "prediction\n5,3,1,0.2,x\n"
+    )
+    for source, name, line in (
+        ("iris", "id", "[--keep] iris has no columns to keep; expected a CSV, TSV, "),
+        ("new.csv", "number", "[new.csv] unknown column 'number'; Known: petal length"),
+        (
+            "new.csv",
+            "prediction",
+            "[--keep] 'prediction' is the name of a column of predictions too; expected "
+            "another; rename it with a query (SELECT ... AS ...)",
+        ),
+    ):
+        told = refused(capsys, "predict", "a", source, "--keep", name)[0]
+        assert told.startswith(f"error: {line}")
+
+
+def test_a_search_is_told_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--trials", "2", "-q", "--set", "training.epochs=1", "--out", "a"]
+    told = told_here(capsys, "tune", "iris", *words)
+    again = told_here(capsys, "inspect", "a")
+    assert again.rstrip("\n") in told
+    assert again.startswith("2 trials: 2 complete\n\ntrial  validation_loss")
+    (here / "a" / "report.json").write_text('{"trials": [{}]}')
+    line = refused(capsys, "inspect", "a")[0]
+    assert line.startswith("error: [a/report.json] is no report of a search ('value')")
+
+
+def test_a_record_that_is_damaged_is_told_as_far_as_it_goes(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told_here(capsys, "train", "iris", "-q", "--out", "a", "--set", "training.epochs=1")
+    record = here / "a" / "record.jsonl"
+    lines = record.read_text().splitlines()
+    record.write_text("\n".join([*lines, "[1]", "{", '{"event": 3}', "\0" * 9]))
+    assert "trained for 1 epoch, " in told_here(capsys, "inspect", "a")
+    record.write_text('{"event": "end", "epochs": "x", "best_epoch": null}\n')
+    assert "trained for 0 epochs, 0 steps" in told_here(capsys, "inspect", "a")
+    record.unlink()
+    assert "trained for" not in told_here(capsys, "inspect", "a")
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told_here(capsys, "--version") == f"nervure {nv.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nervure tr", ["train"]),
+        ("nervure train di", ["digits", "diabetes", "dishes/"]),
+        ("nervure evaluate a dis", ["dishes/"]),
+        ("nervure train --calib", ["--calibrate"]),
+    ],
+)
+def test_a_shell_completes(here: Path, line: str, words: list[str]) -> None:
+    (here / "dishes").mkdir()
+    parts = line.split()
+    environment = {"_NERVURE_COMPLETE": "complete_bash", "COMP_WORDS": line}
+    environment |= {"COMP_CWORD": str(len(parts) - 1)}
+    main = "import sys; from nervure.cli import main; sys.argv[0] = 'nervure'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", main],
+        cwd=here,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == words, done.stderr
+
+
 def test_help_is_there() -> None:
     done = nervure(Path.cwd(), "--help")
     for word in ("train", "predict", "evaluate", "inspect"):
@@ -939,3 +1089,31 @@ def test_quantiles_from_training_to_predictions(
     assert "(quantiles 0.9, 0.1, 0.5)" in told
     network = nv.load(tmp_path / "a" / "model.safetensors")
     assert network.evaluate(nv.data.load("diabetes"))["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (TypeError("a\nb"), 70, "error: TypeError: a\nerror: b\nThis is a fault of"),
+        (KeyError("x"), 70, "error: KeyError: 'x'\nThis is a fault of nervure"),
+        (MemoryError(), 2, "error: not enough memory for what was given; give less"),
+        (RecursionError(), 2, "error: not enough depth for what was given; give less"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_no_error_shows_a_traceback(
+    error: BaseException,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("nervure.cli.app.app", fail)
+    monkeypatch.setattr("sys.argv", ["nervure", "zoo"])
+    with pytest.raises(SystemExit) as ended:
+        nervure_main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(told)

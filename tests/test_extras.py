@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "nervure"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
-CORE = {"narwhals", "numpy", "pydantic", "safetensors", "typer"}
+CORE = {"narwhals", "numpy", "safetensors", "typer"}
 """Third-party modules that are always there."""
 
 BLOCKED = f"""
@@ -57,7 +57,7 @@ def test_the_extra_brings_the_library(library: str) -> None:
 def test_all_brings_what_is_no_platform_of_its_own() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = names_of(extras["all"])
-    for extra in ("tables", "sklearn", "images", "plot", "tune"):
+    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx"):
         assert names_of(extras[extra]) <= brought
     assert not {"jax", "ray", "torch"} & brought
 
@@ -78,10 +78,12 @@ def third_party(path: Path) -> Iterator[str]:
     "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
 )
 def test_optional_libraries_are_imported_by_needed_alone(path: Path) -> None:
-    """But where they are there: behind the door of nervure.sklearn, and behind JAX's
-    arrays."""
-    room = path.relative_to(SOURCE).parts[0]
-    there = {"sklearn", "scipy"} if room == "sklearn" else {"jax"}
+    """But where they are there: behind the doors of nervure.sklearn and of export, and
+    behind JAX's arrays."""
+    place = path.relative_to(SOURCE)
+    doors = {"sklearn": {"sklearn", "scipy"}, "exchange": {"onnx"}}
+    there = doors.get(place.parts[0], {"jax"})
+    there |= {"onnx"} if place.name == "exporting.py" else set()
     assert {*third_party(path)} <= CORE | there
 
 
@@ -106,6 +108,7 @@ NEED = {
     ],
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
+    "onnx": ["nv.export(net, 'net.onnx')"],
 }
 WHERE = {
     "duckdb": "rows.csv",
@@ -115,6 +118,7 @@ WHERE = {
     "matplotlib": "find_learning_rate",
     "optuna": "tune",
     "jax": 'executor="jax"',
+    "onnx": "export",
 }
 NET = "net = nv.Network([nv.Input(1), nv.Dense(1)])\n"
 

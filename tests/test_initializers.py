@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+import nervure as nv
 from nervure.base.plain import write
 from nervure.initializers import (
     INITIALIZERS,
@@ -202,3 +203,13 @@ def test_lookup():
 def test_errors_name_place_and_remedy(found, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         initializer(found, where="layer 2")
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_transposed_convolution_begins_like_a_convolution(groups: int) -> None:
+    """Its weight is ``(..., filters, channels)``, which the fans went by."""
+    for layer in (nv.Conv2D, nv.Conv2DTranspose):
+        made = layer(24, 3, groups=groups, initializer="he_normal", name="c")
+        net = nv.Network([nv.Input((8, 8, 16)), made])
+        variance = net.parameters["c.weight"].var()
+        assert variance == pytest.approx(2 / (16 / groups * 9), rel=0.08)

@@ -41,12 +41,17 @@ EXAMPLES = [
 
 def arrays(example, seed=0):
     rng = np.random.default_rng(seed)
-    return [
+    found = [
         rng.normal(
             size=(ROWS, *(TIME if extent is None else extent for extent in shape))
         )
         for shape in example.shapes
     ]
+    if example.layer.domain is None:
+        return found
+    low, high = example.layer.domain
+    high = min(high, low + 3)
+    return [low + (high - low) / (1 + np.exp(-x)) for x in found]
 
 
 def stored(example):

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+import nervure as nv
 from nervure.optimizers import LBFGS, minimize
 
 
@@ -46,3 +47,10 @@ def test_lbfgs_stops_when_the_callback_says_so():
     assert (found.iterations, found.converged) == (3, False)
     assert found.message == "stopped by the callback"
     assert found.value == valley(found.point)[0] < valley(start)[0]
+
+
+def test_a_network_without_parameters() -> None:
+    net = nv.Network([nv.Input(2), nv.Activation("tanh")])
+    X = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"^\[lbfgs\] the network has no parameters"):
+        nv.fit(net, X, X, loss="mse", optimizer="lbfgs", progress=False)

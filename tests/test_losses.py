@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nervure.base.formulas import normal_quantile
 from nervure.executors import Data
 from nervure.graph.objective import Cost, Objective
 from nervure.layers import Dense, Input
@@ -65,6 +66,8 @@ FUSED = [
 
 def logits(a: np.ndarray, activation: str) -> np.ndarray:
     """Some z that the activation takes to a."""
+    if activation == "gaussian_cdf":
+        return normal_quantile(a)
     return np.log(a / (1 - a)) if activation == "logistic" else np.log(a) + 0.75
 
 
@@ -147,21 +150,25 @@ def test_jax_compiles_the_formula_in_float32(example: LossExample) -> None:
     np.testing.assert_allclose(found, example.loss.formula(np, a, t), rtol=3e-6)
     for activation in fitting(example):
         z = logits(a, activation)
-        form = jax.jit(lambda x, y: example.loss.logits_formula(jax.numpy, x, y))
+        form = jax.jit(
+            lambda x, y, fused=activation: example.loss.logits_formula(
+                jax.numpy, x, y, fused
+            )
+        )
         found = form(z.astype(np.float32), single)
         assert found.dtype == np.float32
-        expected = example.loss.logits_formula(np, z, t)
+        expected = example.loss.logits_formula(np, z, t, activation)
         np.testing.assert_allclose(found, expected, rtol=3e-6)
 
 
 @pytest.mark.parametrize(("example", "activation"), FUSED)
 def test_fused_form_equals_plain_form(example: LossExample, activation: str) -> None:
     a, t = arrays(example)
-    if activation != "logistic":
+    if activation not in ("logistic", "gaussian_cdf"):
         a = a / a.sum(axis=1, keepdims=True)
     z = logits(a, activation)
     plain = example.loss.formula(np, a, t)
-    fused = example.loss.logits_formula(np, z, t)
+    fused = example.loss.logits_formula(np, z, t, activation)
     np.testing.assert_allclose(fused, plain, rtol=1e-12)
     if activation == "log_softmax":
         direct = example.loss.costs(np, np.log(a), t, activation)
@@ -187,7 +194,10 @@ def test_engine_equals_formula(example: LossExample) -> None:
 @pytest.mark.parametrize(("example", "activation"), FUSED)
 def test_fused_engine_equals_formula(example: LossExample, activation: str) -> None:
     a, t = arrays(example)
-    form = example.loss.logits_formula
+
+    def form(xp: Any, z: np.ndarray, target: np.ndarray) -> Any:
+        return example.loss.logits_formula(xp, z, target, activation)
+
     check_engine(example.loss, form, logits(a, activation), t, activation)
 
 
@@ -411,6 +421,23 @@ def test_fused_losses_are_stable(
     costs, _, gradient = engine(one, FAR, target, fused=activation, dtype=dtype)
     assert costs[0] == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(gradient, [slopes], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("z", [0.0, 3.0, 6.0, 12.0, 29.9, 30.1, 1000.0])
+def test_both_sides_of_a_normal_distribution(z: float, dtype: str) -> None:
+    """A probability of 1 - 1e-9 is 1 as a float: its other side cost 69 for 20.7."""
+    special = pytest.importorskip("scipy.special")
+    x, t = np.array([[z], [-z]]), np.array([[0.0], [1.0]])
+    cost = -special.log_ndtr(-z)
+    slope = np.exp(-z * z / 2 - np.log(2 * np.pi) / 2 + cost) if z < 35 else z + 1 / z
+    one = BinaryCrossEntropy()
+    found = one.logits_formula(np, x, t, "gaussian_cdf")
+    np.testing.assert_allclose(found, cost, rtol=1e-12)
+    costs, _, gradient = engine(one, x, t, fused="gaussian_cdf", dtype=dtype)
+    exact = 1e-11 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(costs, cost, rtol=exact)
+    np.testing.assert_allclose(2 * gradient, [[slope], [-slope]], rtol=2 * exact)
 
 
 @pytest.mark.parametrize("one", [CrossEntropy(), Focal(), KL(), BinaryCrossEntropy()])

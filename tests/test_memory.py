@@ -229,11 +229,11 @@ def test_the_engine_converts_no_array(kind: str) -> None:
     dtype = np.float32 if kind == "Data32" else np.float64
     good = np.ones((4, 2), dtype)
     hold = getattr(engine, kind)
-    hold([(good, None, None, 1.0)], [], None)
+    hold([(good, 1.0)], [], None)
     bad = [strided(good), misaligned(good), np.ones((2, 4), dtype).T, [[1.0]], None]
     for array in bad:
         with pytest.raises(ValueError, match=r"^\[engine\] input: "):
-            hold([(array, None, None, 1.0)], [], None)
+            hold([(array, 1.0)], [], None)
 
 
 def test_arrays_are_held_while_they_are_used() -> None:
@@ -243,7 +243,7 @@ def test_arrays_are_held_while_they_are_used() -> None:
     array = np.ones((4, 2), np.float32)
     weights = np.ones(4)
     alive = [weakref.ref(array), weakref.ref(weights)]
-    held = engine.Data32([(array, None, None, 1.0)], [], weights)
+    held = engine.Data32([(array, 1.0)], [], weights)
     del array, weights
     gc.collect()
     assert all(reference() is not None for reference in alive)

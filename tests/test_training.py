@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import re
@@ -36,8 +35,8 @@ LINE_Y = 2 * LINE_X[:, 0] + 1
 
 def test_history_has_every_epoch(make_net, blobs) -> None:
     run = fit(make_net(), *blobs, epochs=4, validation=0.2)
-    names = ["loss", "accuracy", "validation_loss", "validation_accuracy", "seconds"]
-    assert list(run.history) == names
+    names = ["loss", "accuracy", "validation_loss", "validation_accuracy"]
+    assert list(run.history) == [*names, "learning_rate", "seconds"]
     assert all(len(series) == 4 for series in run.history.values())
     assert run.history["loss"][-1] < run.history["loss"][0]
     assert run.epoch == 4
@@ -318,9 +317,9 @@ def test_metrics_of_several_outputs_have_their_names(blobs) -> None:
     X, y = blobs
     net = two_headed()
     run = fit(net, [X, X[:, :1]], [y, X[:, 1]], epochs=2, validation=0.2)
-    names = {"loss", "classes_accuracy", "value_r2", "seconds"}
-    validation = {f"validation_{name}" for name in names - {"seconds"}}
-    assert set(run.history) == names | validation
+    names = {"loss", "classes_accuracy", "value_r2"}
+    validation = {f"validation_{name}" for name in names}
+    assert set(run.history) == names | validation | {"learning_rate", "seconds"}
     assert [y.shape for y in net.forward([X, X[:, :1]])] == [(90, 3), (90, 1)]
 
 
@@ -797,30 +796,7 @@ def test_missing_targets_and_inputs_are_named(blobs) -> None:
         fit(net, [X, X[:, :1]], [y, X[:, 1]], loss={"clases": "mse", "value": "mse"})
 
 
-# -- progress --------------------------------------------------------------------------
-
-
-def test_progress_in_a_log_is_a_few_lines() -> None:
-    log = io.StringIO()
-    fit(line_net(), LINE_X, LINE_Y, epochs=500, progress=log)
-    lines = log.getvalue().splitlines()
-    assert lines[0].startswith("epoch 1/500  loss ")
-    assert lines[-1].startswith("epoch 500/500  loss ")
-    assert len(lines) < 100
-    assert "\x1b" not in log.getvalue()
-
-
-def test_progress_on_a_terminal_is_one_line_drawn_again() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    fit(line_net(), LINE_X, LINE_Y, epochs=3, progress=screen)
-    text = screen.getvalue()
-    assert text.count("\n") == 1
-    assert "epoch 3/3 ━" in text
-    assert "done  loss " in text
+# -- silence ---------------------------------------------------------------------------
 
 
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:

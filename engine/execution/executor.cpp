@@ -175,7 +175,8 @@ class Executor<T>::Program {
   // Are rows of the only input read by the kernel's parts that use them?
   [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
     const std::optional<size_t> reader = executor_.first_reader_;
-    return reader && !key.augmented && executor_.steps_[*reader]->by_halves(rows);
+    if (!reader || data_.inputs[0].sparse()) return false;
+    return !key.augmented && executor_.steps_[*reader]->by_halves(rows);
   }
 
   void keep_outputs(const Batch& batch) {
@@ -211,7 +212,8 @@ class Executor<T>::Program {
   void look_ahead(const TrainRequest& request, const PassKey& key, int64_t begin) {
     const Source& source = data_.inputs[0];
     const int64_t count = std::min(request.batch_size, request.rows.count - begin);
-    if (count <= 0 || source.sequences) return worker_.ahead().begin(source, {}, {0, 0});
+    if (count <= 0 || source.sequences || source.sparse())
+      return worker_.ahead().begin(source, {}, {0, 0});
     const bool across = halves(count, key);
     const Range rows = across ? Range{0, count} : worker_.share(count);
     const Range columns = across ? worker_.share(source.columns) : Range{0, source.columns};

@@ -27,8 +27,10 @@ struct KernelGroup {
   }
 };
 
-// activations.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp, sequences.cpp
+// activations.cpp, arrays.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp,
+// sequences.cpp
 KernelGroup activation_kernels();
+KernelGroup array_kernels();
 KernelGroup convolution_kernels();
 KernelGroup map_kernels();
 KernelGroup pointwise_kernels();

@@ -185,6 +185,32 @@ struct LogisticBinaryCrossEntropy {  // mean max(z, 0) - t z + log(1 + exp(-|z|)
   }
 };
 
+struct GaussianBinaryCrossEntropy {  // mean -(t log Phi(z) + (1 - t) log Phi(-z))
+  static constexpr std::string_view name = "gaussian_cdf_binary_cross_entropy";
+  double smoothing;
+  static GaussianBinaryCrossEntropy read(const Attributes& attributes) {
+    return {attributes.number("label_smoothing")};
+  }
+
+  template <class T>
+  double row(const T* z, const Target<T>& target, int64_t outputs, T* gradient) const {
+    const auto t = [&](int64_t j) {
+      const double own = static_cast<double>(target.values[j]);
+      return own + smoothing * (0.5 - own);
+    };
+    const auto yes = [z](int64_t j) {
+      return math::log_gaussian_cdf(static_cast<double>(z[j]));
+    };
+    const auto no = [z](int64_t j) {
+      return math::log_gaussian_cdf(-static_cast<double>(z[j]));
+    };
+    return losses::mean_of(
+        outputs, gradient,
+        [&](int64_t j) { return -(t(j) * yes(j).value + (1 - t(j)) * no(j).value); },
+        [&](int64_t j) { return (1 - t(j)) * no(j).slope - t(j) * yes(j).slope; });
+  }
+};
+
 struct Hinge {  // mean max(0, 1 - s a); of classes: max(0, 1 + best rival - own)
   static constexpr std::string_view name = "hinge";
   static constexpr bool takes_classes = true;

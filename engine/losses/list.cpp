@@ -46,6 +46,7 @@ constexpr Table<LossStep<T>, Attributes> all_losses =
               SoftmaxCrossEntropy,         //
               BinaryCrossEntropy,          //
               LogisticBinaryCrossEntropy,  //
+              GaussianBinaryCrossEntropy,  //
               Focal,                       //
               SoftmaxFocal,                //
               LogisticFocal,               //

@@ -31,7 +31,7 @@ void augmented(const HeldData<T>& data, nb::object chosen, const Shape& shape,
       static_cast<int64_t>(shares.size()) != rows)
     refuse("images and their shape do not agree");
   std::vector<T> scratch(static_cast<size_t>(augmenter.scratch()));
-  const nb::gil_scoped_release free;
+  const Released free;
   for (int64_t first = 0; first < rows; first += 2) {
     const Rows pair{index.data(), first, std::min<int64_t>(2, rows - first)};
     const double share =
@@ -105,14 +105,15 @@ nb::dict describe(const std::string& kernel, const nb::dict& fields,
 }  // namespace
 
 void bind(nb::module_& m) {
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&let_none_back));
   m.def("kernels", &kernel_names);
   m.def("describe", &describe);
   m.def("blas_core", [] { return std::string(blas::core_name()); });
   m.def("losses", &loss_names);
   m.def("rules", &rule_names);
   m.def("default_threads", &default_threads);
-  m.def("gemm_gflops", &gemm_gflops, nb::call_guard<nb::gil_scoped_release>());
-  m.def("gemm_seconds", &gemm_seconds, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gemm_gflops", &gemm_gflops, nb::call_guard<Released>());
+  m.def("gemm_seconds", &gemm_seconds, nb::call_guard<Released>());
   bind_executor<float>(m, "Data32", "Executor32");
   bind_executor<double>(m, "Data64", "Executor64");
 }

@@ -6,6 +6,7 @@
 #include "../execution/executor.h"
 #include "data.h"
 #include "formula.h"
+#include "released.h"
 #include "update.h"
 
 namespace nervure {
@@ -89,7 +90,7 @@ class HeldExecutor {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
     const Results<T> results = held.checked(executor_.plan(), data);
-    const nb::gil_scoped_release free;
+    const Released free;
     executor_.forward(workers, data.data(), rows, {training, seed, step}, results);
   }
 
@@ -99,7 +100,7 @@ class HeldExecutor {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
     const Results<T> results = held.checked(executor_.plan(), data);
-    const nb::gil_scoped_release free;
+    const Released free;
     return executor_.gradient(workers, data.data(), rows, {training, seed, step}, results);
   }
 
@@ -122,7 +123,7 @@ class HeldExecutor {
       refuse("steps, batch size and rows do not agree");
     const HeldResults held(outputs, nb::none());
     const Results<T> results = held.checked(executor_.plan(), data);
-    const nb::gil_scoped_release free;
+    const Released free;
     return executor_.train({fewest, most}, data.data(), request, results);
   }
 

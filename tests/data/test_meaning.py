@@ -66,6 +66,13 @@ def test_numbers(tmp_path: Path, cells: list[str], values) -> None:
         np.testing.assert_array_equal(column.floats(), values)
 
 
+@pytest.mark.parametrize("cells", [["<=50K", ">50K"], ["< 30", ">= 30", "<60"]])
+def test_bounds_from_both_sides_are_classes(tmp_path: Path, cells: list[str]) -> None:
+    """As numbers the two were the same."""
+    column = column_of(tmp_path, cells)
+    assert (column.kind, set(column.labels())) == ("text", set(cells))
+
+
 def test_what_is_lost_is_one_warning(tmp_path: Path) -> None:
     """Column, count, first line, and the key that keeps the text."""
     cells = [str(i) for i in range(50)]

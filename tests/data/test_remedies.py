@@ -133,7 +133,7 @@ def test_a_query_that_a_model_was_trained_with(tmp_path: Path, capsys) -> None:
     out = str(tmp_path / "run")
     short = ["--set", "training.epochs=1", "--quiet"]
     assert run(["train", str(path), "--query", query, "--out", out, *short]) == 0
-    assert run(["evaluate", out, str(path)]) == 0
+    assert run(["evaluate", out, str(path), "--all"]) == 0
     assert f"({sum(i % 5 > 0 for i in range(120))} rows)" in capsys.readouterr().out
     assert run(["predict", out, str(path)]) == 0
     assert capsys.readouterr().out.count("\n") == 97
@@ -155,8 +155,8 @@ def test_a_file_without_names_of_columns(tmp_path: Path, capsys) -> None:
     words = ["train", str(path), "--no-header", "--out", out, "--quiet"]
     assert run([*words, "--set", "training.epochs=1"]) == 0
     assert "[t.csv]" not in capsys.readouterr().err
-    assert run(["evaluate", out, str(path)]) == 0
-    assert "of 90 rows" in capsys.readouterr().out
+    assert run(["evaluate", out, str(path), "--all"]) == 0
+    assert "all 90 rows" in capsys.readouterr().out
 
 
 def test_a_cut_message_is_whole(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_word_among_labels_that_are_numbers(tmp_path: Path, capsys) -> None:
     assert "column 'y': 1 value is no numbers as the others" in capsys.readouterr().err
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        assert run(["evaluate", out, str(path)]) == 0
-    assert "of 89 rows" in capsys.readouterr().out
+        assert run(["evaluate", out, str(path), "--all"]) == 0
+    assert "all 89 rows" in capsys.readouterr().out
     kept = load(path, columns={"y": "one_hot"})
     assert kept.preprocessing.target.labels == ("0", "1", "2", "abc")

@@ -14,6 +14,7 @@ EXTRAS = {
     "matplotlib": ("plot", "Matplotlib"),
     "optuna": ("tune", "Optuna"),
     "jax": ("jax", "JAX"),
+    "onnx": ("onnx", "ONNX"),
 }
 """Of each library the extra of nervure that brings it, and how it is called."""
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """The command ``nervure``."""
+    """The command ``nervure``; Ctrl-C ends it with 130, also while it is loaded."""
     import sys
 
-    from nervure.cli.app import run
+    try:
+        from nervure.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)

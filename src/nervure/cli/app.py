@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -12,16 +14,30 @@ from typing import Annotated
 
 import typer
 
+from nervure import __version__
+
 SOURCE = (
     "Data: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist; a CSV, "
     "TSV, Parquet, JSON, Feather, Excel or .npz file, packed or not; "
     "FILE.db?table=NAME; a folder of parts of a table, of images (one sub-folder per "
     "class) or of IDX files."
 )
+PIPED = f"{SOURCE[:-1]}; - reads standard input."
 MODEL = "A model file, or the folder of a run."
 
-Source = Annotated[str, typer.Argument(help=SOURCE)]
-AnySource = Annotated[str | None, typer.Argument(help=SOURCE)]
+
+def sources(incomplete: str) -> list[str]:
+    """What may stand for a source that begins so: data sets, files and folders."""
+    from nervure.data.builtin import BUILTIN
+
+    names = [name for name in BUILTIN if name.startswith(incomplete)]
+    found = sorted(glob.glob(f"{glob.escape(incomplete)}*"))
+    folders = (os.sep if os.path.isdir(path) else "" for path in found)
+    return names + [f"{a}{b}" for a, b in zip(found, folders, strict=True)]
+
+
+Source = Annotated[str, typer.Argument(help=PIPED, autocompletion=sources)]
+AnySource = Annotated[str | None, typer.Argument(help=SOURCE, autocompletion=sources)]
 Model = Annotated[Path, typer.Argument(help=MODEL)]
 Target = Annotated[
     str | None, typer.Option(help="Column to predict; by default the last.")
@@ -38,7 +54,6 @@ SkipBad = Annotated[
 app = typer.Typer(
     name="nervure",
     help="Train, use and inspect neural networks.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -55,17 +70,39 @@ def run(arguments: Sequence[str]) -> int:
             app(args=words, prog_name="nervure")
         except SystemExit as ended:
             return int(ended.code or 0)
-        except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        except Exception as error:
             if debug:
                 raise
             return _fail(error)
     return 0
 
 
-def _fail(error: BaseException) -> int:
+TOLD = (ValueError, OSError, ArithmeticError, ImportError)
+"""Errors that what was given may cause; any other is a fault of the program."""
+
+FAULT = 70
+"""The exit code of a fault of the program, as in ``sysexits.h``."""
+
+
+def _fail(error: Exception) -> int:
+    """Tell an error in a line or a few; the exit code."""
+    if isinstance(error, MemoryError | RecursionError):
+        kind = "memory" if isinstance(error, MemoryError) else "depth"
+        said = str(error) or f"not enough {kind} for what was given"
+        error = ValueError(f"{said}; give less at once (fewer rows, a smaller network)")
+    known = isinstance(error, TOLD)
     lines = str(error).splitlines() or [type(error).__name__]
+    if not known:
+        lines[0] = f"{type(error).__name__}: {lines[0]}"
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
+    if not known:
+        print(
+            "This is a fault of nervure, not of yours: please report it, with the "
+            "command and what --debug shows",
+            file=sys.stderr,
+        )
+        return FAULT
     if not lines[0].startswith("["):
         print("(--debug shows where this comes from)", file=sys.stderr)
     return 2
@@ -75,10 +112,22 @@ def _warn(message: Warning | str, *_: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"nervure {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def main(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Train, use and inspect neural networks."""
@@ -219,12 +268,20 @@ def predict(
         ),
     ] = None,
     query: Query = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,...",
+            help="Columns of the source to carry along, as an identifier.",
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
     from nervure.cli.predicting import Wanted, predict
 
-    wanted = Wanted(probabilities, interval)
+    kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
+    wanted = Wanted(probabilities, interval, kept)
     predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import nervure as nv
+from nervure.cli.recording import told_of
+from nervure.cli.standard_input import from_standard_input
 from nervure.cli.telling import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
@@ -17,6 +19,7 @@ from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
 from nervure.spec.tables import Spec
 from nervure.spec.written import write_spec
+from nervure.tuning.report import REPORT, read_report
 from nervure.zoo import ARCHITECTURES
 
 MOST_LABELS = 20
@@ -24,12 +27,22 @@ MOST_LABELS = 20
 
 def inspect(path: str) -> str:
     """A description of what stands at a path, or of the data set of this name."""
+    with from_standard_input(path) as place:
+        return _inspect(place)
+
+
+def _inspect(path: str) -> str:
     place = Path(path)
+    if (place / REPORT).is_file():
+        return read_report(place).summary()
     run = place.is_dir() and (place / "spec.toml").exists()
     if run and not (place / "model.safetensors").exists():
         return _spec(place / "spec.toml")
-    if run or place.suffix == ".safetensors":
-        return _model(place / "model.safetensors" if run else place)
+    if run:
+        told = told_of(place)
+        return "\n".join([_model(place / "model.safetensors"), *told])
+    if place.suffix == ".safetensors":
+        return _model(place)
     if place.suffix == ".toml":
         return _spec(place)
     if path in ARCHITECTURES and not place.exists():

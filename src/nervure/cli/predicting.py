@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 import nervure as nv
 from nervure.base.checks import number
-from nervure.base.extras import needed
-from nervure.base.files import replacing
 from nervure.base.words import many
+from nervure.cli.standard_input import from_standard_input
+from nervure.cli.writing import Columns, as_csv, format_of, write
 from nervure.data import prepare, row_names
+from nervure.data.columns import Column
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
+from nervure.data.sources import columns_beside, is_table_file
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
 from nervure.network.predicting import Predictor
@@ -28,9 +30,6 @@ from nervure.uncertainty import Conformal
 from nervure.uncertainty.outputs import as_probabilities
 
 Array = npt.NDArray[Any]
-Columns = dict[str, Array]
-
-FORMATS = {".csv": "csv", ".parquet": "parquet", ".npz": "npz"}
 
 
 def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
@@ -54,11 +53,12 @@ class Wanted:
     """What to write beside the predictions.
 
     ``probabilities`` of the classes; intervals or sets that hold the truth for the
-    share ``interval`` of the rows.
+    share ``interval`` of the rows; columns of the source to ``keep``.
     """
 
     probabilities: bool = False
     interval: float | None = None
+    keep: tuple[str, ...] = ()
 
 
 def predict(
@@ -71,22 +71,67 @@ def predict(
     skip_bad: bool = False,
 ) -> None:
     """Write predictions for the rows of a source, one row each."""
-    kind, wanted = _format(out), wanted or Wanted()
+    kind, wanted = format_of(out), wanted or Wanted()
     network, record = open_model(model)
     _check(wanted, network, record)
-    inputs, _ = prepare(
-        source, record, query=query, dtype=network.dtype, skip_bad=skip_bad
-    )
+    with from_standard_input(source) as place:
+        inputs, _ = prepare(
+            place, record, query=query, dtype=network.dtype, skip_bad=skip_bad
+        )
+        names = row_names(place, skip_bad=skip_bad)
+        kept = _kept(place, record, wanted.keep, query)
     columns = _columns(network, record, inputs, wanted)
-    names = row_names(source, skip_bad=skip_bad)
     if names is not None:
-        columns = {"file": np.array(names), **columns}
+        kept = {"file": np.array(names), **kept}
+    _check_names(wanted.keep, columns)
+    columns = {**kept, **columns}
     if out is None:
-        sys.stdout.write(_csv(columns))
+        sys.stdout.write(as_csv(columns))
         sys.stdout.flush()  # here, so that a reader that left (head) is no error
         return
     write(columns, out, kind)
     print(f"{many(len(inputs), 'prediction')} written to {out}")
+
+
+def _kept(
+    source: str, record: Preprocessing, names: tuple[str, ...], query: str | None
+) -> Columns:
+    """Columns of a table file as they are; those of a CSV file letter by letter."""
+    if not names:
+        return {}
+    if not is_table_file(source):
+        raise ValueError(
+            f"[--keep] {source} has no columns to keep; expected a CSV, TSV, Parquet "
+            "or JSON file; leave --keep out"
+        )
+    found = columns_beside(source, record, names, query=query)
+    return {column.name: _as_it_is(column) for column in found}
+
+
+def _as_it_is(column: Column) -> Array:
+    """The values, numbers as numbers; where some are missing as text, these empty."""
+    values: Array = column.values
+    if column.kind == "boolean" and column.missing is None:
+        return values.astype(np.bool_)
+    if column.kind in ("text", "boolean"):
+        values = np.array([*column.levels, ""])[values]
+    elif column.kind == "date":
+        moments = np.where(np.isnan(values), 0, values * 1e6).astype("datetime64[us]")
+        values = np.datetime_as_string(moments, unit="auto")
+    if column.missing is None and column.kind != "empty":
+        return values
+    missing = True if column.missing is None else column.missing
+    return np.where(missing, "", values.astype(str))
+
+
+def _check_names(keep: tuple[str, ...], columns: Columns) -> None:
+    """Raises where a column that is kept is called as one of predictions."""
+    both = [name for name in keep if name in columns]
+    if both:
+        raise ValueError(
+            f"[--keep] {both[0]!r} is the name of a column of predictions too; "
+            "expected another; rename it with a query (SELECT ... AS ...)"
+        )
 
 
 def _check(wanted: Wanted, network: Predictor, record: Preprocessing) -> None:
@@ -174,61 +219,3 @@ def _ends(target: Amounts, ends: Array) -> Columns:
 def _suffixes(target: Amounts) -> list[str]:
     names = target.names
     return [""] if len(names) == 1 else [f"_{name}" for name in names]
-
-
-# -- files ----------------------------------------------------------------------------
-
-
-def _format(out: Path | None) -> str:
-    kind = "csv" if out is None else FORMATS.get(out.suffix.lower())
-    if kind is None:
-        raise ValueError(
-            f"[{out}] ends in {out.suffix if out else ''!r}; expected one of "
-            f"{', '.join(FORMATS)}; rename the file"
-        )
-    return kind
-
-
-def write(columns: Columns, out: Path, kind: str) -> None:
-    """Write columns to a file, atomically.
-
-    Raises:
-        WriteError: the file cannot be written; an earlier one is untouched.
-    """
-    with replacing(out) as temporary:
-        if kind == "parquet":
-            _copy(columns, temporary, out.name)
-        elif kind == "npz":
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, **columns)  # pyright: ignore
-        else:
-            temporary.write_text(_csv(columns), encoding="utf-8", newline="")
-
-
-def _copy(columns: Columns, path: Path, where: str) -> None:
-    duckdb = needed("duckdb", where)
-    quoted = str(path).replace("'", "''")
-    with duckdb.connect() as connection:
-        connection.register("columns", columns)
-        try:
-            connection.execute(f"COPY columns TO '{quoted}' (FORMAT parquet)")
-        except duckdb.IOException as error:
-            raise OSError(str(error)) from error
-
-
-def _csv(columns: Columns) -> str:
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*map(_cells, columns.values()), strict=True))
-    return text.getvalue()
-
-
-def _cells(column: Array) -> list[Any]:
-    """Values as CSV has them: numbers as short as they can be told in their type."""
-    if column.dtype.kind == "b":
-        return np.where(column, "true", "false").tolist()
-    return (column.astype(str) if column.dtype.kind == "f" else column).tolist()

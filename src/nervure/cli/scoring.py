@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nervure.cli.judging import judge
 from nervure.cli.predicting import open_model
+from nervure.cli.standard_input import called, from_standard_input
 from nervure.cli.telling import reports
 from nervure.data import Dataset
 from nervure.data.builtin import BUILTIN
@@ -57,14 +58,15 @@ def to_score(
     query: str | None = None,
     *,
     everything: bool = False,
+    name: str = "",
     skip_bad: bool = False,
 ) -> Rows:
-    """The rows of a source to score a model on.
+    """The rows of a source to score a model on; ``name`` is what it is called.
 
     Of the source that it was trained from these are the rows that were held out;
     ``everything`` takes all. Of other data sets with a test part it is that part.
     """
-    spec = spec_beside(model)
+    spec, name = spec_beside(model), name or source
     note = "" if spec else "no spec.toml lies beside it: it may have seen some of them"
     if spec is not None and _same_source(spec.data, source, query):
         query, note = spec.data.query, "those that it was trained on among them"
@@ -72,7 +74,7 @@ def to_score(
             kept, note = _kept_apart(spec, record)
             if kept is not None:
                 said = f"the {len(kept.inputs):,} {kept.said} (--all: every row)"
-                return replace(kept, said=f"{source}: {said}")
+                return replace(kept, said=f"{name}: {said}")
             everything = True
     found = with_targets(
         source,
@@ -84,8 +86,8 @@ def to_score(
     )
     count = f"{len(found.inputs):,}"
     which = f"the {count} rows of its test part" if found.test else f"all {count} rows"
-    said = f"{source}: {which}{f' ({note})' if note and not found.test else ''}"
-    return Rows(source, said, found.inputs, found.targets)
+    said = f"{name}: {which}{f' ({note})' if note and not found.test else ''}"
+    return Rows(name, said, found.inputs, found.targets)
 
 
 def spec_beside(model: Path) -> Spec | None:
@@ -102,7 +104,8 @@ def training_of(spec: Spec | None) -> TrainingSpec:
 def _kept_apart(spec: Spec, record: Preprocessing) -> tuple[Rows | None, str]:
     """The rows that a run held out; None, and why, if it is not known."""
     dataset = load_data(spec.data, spec.seed, spec.dtype)
-    if dataset.preprocessing.inputs != record.inputs:
+    found = dataset.preprocessing
+    if (found.inputs, found.target) != (record.inputs, record.target):
         return None, "the data have changed since it was trained on some of them"
     return held_out(dataset), "training held none of them out"
 
@@ -130,15 +133,17 @@ def evaluate(
 ) -> None:
     """Print how well the network predicts the targets of a source, and which rows."""
     network, record = open_model(model)
-    rows = to_score(
-        model,
-        network,
-        record,
-        source,
-        query,
-        everything=everything,
-        skip_bad=skip_bad,
-    )
+    with from_standard_input(source) as place:
+        rows = to_score(
+            model,
+            network,
+            record,
+            place,
+            query,
+            everything=everything,
+            name=called(source),
+            skip_bad=skip_bad,
+        )
     training = training_of(spec_beside(model))
     print(rows.said)
     found = judge(network, rows.inputs, rows.targets, training.loss)

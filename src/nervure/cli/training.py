@@ -13,7 +13,9 @@ import nervure as nv
 from nervure.base.folders import numbered, numbers
 from nervure.base.words import many
 from nervure.cli.judging import judge
+from nervure.cli.recording import record_scores
 from nervure.cli.scoring import held_out, training_of
+from nervure.cli.standard_input import refuse_standard_input
 from nervure.cli.telling import calibrated, reports
 from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
@@ -22,7 +24,7 @@ from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
 from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
 from nervure.spec.written import spec_to_dict
-from nervure.training.progress import duration
+from nervure.training.table import duration
 from nervure.uncertainty.calibration import calibrate
 from nervure.zoo import ARCHITECTURES
 
@@ -61,6 +63,7 @@ def train(request: Request) -> int:
     """Train as asked, tell how good the network is and where it lies; the exit code."""
     if request.resume:
         return _go_on(request)
+    refuse_standard_input(request.source, "train")
     spec, dataset = asked_for(request)
     with new_folder(request, spec.data, RUNS) as folder:
         print(dataset.summary(), flush=True)
@@ -233,6 +236,7 @@ def _finish(
         training = training_of(spec)
         found = judge(network, rows.inputs, rows.targets, training.loss)
         print(reports(found, rows.name, weighted=training.class_weight is not None))
+        record_scores(folder, found, rows.name)
     record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
     print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
     if run.stopped == "interrupted":

@@ -9,6 +9,7 @@ from typing import Any
 
 from nervure.base import toml
 from nervure.base.words import is_table, short
+from nervure.cli.standard_input import refuse_standard_input
 from nervure.cli.training import (
     INTERRUPTED,
     Request,
@@ -41,6 +42,7 @@ def tune(
             )
         found = search(directory=folder, resume=True, **options)
     else:
+        refuse_standard_input(request.source, "tune")
         spec, dataset = asked_for(request)
         with new_folder(request, spec.data, TUNES) as folder:
             print(dataset.summary(), flush=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nervure.base.html import html_lines
 from nervure.base.words import many
 from nervure.data._encode import encode_array, encode_targets
 from nervure.data._encode_table import Unknown, encode_table
@@ -26,7 +27,7 @@ from nervure.layers.embedding import entrance
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Rows as a network takes them.
 
@@ -79,6 +80,16 @@ class Dataset:
     def summary(self) -> str:
         """Rows, columns, target, and what was done to them, one line each."""
         return "\n".join(self.description)
+
+    def __repr__(self) -> str:
+        first = self.description[0] if self.description else self.source
+        held = 0 if self.held_out_rows is None else len(self.held_out_rows)
+        kept = f", {held:,} of them held out" if held else ""
+        return f"<Dataset {first}{kept}; {self.task}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return html_lines(self.description)
 
 
 def make_dataset(

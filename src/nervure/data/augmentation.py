@@ -506,7 +506,7 @@ def augment(
     rows = len(pixels)
     out, shares = np.empty(pixels.size, np.float32), np.empty(rows)
     engine.augmented(
-        engine.Data32([(in_memory(pixels), None, None, scale)], [], None),
+        engine.Data32([(in_memory(pixels), scale)], [], None),
         np.arange(rows),
         list(pixels.shape[1:]),
         engine_changes(found),

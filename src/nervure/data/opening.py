@@ -41,7 +41,8 @@ class How:
 
     ``uses`` and ``dates`` are what the user says of single columns, ``spoken`` others
     that the user names, ``header`` whether a text file begins with names, ``skip_bad``
-    whether images that cannot be read are left out.
+    whether images that cannot be read are left out, ``as_text`` columns of a text file
+    that stay as they stand in it.
     """
 
     query: str | None = None
@@ -54,13 +55,14 @@ class How:
     header: bool | None = None
     spoken: frozenset[str] = frozenset()
     skip_bad: bool = False
+    as_text: frozenset[str] = frozenset()
 
     @property
     def text(self) -> frozenset[str]:
         """Columns that a text file must give as text, whatever they look like."""
         words = ("one_hot", "embedding")
         names = {name for name, use in self.uses.items() if use in words}
-        names |= set(self.dates)
+        names |= {*self.dates, *self.as_text}
         if isinstance(self.inputs, TableInput):
             names |= {c.name for c in self.inputs.columns if _as_text(c)}
         target = self.target

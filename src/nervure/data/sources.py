@@ -205,13 +205,14 @@ def _opened(
     query: str | None,
     skip_bad: bool,
     opener: Callable[[Any, How], Any],
+    as_text: Sequence[str] = (),
 ) -> Any:
     """What a source holds, read as the training file was; its query, if none is given.
 
     Raises:
         DataError: it cannot be read; where the query is the model's own, that is said.
     """
-    own = record.query if query is None and _is_table_file(source) else None
+    own = record.query if query is None and is_table_file(source) else None
     how = How(
         query or own,
         record.task,
@@ -219,6 +220,7 @@ def _opened(
         record.target,
         header=record.header,
         skip_bad=skip_bad,
+        as_text=frozenset(as_text),
     )
     try:
         return opener(source, how)
@@ -275,11 +277,30 @@ def with_targets(
     return Labelled(inputs, targets)
 
 
-def _is_table_file(source: Any) -> bool:
+def columns_beside(
+    source: Any,
+    preprocessing: Preprocessing,
+    names: Sequence[str],
+    *,
+    query: str | None = None,
+) -> list[Column]:
+    """Columns of a table file that `prepare` reads; those of text files as text.
+
+    Raises:
+        DataError: the source cannot be read or has no such column.
+    """
+    table: Table = _opened(source, preprocessing, query, False, open_source, names)
+    return [table[name] for name in names]
+
+
+def is_table_file(source: Any) -> bool:
+    """Whether a source is a file, or a folder of files, that holds a table."""
+    from nervure.data.tables import split_name
+
     if not isinstance(source, str | os.PathLike) or source in BUILTIN:
         return False
-    path = Path(cast("str | os.PathLike[str]", source)).expanduser()
-    return path.exists() and is_table(path)
+    path = Path(split_name(os.fspath(cast("str | os.PathLike[str]", source)))[0])
+    return path.expanduser().exists() and is_table(path.expanduser())
 
 
 def row_names(source: Any, *, skip_bad: bool = False) -> list[str] | None:

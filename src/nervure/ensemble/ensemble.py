@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from nervure.base.checks import count
 from nervure.base.files import WriteError
-from nervure.base.words import short
+from nervure.base.html import html_lines
+from nervure.base.words import many, short
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged, one_each, packed
 from nervure.ensemble.training import fit_members
@@ -22,6 +23,7 @@ from nervure.executors import Data, Rows, as_rows, count_of
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective, activation_of
 from nervure.graph.parameters import LARGEST_SEED
+from nervure.graph.summary import html_summary
 from nervure.losses import CustomLoss
 from nervure.network import predicting
 from nervure.network.conformal import Conformal
@@ -245,6 +247,12 @@ class Ensemble:
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self)}: {self.members[0]!r}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        first = self.members[0]
+        table = html_summary(first.graph, first.dtype, first.frozen)
+        return table + html_lines([many(len(self), "member")])
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, cast
 
 from nervure.base.checks import count, flag
@@ -243,20 +242,32 @@ def _clear(folder: RunFolder) -> None:
 def _train(sessions: list[Session], jobs: int) -> None:
     """Train all; the first error stops the others and is raised when they have."""
     runs = [session.run for session in sessions]
-    with Interruption() as interruption, ThreadPoolExecutor(jobs, "member") as pool:
+    errors: dict[int, BaseException] = {}
+    left = iter(range(len(sessions)))
+    with Interruption() as interruption:
         for session in sessions:
             session.interruption = interruption
-        futures = [pool.submit(_train_one, sessions, i) for i in range(len(sessions))]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [f for f in futures if f.done() and f.exception() is not None]
-        interruption.requested = interruption.requested or bool(failed)
-    for i, future in enumerate(futures):
-        error = future.exception()
+
+        def work() -> None:
+            for i in left:
+                try:
+                    _train_one(sessions, i)
+                except BaseException as error:
+                    errors[i] = error
+                    interruption.requested = True
+
+        # Daemons: a program that ends meanwhile need not wait for them.
+        names = [f"member-{k}" for k in range(jobs)]
+        threads = [Thread(target=work, name=name, daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for i, error in sorted(errors.items()):
         if isinstance(error, DivergenceError):
             raise DivergenceError(f"{error} (member {i} of the ensemble)", runs[i])
-        if error is not None:
-            error.add_note(f"in member {i} of the ensemble")
-            raise error
+        error.add_note(f"in member {i} of the ensemble")
+        raise error
 
 
 def _train_one(sessions: list[Any], index: int) -> None:
@@ -299,8 +310,7 @@ class _Together:
     def epoch(self, member: int, done: int, values: Mapping[str, float]) -> None:
         with self._lock:
             self._done[member] = done
-            (name, value), *others = values.items()
-            named = {f"member {member} {name}": value, **dict(others)}
+            named = {"member": member, **values}
             self._shown.epoch(max(int(sum(self._done)), 1) - 1, self._total, named)
 
     def close(self, member: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nervure import __version__
 from nervure.base.checks import count
+from nervure.base.extras import needed
 from nervure.base.files import write_atomically
 from nervure.base.words import unknown
 from nervure.data.preprocessing import Preprocessing
@@ -22,7 +23,7 @@ from nervure.exchange._write_answers import Answer, answer_names, answers, plain
 from nervure.exchange._write_layers import writer_of
 from nervure.exchange._write_rows import RawInput, check_rows, raw_inputs, write_rows
 from nervure.exchange._writer import ML, ML_OPSET, Value, Writer
-from nervure.exchange.errors import ExchangeError, require
+from nervure.exchange.errors import ExchangeError
 from nervure.graph.graph import Graph
 from nervure.layers import Input
 from nervure.network.network import DTYPES, Network
@@ -115,7 +116,7 @@ def onnx_model(
     metadata: Mapping[str, str] | None = None,
 ) -> Any:
     """The ``onnx.ModelProto`` that `export` writes."""
-    require("onnx", "onnx")
+    needed("onnx", "export")
     count("export", "opset", opset, least=OPSETS[0], most=OPSETS[-1])
     members = cast("tuple[Network, ...]", getattr(net, "members", (net,)))
     first = members[0]

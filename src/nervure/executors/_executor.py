@@ -89,7 +89,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays of a data set, rows first: an input is read as ``array * scale``.
+    """Arrays of a data set, rows first: an input is read as ``array * scale``. Rows
+    of inputs may lie as `nervure.data.sparse.Sparse` in place of an array.
 
     Sequences are `Ragged`. ``targets`` are int32 classes or rows of the network's
     dtype, one per cost, or `Ragged` with one for each step. ``weights`` weigh the costs

@@ -265,7 +265,7 @@ def row_costs(
 
 def _costs(xp: Any, cost: Cost, y: Array, target: Array) -> Array:
     if cost.fused:
-        return cost.loss.logits_formula(xp, y, target)
+        return cost.loss.logits_formula(xp, y, target, cost.fused)
     return cost.loss.costs(xp, y, target, cost.activation)
 
 
@@ -301,7 +301,7 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     """
 
     def input_of(x: Array) -> Array:
-        return x if x.dtype == np.uint8 else np.asarray(x, dtype)
+        return np.asarray(x, np.uint8 if x.dtype == np.uint8 else dtype)
 
     def target_of(y: Array) -> Array:
         return y if y.dtype == np.int32 else np.asarray(y, dtype)

@@ -17,6 +17,7 @@ from nervure.base.memory import check_memory
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
 from nervure.data.ragged import Ragged
+from nervure.data.sparse import Sparse
 from nervure.executors._executor import (
     Array,
     Data,
@@ -231,7 +232,7 @@ class NativeExecutor:
                 f"{len(objective.costs)}, one for each cost; give data of that many"
             )
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
-        inputs = [(*_held(x), data.scale_of(i)) for i, x in enumerate(data.inputs)]
+        inputs = [_input(x, data.scale_of(i)) for i, x in enumerate(data.inputs)]
         targets = [
             (*_held(y), *_held_weights(data.steps_of(i)), data.step_scale(i))
             for i, y in enumerate(data.targets)
@@ -364,6 +365,18 @@ def _parameters(model: Model, node: int) -> dict[str, Array]:
     names = (p.name for p in model.graph.nodes[node].parameters)
     segments = model.layout.of_node(node)
     return {n: s.view(model.values) for n, s in zip(names, segments, strict=True)}
+
+
+def _input(rows: Any, scale: float) -> tuple[Any, ...]:
+    """An input as the engine takes it; sequences and sparse rows as they lie."""
+    if isinstance(rows, Ragged):
+        values, starts, lengths = _held(rows)
+        return values, scale, starts, lengths
+    if not isinstance(rows, Sparse):
+        return in_memory(rows), scale
+    parts = (in_memory(part) for part in (rows.values, rows.columns, rows.starts))
+    values, columns, starts = parts
+    return values, scale, columns, starts, rows.shape[1]
 
 
 def _halved(rows: int) -> int:

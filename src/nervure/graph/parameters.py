@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nervure.base.words import unknown
 from nervure.graph.graph import Graph
-from nervure.initializers import fans_of
+from nervure.initializers import Fans, fans_of
 from nervure.layers import Parameter, Shape
 
 ALIGNMENT = 64
@@ -115,9 +115,11 @@ def initialize(layout: Layout, seed: int, flat: Floats) -> None:
     for segment in layout.segments:
         key = np.array([seed, zlib.crc32(segment.name.encode())], dtype=np.uint64)
         generator = np.random.Generator(np.random.Philox(key=key))
-        initializer = segment.parameter.initializer
-        fans = fans_of(segment.shape)
-        segment.view(flat)[...] = initializer.sample(segment.shape, fans, generator)
+        parameter = segment.parameter
+        fans = Fans(*parameter.fans) if parameter.fans else fans_of(parameter.shape)
+        segment.view(flat)[...] = parameter.initializer.sample(
+            parameter.shape, fans, generator
+        )
 
 
 def put(value: npt.ArrayLike, place: Floats, name: str) -> None:

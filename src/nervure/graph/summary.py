@@ -8,20 +8,41 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from nervure.base.html import html_lines, html_table
+from nervure.base.words import many
 from nervure.graph.graph import Graph
 from nervure.graph.parameters import Layout
+
+MOST_ROWS = 60
+"""Layers that a notebook shows."""
+
+
+HEAD = ("layer", "type", "inputs", "shape", "parameters", "FLOPs", "bytes")
+_NUMBERS = 3  # columns of them, at the end
 
 
 def summary(graph: Graph, dtype: str = "float32", frozen: Collection[str] = ()) -> str:
     """A table of the layers (see `Network.summary`); needs no parameters."""
+    rows = _rows(graph, dtype, frozen)
+    lines = [*table(HEAD, rows, _NUMBERS), "", *_totals(graph, dtype, frozen)]
+    return "\n".join(lines)
+
+
+def html_summary(
+    graph: Graph, dtype: str = "float32", frozen: Collection[str] = ()
+) -> str:
+    """The same for notebooks; of very many layers the first and the last."""
+    rows = _rows(graph, dtype, frozen)
+    if len(rows) > MOST_ROWS:
+        left_out = (f"... {len(rows) - MOST_ROWS} more", *[""] * (len(HEAD) - 1))
+        rows = [*rows[: MOST_ROWS // 2], left_out, *rows[-MOST_ROWS // 2 :]]
+    totals = html_lines(_totals(graph, dtype, frozen))
+    return html_table(HEAD, rows, _NUMBERS) + totals
+
+
+def _rows(graph: Graph, dtype: str, frozen: Collection[str]) -> list[tuple[str, ...]]:
     item = np.dtype(dtype).itemsize
     rows: list[tuple[str, ...]] = []
-    learning = sum(
-        math.prod(p.shape)
-        for node in graph.nodes
-        for p in node.parameters
-        if p.trainable and node.group not in frozen
-    )
     for node in graph.nodes:
         count = sum(math.prod(p.shape) for p in node.parameters)
         size = item * (count + math.prod(node.shape))
@@ -37,16 +58,24 @@ def summary(graph: Graph, dtype: str = "float32", frozen: Collection[str] = ()) 
                 f"{size:,}",
             )
         )
-    head = ("layer", "type", "inputs", "shape", "parameters", "FLOPs", "bytes")
-    total = Layout.of(graph).count
+    return rows
+
+
+def _totals(graph: Graph, dtype: str, frozen: Collection[str]) -> list[str]:
+    learning = sum(
+        math.prod(p.shape)
+        for node in graph.nodes
+        for p in node.parameters
+        if p.trainable and node.group not in frozen
+    )
+    total, item = Layout.of(graph).count, np.dtype(dtype).itemsize
     stored = total - graph.trainable
     others = f" and {stored:,} stored statistics" if stored else ""
     last = (
-        f"{graph.trainable:,} parameters{others} ({readable_bytes(total * item)}), "
-        f"{graph.flops:,} FLOPs per sample"
+        f"{many(graph.trainable, 'parameter')}{others} ({readable_bytes(total * item)})"
+        f", {many(graph.flops, 'FLOP')} per sample"
     )
-    still = [f"* frozen; {learning:,} parameters learn"] if frozen else []
-    return "\n".join([*table(head, rows, numbers=3), "", last, *still])
+    return [last, *([f"* frozen; {learning:,} parameters learn"] if frozen else [])]
 
 
 def table(

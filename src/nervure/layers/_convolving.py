@@ -111,10 +111,15 @@ class Convolving(Ranked, Activated):
         into = channels // self.groups_of(channels)
         return (*self.each_axis(self.kernel), into, self.filters_of(channels))
 
+    def fans(self, channels: int) -> tuple[int, int] | None:
+        """Connections into a unit and out of one, where the weight's shape lies."""
+        return None
+
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         channels = inputs[0][-1]
         begin = initializer(self.initializer or self.beginning(None))
-        weight = Parameter("weight", self.weight_shape(channels), begin)
+        fans = self.fans(channels)
+        weight = Parameter("weight", self.weight_shape(channels), begin, fans=fans)
         if not self.bias:
             return (weight,)
         zeros = initializer(self.bias_initializer or Zeros())

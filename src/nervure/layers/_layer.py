@@ -42,8 +42,10 @@ class Parameter:
     """One named array of a layer: its shape and how it begins.
 
     ``trainable=False`` marks stored state (a running mean) that no optimizer moves;
-    ``decays=False`` exempts from weight decay and penalties (biases). ``of`` is the
-    full name of the parameter that this one is, where weights are tied.
+    ``decays=False`` exempts from weight decay and penalties (biases). ``fans`` are the
+    connections into a unit and out of one, where they are not those that the shape of a
+    matrix or of a kernel ``(..., in, out)`` says. ``of`` is the full name of the
+    parameter that this one is, where weights are tied.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Parameter:
     trainable: bool = True
     decays: bool = True
     of: str = ""
+    fans: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,11 @@ class Layer(Described):
         raise NotImplementedError(self.kind)
 
     # -- with defaults ----------------------------------------------------------
+
+    @property
+    def domain(self) -> tuple[float, float] | None:
+        """Between which numbers the inputs must lie; None: they may be any."""
+        return None
 
     @property
     def untrainable(self) -> str | None:

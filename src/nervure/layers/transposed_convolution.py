@@ -56,6 +56,14 @@ class TransposedConvolution(Grouped):
     def weight_shape(self, channels: int) -> Shape:
         return (*self.each_axis(self.kernel), self.filters // self.groups, channels)
 
+    def fans(self, channels: int) -> tuple[int, int]:
+        """Those of a convolution from as many channels to as many filters.
+
+        The weight's shape has them the other way round.
+        """
+        field = math.prod(self.each_axis(self.kernel))
+        return field * channels // self.groups, field * self.filters
+
     def flops(self, *inputs: Shape) -> int:
         (shape,) = inputs
         spread = 2 * math.prod(shape[:-1]) * math.prod(self.weight_shape(shape[-1]))

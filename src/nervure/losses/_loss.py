@@ -99,8 +99,13 @@ class Loss(Described):
 
     # -- with defaults ----------------------------------------------------------
 
-    def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
-        """Cost of every row from the input z of a fused activation; stable."""
+    def logits_formula(
+        self, xp: Any, z: Array, target: Array, activation: str = ""
+    ) -> Array:
+        """Cost of every row from the input z of a fused activation; stable.
+
+        Without ``activation`` it is the first that the loss fuses.
+        """
         raise self.fail("no form on logits", "use formula on the outputs")
 
     def costs(self, xp: Any, output: Array, target: Array, activation: str) -> Array:
@@ -109,7 +114,7 @@ class Loss(Described):
         Log-probabilities are logits of themselves, so they take the fused form.
         """
         if activation == "log_softmax" and self.fuses:
-            return self.logits_formula(xp, output, target)
+            return self.logits_formula(xp, output, target, activation)
         return self.formula(xp, output, target)
 
     def engine_name(self, activation: str = "") -> str:

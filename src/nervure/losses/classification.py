@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import count, number
+from nervure.base.formulas import log_gaussian_cdf
 from nervure.losses import _targets
 from nervure.losses._loss import (
     PROBABILITIES,
@@ -87,7 +88,9 @@ class CrossEntropy(Loss):
     def formula(self, xp: Any, output: Array, target: Array) -> Array:
         return self._cost(xp, xp.log(xp.maximum(output, TINY)), target)
 
-    def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
+    def logits_formula(
+        self, xp: Any, z: Array, target: Array, activation: str = ""
+    ) -> Array:
         return self._cost(xp, log_softmax(xp, z), target)
 
     def _cost(self, xp: Any, logs: Array, target: Array) -> Array:
@@ -130,7 +133,8 @@ class BinaryCrossEntropy(Loss):
 
     Every output is a yes-or-no question of its own. ``label_smoothing`` s replaces t by
     ``(1 - s) t + s / 2``. On the input z of a logistic it is computed as
-    ``max(z, 0) - t z + log(1 + exp(-|z|))``, with ``dC/dz = (logistic(z) - t) / K``.
+    ``max(z, 0) - t z + log(1 + exp(-|z|))``, with ``dC/dz = (logistic(z) - t) / K``; on
+    that of a ``gaussian_cdf`` from the logarithms of both tails, which are never 0.
     Integer classes become one-hot rows where there are several outputs.
 
     Shape:
@@ -149,7 +153,7 @@ class BinaryCrossEntropy(Loss):
 
     kind: ClassVar[str] = "binary_cross_entropy"
     task: ClassVar[str] = "classification"
-    fuses: ClassVar[tuple[str, ...]] = ("logistic",)
+    fuses: ClassVar[tuple[str, ...]] = ("logistic", "gaussian_cdf")
     accepts: ClassVar[frozenset[str] | None] = PROBABILITIES
     expects: ClassVar[str] = "probabilities"
     remedy: ClassVar[str] = 'add activation="logistic" to the last layer'
@@ -174,8 +178,14 @@ class BinaryCrossEntropy(Loss):
         no = xp.log(xp.maximum(1 - output, TINY))
         return -mean_rows(t * yes + (1 - t) * no)
 
-    def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
-        return mean_rows(softplus(xp, z) - self._smooth(target) * z)
+    def logits_formula(
+        self, xp: Any, z: Array, target: Array, activation: str = ""
+    ) -> Array:
+        t = self._smooth(target)
+        if activation != "gaussian_cdf":
+            return mean_rows(softplus(xp, z) - t * z)
+        yes, no = log_gaussian_cdf(xp, z), log_gaussian_cdf(xp, -z)
+        return -mean_rows(t * yes + (1 - t) * no)
 
     def _smooth(self, target: Array) -> Array:
         return target + self.label_smoothing * (0.5 - target)
@@ -299,7 +309,9 @@ class KL(Loss):
     def formula(self, xp: Any, output: Array, target: Array) -> Array:
         return self._cost(xp, xp.log(xp.maximum(output, TINY)), target)
 
-    def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
+    def logits_formula(
+        self, xp: Any, z: Array, target: Array, activation: str = ""
+    ) -> Array:
         return self._cost(xp, log_softmax(xp, z), target)
 
     def _cost(self, xp: Any, logs: Array, target: Array) -> Array:

@@ -107,7 +107,9 @@ class Focal(Loss):
         logs = xp.log(xp.maximum(right, TINY))
         return self._cost(xp, logs, 1 - right, target)
 
-    def logits_formula(self, xp: Any, z: Array, target: Array) -> Array:
+    def logits_formula(
+        self, xp: Any, z: Array, target: Array, activation: str = ""
+    ) -> Array:
         if target.ndim == 1:
             logs = pick(xp, log_softmax(xp, z), target)
         else:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.ragged import Ragged, as_sequences, step_targets
+from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Rows
 from nervure.graph.codes import check_codes
 from nervure.graph.graph import Graph
@@ -36,7 +38,8 @@ def input_arrays(graph: Graph, dtype: np.dtype[Any], X: Any) -> tuple[Rows, ...]
     )
     for array, place in zip(arrays, places, strict=True):
         _check_range(_values(array), dtype, place)
-        check_apart(_values(array), dtype, place)
+        if not isinstance(array, Sparse):
+            check_apart(_values(array), dtype, place)
         if len(array) != len(arrays[0]):
             raise ValueError(
                 f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
@@ -64,18 +67,24 @@ def target_arrays(graph: Graph, dtype: np.dtype[Any], y: Any) -> list[Rows]:
 
 def _input(x: Any, place: str, node: Node) -> Rows:
     if node.clock is None:
-        return _fit(as_inputs(x, where=place), node.shape, node.name)
+        return _fit(_rows(x, place), node.shape, node.name)
     rows = as_sequences(x, where=place)
     inner = rows.values.shape[1:]
     if inner == node.shape:
         return rows
-    if int(np.prod(inner)) == int(np.prod(node.shape)):
+    if math.prod(inner) == math.prod(node.shape):
         return rows.with_values(rows.values.reshape(-1, *node.shape))
     wanted = ", ".join(["rows", "time", *map(str, node.shape)])
     raise ValueError(
         f"[{node.name}] sequences with steps of shape {inner}; expected ({wanted}); "
         "reshape them, or change nv.Input(...)"
     )
+
+
+def _rows(given: Any, where: str) -> Any:
+    if is_sparse(given):
+        return Sparse.of(given, where)
+    return as_inputs(given, where=where)
 
 
 def _values(rows: Rows) -> Array:
@@ -104,6 +113,8 @@ def _check_clocks(
 
 def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:
     """What is given for each input or output: one thing, a sequence, or a mapping."""
+    if len(names) == 1 and is_sparse(given):  # of SciPy's, one is a mapping too
+        return [given]
     if isinstance(given, Mapping):
         table = cast(Mapping[str, Any], given)
         for name in names:
@@ -137,13 +148,13 @@ def _check_range(x: Array, dtype: np.dtype[Any], where: str) -> None:
         )
 
 
-def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:
+def _fit(x: Any, shape: tuple[int, ...], name: str) -> Any:
     """The array in the shape of an input; flat rows are taken as images row by row."""
     if x.shape[1:] == shape:
         return x
     if x.ndim == 1 and shape == (1,):
         return x.reshape(-1, 1)
-    if x.ndim > 1 and int(np.prod(x.shape[1:])) == int(np.prod(shape)):
+    if x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(shape):
         return x.reshape(len(x), *shape)
     raise ValueError(
         f"[{name}] data of shape {x.shape}; expected (rows, "

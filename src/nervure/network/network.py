@@ -14,7 +14,7 @@ from nervure.base import toml
 from nervure.base.checks import count
 from nervure.base.files import write_atomically
 from nervure.base.memory import check_memory
-from nervure.base.words import unknown
+from nervure.base.words import many, unknown
 from nervure.data.preprocessing import Preprocessing
 from nervure.executors import Data, Executor, Model, Rows, make_executor
 from nervure.graph.graph import Graph
@@ -29,7 +29,7 @@ from nervure.graph.parameters import (
     initialize,
     put,
 )
-from nervure.graph.summary import summary
+from nervure.graph.summary import html_summary, summary
 from nervure.graph.symbols import from_symbols, sequence
 from nervure.graph.written import tables_of
 from nervure.layers import Layer, Symbol
@@ -42,6 +42,10 @@ from nervure.network.trace import NetworkTrace, trace
 from nervure.network.transfer import with_head
 
 Array = npt.NDArray[Any]
+
+LONGEST_REPR = 100
+"""Letters up to which a network shows its layers in a line."""
+
 DTYPES = ("float32", "float64")
 
 
@@ -353,6 +357,8 @@ class Network:
     def arrays(self, X: Any) -> tuple[Rows, ...]:
         """The inputs as arrays, one per input of the graph, shapes checked.
 
+        Sparse matrices of SciPy become `nervure.data.sparse.Sparse` rows.
+
         Sequences are `Ragged`.
         """
         return given.input_arrays(self.graph, self.values.dtype, X)
@@ -405,8 +411,16 @@ class Network:
 
     def __repr__(self) -> str:
         names = [f"{n.name}{n.shape}" for n in self.graph.nodes]
-        shown = names if len(names) < 12 else [*names[:5], "...", *names[-5:]]
-        return f"<Network {' -> '.join(shown)}, {self.layout.count:,} parameters>"
+        weights = many(self.layout.count, "parameter")
+        whole = f"<Network {' -> '.join(names)}, {weights}>"
+        if len(whole) <= LONGEST_REPR:
+            return whole
+        ends = f"{names[0]} -> ... -> {names[-1]}"
+        return f"<Network {ends}, {many(len(names), 'layer')}, {weights}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return html_summary(self.graph, self.dtype, self.frozen)
 
 
 def _graph(

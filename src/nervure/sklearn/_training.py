@@ -27,11 +27,13 @@ ONE_EPOCH = "one epoch of partial_fit"
 
 @dataclass(frozen=True)
 class Course:
-    """What an estimator trains with: the rows, what is held against them, the seed."""
+    """What an estimator trains with: the rows, what they and their classes weigh, what
+    is held against them, the seed."""
 
     X: Any
     y: Any
     weights: Any
+    class_weights: Any
     held: Any
     seed: int
 
@@ -54,7 +56,7 @@ def train_on(
     those of the best epoch for good.
     """
     latest = _Latest()
-    session = _session(estimator, net, course, [*extra, latest], begun=state)
+    session = _session(estimator, net, course, [*extra, latest], state, part=True)
     run = session.train()
     if run.stopped == ONE_EPOCH:
         session.state.stopped = None
@@ -78,6 +80,7 @@ def _session(
     course: Course,
     extra: Sequence[Any],
     begun: State | None = None,
+    part: bool = False,
 ) -> Session:
     stopping = early_stopping_of(estimator.early_stopping)
     settings = settings_of(
@@ -103,7 +106,9 @@ def _session(
         settings.objective,
         validation=held,
         sample_weight=course.weights,
+        class_weight=course.class_weights,
         seed=course.seed,
+        part=part,
     )
     size = _batch_size(estimator.batch_size, len(prepared.rows))
     settings = replace(settings, batch_size=size)

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from nervure.base.words import unknown
+from nervure.base.html import html_table
+from nervure.base.words import many, unknown
+
+MOST_ROWS = 20
+"""Epochs that a notebook shows, the last of them."""
 
 
-class History(Mapping[str, list[float]]):
+class History(dict[str, list[float]]):
     """Series by name, one value per epoch: ``history["validation_loss"][-1]``.
+
+    A dictionary, so that ``pandas.DataFrame(history)`` has a column for each series.
 
     >>> history = History()
     >>> history.append({"loss": 0.5})
@@ -19,33 +25,36 @@ class History(Mapping[str, list[float]]):
     """
 
     def __init__(self, series: Mapping[str, list[float]] | None = None) -> None:
-        self._series = {name: list(values) for name, values in (series or {}).items()}
+        super().__init__({k: list(values) for k, values in (series or {}).items()})
 
     def append(self, values: Mapping[str, float]) -> None:
         """Add one epoch; what was not measured in it, or before, is NaN there."""
         before = self.epochs
-        for name in {**self._series, **values}:
-            series = self._series.setdefault(name, [math.nan] * before)
+        for name in {**self, **values}:
+            series = self.setdefault(name, [math.nan] * before)
             series.append(float(values.get(name, math.nan)))
 
     def last(self) -> dict[str, float]:
         """The values of the latest epoch."""
-        return {name: values[-1] for name, values in self._series.items()}
+        return {name: values[-1] for name, values in self.items()}
 
     @property
     def epochs(self) -> int:
-        return max((len(values) for values in self._series.values()), default=0)
+        """How many there are."""
+        return max((len(values) for values in self.values()), default=0)
 
-    def __getitem__(self, name: str) -> list[float]:
-        if name not in self._series:
-            raise KeyError(unknown("history", "series", name, self._series))
-        return self._series[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._series)
-
-    def __len__(self) -> int:
-        return len(self._series)
+    def __missing__(self, name: str) -> list[float]:
+        raise KeyError(unknown("history", "series", name, self))
 
     def __repr__(self) -> str:
-        return f"History({self._series!r})"
+        last = ", ".join(f"{name} {value:.4g}" for name, value in self.last().items())
+        return f"<History of {many(self.epochs, 'epoch')}{f': {last}' if last else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the last epochs."""
+        first = max(0, self.epochs - MOST_ROWS)
+        rows = [
+            [epoch + 1, *(f"{values[epoch]:.4g}" for values in self.values())]
+            for epoch in range(first, self.epochs)
+        ]
+        return html_table(["epoch", *self], rows, numbers=1 + len(self))

@@ -62,6 +62,11 @@ class _Iterations:
 
     def _gather(self, flat: npt.NDArray[Any]) -> Vector:
         parts = [s.view(flat).ravel() for s in self._learning]
+        if not parts:
+            raise ValueError(
+                "[lbfgs] the network has no parameters that learn; expected one at "
+                "least; add a layer that has some, as nv.Dense"
+            )
         return np.concatenate(parts).astype(np.float64)
 
     def _scatter(self, point: Vector) -> None:

@@ -48,11 +48,13 @@ def prepare(
     sample_weight: Any = None,
     class_weight: Any = None,
     seed: int = 0,
+    part: bool = False,
 ) -> Prepared:
     """Check and split the data.
 
     ``validation`` is a fraction of the rows, own data ``(X, y)`` or
-    ``(X, y, weights)``, or a `Dataset`.
+    ``(X, y, weights)``, or a `Dataset`. ``part``: other rows come in later calls, so
+    that these may all be of one class.
 
     Raises:
         ValueError: data that do not fit the network, the loss or each other.
@@ -68,7 +70,7 @@ def prepare(
     _check_weights(found)
     found = _normalized(found)
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
-        if cost.loss.task == "classification":
+        if cost.loss.task == "classification" and not part:
             name = net.graph.output_names[cost.output]
             _check_classes(_flat(target[found.rows]), name)
     return _with_step_scales(found)

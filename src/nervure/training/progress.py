@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Progress: one live line on a terminal, few calm lines in logs and notebooks."""
+"""Progress: a live table on a terminal or in a notebook, calm lines in logs."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Mapping
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
+
+from nervure.training.notebook import Notebook
+from nervure.training.table import Clock, Columns, Rows, short, words
 
 LIVE_SECONDS = 0.1
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
+LONG_EPOCH = 10.0
+"""Seconds after which a log is told how far an epoch has come."""
 
 
 class Progress(Protocol):
@@ -42,47 +47,6 @@ class Silence:
         pass
 
 
-class Live:
-    """A bar that is drawn over itself; the last epoch's values stay behind it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._begin = self._drawn = time.monotonic()
-        self._tail = ""
-        self._open = False
-
-    def step(self, epoch: int, epochs: int, share: float, cost: float) -> None:
-        now = time.monotonic()
-        if now - self._drawn < LIVE_SECONDS:
-            return
-        self._drawn = now
-        self._draw(epoch, epochs, (epoch + share) / epochs, self._tail or f"{cost:.4f}")
-
-    def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
-        self._tail = words(values)
-        now = time.monotonic()
-        if now - self._drawn >= LIVE_SECONDS or epoch + 1 == epochs:
-            self._drawn = now
-            self._draw(epoch, epochs, (epoch + 1) / epochs, self._tail)
-
-    def _draw(self, epoch: int, epochs: int, done: float, tail: str) -> None:
-        width = 24
-        filled = round(width * done)
-        bar = "━" * filled + "╌" * (width - filled)
-        left = (time.monotonic() - self._begin) * (1 - done) / max(done, 1e-9)
-        remaining = f"{duration(left)} left" if done < 1 else "done"
-        number = f"{epoch + 1}".rjust(len(str(epochs)))
-        line = f"epoch {number}/{epochs} {bar} {remaining}  {tail}"
-        self._stream.write(f"\r\x1b[2K{line[: _columns() - 1]}")
-        self._stream.flush()
-        self._open = True
-
-    def close(self) -> None:
-        if self._open:
-            self._stream.write("\n")
-            self._stream.flush()
-
-
 class Calm:
     """A line per epoch, ever rarer: at first after a second, at last each minute."""
 
@@ -93,7 +57,10 @@ class Calm:
         self._held: str | None = None
 
     def step(self, epoch: int, epochs: int, share: float, cost: float) -> None:
-        pass
+        if time.monotonic() - self._written >= max(self._pause, LONG_EPOCH):
+            done = f"{100 * share:.0f} %  loss {short(cost)}"
+            self._held = f"epoch {epoch + 1}/{epochs}  {done}"
+            self._write()
 
     def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         self._held = f"epoch {epoch + 1}/{epochs}  {words(values)}"
@@ -112,45 +79,94 @@ class Calm:
         self._write()
 
 
+class Live:
+    """A table of epochs, under which a bar is drawn over itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._clock = Clock()
+        self._rows = Rows()
+        self._drawn = 0.0
+        self._open = False
+        self._headed = False
+
+    def step(self, epoch: int, epochs: int, share: float, cost: float) -> None:
+        now = time.monotonic()
+        if now - self._drawn < LIVE_SECONDS:
+            return
+        self._drawn = now
+        part = f"{100 * share:3.0f} %  loss {short(cost)}"
+        left = self._clock.left((epoch + share) / epochs)
+        number = f"{epoch + 1}".rjust(len(str(epochs)))
+        line = f"epoch {number}/{epochs}  {self._bar(share)} {part}  {left}"
+        self._draw(line.rstrip())
+
+    def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
+        if self._rows.add(epoch, epochs, values, self._clock.seconds):
+            self._print(epochs)
+
+    def _print(self, epochs: int) -> None:
+        """The rows that stay and are not there yet."""
+        width = _columns() - 1
+        columns = Columns.of(self._rows.names, epochs, width)
+        self._draw("")
+        lines = [] if self._headed else columns.head()
+        lines += [columns.line(row) for row in self._rows.fresh()]
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.flush()
+        self._headed, self._open = True, False
+
+    def _bar(self, share: float) -> str:
+        full, empty = ("━", "╌") if _speaks(self._stream, "━╌") else ("#", "-")
+        filled = round(24 * share)
+        return full * filled + empty * (24 - filled)
+
+    def _draw(self, line: str) -> None:
+        if line or self._open:
+            self._stream.write(f"\r\x1b[2K{line[: _columns() - 1]}")
+            self._stream.flush()
+        self._open = bool(line)
+
+    def close(self) -> None:
+        if self._rows.last():
+            self._print(self._rows.epochs)
+        self._draw("")
+
+
 def make_progress(wanted: bool, stream: TextIO | None = None) -> Progress:
     """The display for where the output goes."""
+    if not wanted:
+        return Silence()
+    display = notebook() if stream is None else None
+    if display is not None:
+        return Notebook(display)
     stream = stream if stream is not None else sys.stderr
-    if not wanted or stream is None:  # a windowed program has no stderr
+    if stream is None:  # a windowed program has no stderr
         return Silence()
     return Live(stream) if stream.isatty() else Calm(stream)
 
 
-def words(values: Mapping[str, float]) -> str:
-    """Values in one line.
+def notebook() -> Any:
+    """What shows objects in the notebook that this process serves; None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if not hasattr(shell, "kernel"):  # none, or one on a terminal
+        return None
+    import importlib
 
-    >>> words({"loss": 0.25, "validation_loss": 0.5})
-    'loss 0.2500  validation_loss 0.5000'
-    """
-    return "  ".join(f"{name} {_short(value)}" for name, value in values.items())
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(0.42), duration(12.3), duration(75), duration(4000)
-    ('0.42 s', '12 s', '1 min 15 s', '1 h 07 min')
-    """
-    if seconds < 9.95:
-        return f"{round(seconds, 2):.2g} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    hours, minutes = divmod(round(whole / 60), 60)
-    return f"{hours} h {minutes:02d} min"
+    return importlib.import_module("IPython.display")
 
 
 def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns
+
+
+def _speaks(stream: TextIO, letters: str) -> bool:
+    """Whether a stream can write these letters."""
+    try:
+        letters.encode(stream.encoding or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

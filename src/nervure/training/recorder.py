@@ -96,6 +96,7 @@ class Recorder:
             "steps": state.step,
             "seconds": round(state.seconds, 3),
             "stopped": state.stopped,
+            "best_epoch": state.best.epoch,
         }
         self._log(end)
         try:

@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from nervure.base.html import html_lines, html_table
+from nervure.base.words import many
 from nervure.network.network import Network
+from nervure.training.curves import plot
 from nervure.training.history import History
 from nervure.training.state import State
+from nervure.training.table import duration
 
 
 class Run:
@@ -46,7 +51,11 @@ class Run:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch (from 0) with the best monitored value; -1 before the first ends."""
+        """Epoch (from 0) with the best monitored value; -1 before the first ends.
+
+        ``run.history["loss"][run.best_epoch]`` is its loss, after ``best_epoch + 1``
+        epochs, as displays and the command line say it.
+        """
         return self._state.best.epoch
 
     @property
@@ -73,7 +82,45 @@ class Run:
         """The reason given to `stop`."""
         return self._stop
 
+    def plot(self, axes: Any = None) -> Any:
+        """Draw the history with Matplotlib (extra ``plot``): a panel per measure.
+
+        Args:
+            axes: as many axes as there are measures; by default of a new figure.
+
+        Returns:
+            The axes, in an array.
+        """
+        return plot(self.history, self.best_epoch, axes)
+
     def __repr__(self) -> str:
-        last = ", ".join(f"{k} {v:.4g}" for k, v in self.history.last().items())
         why = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"<Run {self.epoch} epochs, {self.step} steps, {last}{why}>"
+        return f"<Run of {self._length}{self._best}{why}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the first, the best and the last epoch."""
+        shown = {0: "first", self.epoch - 1: "last", self.best_epoch: "best"}
+        epochs = sorted(epoch for epoch in shown if epoch >= 0)
+        names = [name for name in self.history if name != "seconds"]
+        rows = [
+            [shown[i], i + 1, *(f"{self.history[n][i]:.4g}" for n in names)]
+            for i in (epochs if self.epoch else [])
+        ]
+        ended = [self.stopped] if self.stopped else []
+        place = [f"kept in {self.directory}"] if self.directory else []
+        lines = [f"{self._length}{self._best}", *ended, *place]
+        table = html_table(["", "epochs", *names], rows, numbers=1 + len(names))
+        return table + html_lines(lines)
+
+    @property
+    def _length(self) -> str:
+        times = f"{many(self.epoch, 'epoch')}, {many(self.step, 'step')}"
+        return f"{times}, {duration(self.seconds)}"
+
+    @property
+    def _best(self) -> str:
+        if self.best_epoch < 0:
+            return ""
+        name = self._state.monitors["early_stopping"]
+        value = f"{name} {self._state.best.value:.4g}"
+        return f", best: {value} after {many(self.best_epoch + 1, 'epoch')}"

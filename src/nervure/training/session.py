@@ -154,6 +154,8 @@ class Session:
         state = self.state
         values = self._meter.values(state, self.learner)
         self._check_growth(values["loss"], rate, last_good)
+        if isinstance(self.settings.optimizer, UpdateRule):
+            values["learning_rate"] = rate
         values["seconds"] = state.seconds
         state.history.append(values)
         self._monitor.note(values)
@@ -166,7 +168,7 @@ class Session:
             state.stopped = self.run.stop_requested or self._requested()
         if not known:
             self.recorder.epoch(state, values)
-        shown = {name: value for name, value in values.items() if name != "seconds"}
+        shown = {name: values[name] for name in self._meter.names}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
 
     def _check_growth(self, cost: float, rate: float, last_good: Floats) -> None:

@@ -20,6 +20,10 @@ from nervure.spec.written import save_spec
 MOST_SHOWN = 10
 
 
+class TuneError(ValueError):
+    """A search that cannot be made or gone on with."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One training: the values it took and what came out.
@@ -130,6 +134,8 @@ def _word(value: Any) -> str:
 
 # -- files ----------------------------------------------------------------------------
 
+REPORT = "report.json"
+
 
 def write_report(found: Tuning, folder: Path) -> None:
     """Write best.toml, report.json and report.md, each atomically."""
@@ -142,8 +148,51 @@ def write_report(found: Tuning, folder: Path) -> None:
         "best": None if found.best is None else found.best.number,
         "trials": [asdict(trial) for trial in found.trials],
     }
-    write_atomically(folder / "report.json", json.dumps(document, indent=1) + "\n")
+    write_atomically(folder / REPORT, json.dumps(document, indent=1) + "\n")
     write_atomically(folder / "report.md", _markdown(found))
+
+
+def read_report(folder: Path) -> Tuning:
+    """What `write_report` wrote, without the spec.
+
+    Raises:
+        TuneError: it is no report.
+    """
+    file = folder / REPORT
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        trials = tuple(_trial(one) for one in document["trials"])
+        number = document["best"]
+        best = None if number is None else next(t for t in trials if t.number == number)
+        found = Tuning(
+            trials,
+            best,
+            None,
+            str(document["monitor"]),
+            bool(document["larger_is_better"]),
+            document["stopped"],
+            folder,
+        )
+        found.summary()
+    except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+        raise TuneError(
+            f"[{file}] is no report of a search ({error}); expected what nervure tune "
+            "wrote; go on with: nervure tune --resume"
+        ) from error
+    return found
+
+
+def _trial(data: Any) -> Trial:
+    value = data["value"]
+    return Trial(
+        int(data["number"]),
+        str(data["state"]),
+        {str(k): v for k, v in data["values"].items()},
+        None if value is None else float(value),
+        int(data["epochs"]),
+        float(data["seconds"]),
+        str(data["note"]),
+    )
 
 
 def _markdown(found: Tuning) -> str:

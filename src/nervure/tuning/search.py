@@ -32,7 +32,7 @@ from nervure.training.callbacks import Callback
 from nervure.training.divergence import DivergenceError
 from nervure.training.interrupt import Interruption
 from nervure.training.run import Run
-from nervure.tuning.report import Trial, Tuning, taken, write_report
+from nervure.tuning.report import Trial, TuneError, Tuning, taken, write_report
 from nervure.tuning.study import Study, quiet
 
 WATCH_SECONDS = 0.1
@@ -43,10 +43,6 @@ MOST_FAILURES = 5
 """Trials that may fail before one succeeds."""
 
 _STOPPED, _PRUNED = "the search was stopped", "pruned"
-
-
-class TuneError(ValueError):
-    """A search that cannot be made or gone on with."""
 
 
 def tune(

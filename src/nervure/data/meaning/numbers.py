@@ -44,6 +44,7 @@ _PLAIN = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:inf(?:inity)?))", re.ASCII
 )
 _SAMPLE = 2000
+_SIDES = {"<": "above", "≤": "above", ">": "below", "≥": "below"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def find_number_form(
 ) -> NumberGuess | None:
     """The form in which most texts, by weight, are numbers; None where none is one.
 
+    Nor is one where bounds from both sides of a number tell classes ("<=50K", ">50K").
     ``decimal`` is the mark that decides where "1,234" may be read in two ways.
 
     >>> guess = find_number_form(["1.234,5", "7"], np.array([1, 1]))
@@ -99,7 +101,17 @@ def find_number_form(
     if best == 0:
         return None
     tied = [form for form, score in zip(forms, scores, strict=True) if score == best]
-    return _whole_guess(texts, weights, tied)
+    guess = _whole_guess(texts, weights, tied)
+    return None if _divided(texts, guess.form) else guess
+
+
+def _divided(texts: Sequence[str], form: NumberForm) -> bool:
+    """Whether a number is a bound from below in one text, from above in another."""
+    bounds = [text for text in texts if text.lstrip()[:1] in _SIDES]
+    values = parse_numbers(bounds, form).tolist()
+    pairs = zip(values, bounds, strict=True)
+    sides = {(value, _SIDES[text.lstrip()[0]]) for value, text in pairs}
+    return len({value for value, _ in sides}) < len(sides)
 
 
 def _whole_guess(
