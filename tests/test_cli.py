@@ -668,8 +668,8 @@ def test_what_cannot_change_in_a_run(
         f"error: [--set] {fixed} cannot change in a run that has begun; expected with "
         "--resume only training.epochs, training.max_steps, training.max_seconds, "
         "training.early_stopping, training.checkpoint_steps, "
-        "training.checkpoint_seconds, training.executor; leave it out, or begin a new "
-        "run"
+        "training.checkpoint_seconds, training.executor, training.telemetry; leave it "
+        "out, or begin a new run"
     ]
 
 

@@ -417,7 +417,7 @@ def test_resuming_asks_for_code_and_own_arrays(tmp_path: Path) -> None:
         "loss": loss,
         "metrics": ["accuracy", metric],
         "callbacks": [print_nothing],
-        "validation": (X[:9], Y[:9]),
+        "validation": (X[:9] + 0.5, Y[:9]),
         "sample_weight": np.ones(70),
     }
     nv.fit(script.net(), X, Y, epochs=1, directory=folder, progress=False, **given)

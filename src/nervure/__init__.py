@@ -55,6 +55,9 @@ _MODULES = {
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"
     ),
     "nervure.runs.training": "fit_spec resume",
+    "nervure.record": "Record",
+    "nervure.findings.finding": "Finding FindingWarning",
+    "nervure.diagnosis.diagnosis": "Diagnosis diagnose",
     "nervure.training.learning_rate": "LearningRateSearch find_learning_rate",
     "nervure.tuning": "Tuning tune",
     "nervure.spec.stopping": "EarlyStopping",

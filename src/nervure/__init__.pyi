@@ -14,10 +14,14 @@ from nervure.data import DataError as DataError
 from nervure.data import Dataset as Dataset
 from nervure.data import Ragged as Ragged
 from nervure.data import augmentation as augmentation
+from nervure.diagnosis.diagnosis import Diagnosis as Diagnosis
+from nervure.diagnosis.diagnosis import diagnose as diagnose
 from nervure.ensemble.ensemble import Ensemble as Ensemble
 from nervure.exchange.errors import ExchangeError as ExchangeError
 from nervure.exchange.exporting import export as export
 from nervure.exchange.importing import import_onnx as import_onnx
+from nervure.findings.finding import Finding as Finding
+from nervure.findings.finding import FindingWarning as FindingWarning
 from nervure.graph.graph import Graph as Graph
 from nervure.graph.graph import GraphError as GraphError
 from nervure.layers import GRU as GRU
@@ -144,6 +148,7 @@ from nervure.optimizers import Lion as Lion
 from nervure.optimizers import NAdam as NAdam
 from nervure.optimizers import RMSprop as RMSprop
 from nervure.optimizers import schedules as schedules
+from nervure.record import Record as Record
 from nervure.regularizers import L1 as L1
 from nervure.regularizers import L2 as L2
 from nervure.regularizers import ElasticNet as ElasticNet

@@ -361,6 +361,45 @@ def inspect(
 
 
 @app.command()
+def doctor(
+    path: Annotated[
+        Path, typer.Argument(help="The folder of a run, or a spec, trained or not.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(help="Data in the place of those the spec names.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as JSON.")
+    ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write one HTML file with the evidence."),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the patched spec beside the old one.")
+    ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Train with the patched spec, and compare.")
+    ] = False,
+    experiments: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time for experiments; by default 10 s where the cause is not clear.",
+        ),
+    ] = None,
+) -> None:
+    """Tell what is wrong with a training, why, and what to change.
+
+    Ends with 1 where something is wrong, with 0 where nothing is.
+    """
+    from nervure.cli.doctor import Wish, doctor
+
+    wish = Wish(path, data, as_json, page, apply, fix, experiments)
+    raise typer.Exit(doctor(wish))
+
+
+@app.command()
 def zoo(
     name: Annotated[
         str | None, typer.Argument(help="An architecture; without it all are listed.")

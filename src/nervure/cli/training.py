@@ -41,6 +41,7 @@ MAY_CHANGE = (
     "checkpoint_steps",
     "checkpoint_seconds",
     "executor",
+    "telemetry",
 )
 """Keys of [training] that do not decide about the bits of the steps already taken."""
 

@@ -313,6 +313,10 @@ class _Together:
             named = {"member": member, **values}
             self._shown.epoch(max(int(sum(self._done)), 1) - 1, self._total, named)
 
+    def note(self, member: int, line: str) -> bool:
+        with self._lock:
+            return self._shown.note(f"member {member} {line}")
+
     def close(self, member: int) -> None:
         with self._lock:
             self._done[member] = self._epochs
@@ -332,6 +336,9 @@ class _Member:
 
     def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         self._together.epoch(self._index, epoch + 1, values)
+
+    def note(self, line: str) -> bool:
+        return self._together.note(self._index, line)
 
     def close(self) -> None:
         self._together.close(self._index)

@@ -120,6 +120,11 @@ class Data:
     def rows(self) -> int:
         return len(self.inputs[0])
 
+    @property
+    def ragged(self) -> bool:
+        """Whether inputs or targets are sequences."""
+        return any(isinstance(x, Ragged) for x in (*self.inputs, *self.targets))
+
     def scale_of(self, i: int) -> float:
         return self.scales[i] if self.scales else 1.0
 
@@ -303,9 +308,13 @@ class Executor(Protocol):
         ...
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
-        """Everything of one batch."""
+        """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks, statistics of the
+        batch, which also move the running ones.
+        """
         ...
 
     def trainer(self, job: Job) -> Trainer:

@@ -190,25 +190,28 @@ class JaxExecutor:
         return function
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
         """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks and statistics of
+        the batch.
 
         Raises:
             LossError: a loss is a Python function.
         """
         if objective is not None:
             compute.refuse_custom(objective)
-        info, scales = Pass(training), self._scales(data)
+        scales, (seed, step) = self._scales(data), draw or (None, 0)
         room = _room(data, [np.arange(data.rows)])
         function = self._kept(
-            ("trace", objective, info, scales, room),
-            lambda: self._everything(objective, info, scales, room),
+            ("trace", objective, seed, scales, room),
+            lambda: self._everything(objective, seed, scales, room),
         )
         batch = self._whole(data, room)
         with compute.precision(self.jax, self.model.dtype):
             cost, values, deltas, gradients = function(
-                compute.upload(self.jax, self.model.values), batch
+                compute.upload(self.jax, self.model.values), batch, np.uint32(step)
             )
             if objective is not None:
                 self._keep_gradients(gradients)
@@ -222,15 +225,18 @@ class JaxExecutor:
     def _everything(
         self,
         objective: Objective | None,
-        info: Pass,
+        seed: int | None,
         scales: tuple[float, ...],
         room: compute.Room,
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
-        names = compute.learning(self.model.thawed)
+        names, frozen = compute.learning(self.model.thawed), self.model.still_nodes
         nodes = [] if objective is None else compute.reached(graph, objective)
 
-        def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any, Any, Any]:
+        def function(
+            flat: Any, batch: compute.Batch, step: Any
+        ) -> tuple[Any, Any, Any, Any]:
+            info = INFERENCE if seed is None else Pass(True, seed, step)
             every = compute.split(layout, flat)
             inputs = compute.scaled(graph, batch.inputs, scales, flat.dtype)
             clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
@@ -238,7 +244,9 @@ class JaxExecutor:
             def cost(moving: compute.Arrays, shifts: dict[int, Any]) -> Any:
                 known = {**every, **moving}
                 values = compute.fold(
-                    xp, graph, known, inputs, info, shifts, sequences=clocks
+                    *(xp, graph, known, inputs, info, shifts),
+                    still=frozen,
+                    sequences=clocks,
                 )
                 if objective is None:
                     return xp.nan, values
@@ -249,7 +257,7 @@ class JaxExecutor:
             if objective is None:
                 mean, values = cost(moving, {})
                 return mean, values, {}, {}
-            still = {
+            unmoved = {
                 i: xp.zeros(
                     (clocks.count(graph.nodes[i], inputs), *graph.nodes[i].shape),
                     flat.dtype,
@@ -257,7 +265,7 @@ class JaxExecutor:
                 for i in nodes
             }
             differentiate = self.jax.value_and_grad(cost, argnums=(0, 1), has_aux=True)
-            (mean, values), (gradients, deltas) = differentiate(moving, still)
+            (mean, values), (gradients, deltas) = differentiate(moving, unmoved)
             return mean, values, deltas, gradients
 
         return function

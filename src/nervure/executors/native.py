@@ -181,20 +181,26 @@ class NativeExecutor:
         return cost
 
     def trace(
-        self, data: Data, objective: Objective | None, *, training: bool = False
+        self, data: Data, objective: Objective | None, *, draw: Draw | None = None
     ) -> Trace:
-        """Everything of one batch."""
+        """Everything of one batch.
+
+        With ``draw`` as in that step of training: dropout's masks, statistics of the
+        batch, which also move the running ones.
+        """
         room, graph = self._room(data), self.model.graph
         key: Key = ("trace", room.extent(data.rows), objective)
         native = self._take(key, room, data)
+        training, (seed, step) = draw is not None, draw or (0, 0)
         held = self.hold(data, objective)
-        where = (self.workers(data, data.rows), held, None, 0, data.rows, training)
+        where = (self.workers(data, data.rows), held, None, 0, data.rows)
+        how: tuple[Any, ...] = (training, seed, step, [], None)
         if objective is None:
-            native.forward(*where, 0, 0, [], None)
+            native.forward(*where, *how)
             cost = float("nan")
         else:
             self.model.gradients[:] = 0
-            cost = native.gradient(*where, 0, 0, [], None)
+            cost = native.gradient(*where, *how)
         counts = [count_of(graph, data, i) for i in range(len(graph.nodes))]
         values = tuple(native.value(i, count) for i, count in enumerate(counts))
         gradients = tuple(
@@ -307,7 +313,7 @@ class NativeExecutor:
         plan = self.plan_that_fits(mode, extent.rows, objective, room)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
-            model.graph, model.layout, plan, model.frozen, model.still_nodes
+            model.graph, model.layout, plan, model.frozen, self.model.still_nodes
         )
         native = kind(fields, model.values, model.gradients)
         for i, node in enumerate(model.graph.nodes):

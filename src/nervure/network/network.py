@@ -343,14 +343,33 @@ class Network:
         )
 
     def trace(
-        self, X: Any, y: Any = None, *, loss: object = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        loss: object = None,
+        sample_weight: Any = None,
+        training: bool = False,
+        step: int = 0,
+        seed: int = 0,
     ) -> NetworkTrace:
         """Everything that forward and backward pass compute, by layer.
 
-        ``t["dense"].z``, ``.a``, ``.delta``, ``.gradient["weight"]``; ``t.loss``.
-        Without ``y`` only z and a.
+        ``t["dense"].z``, ``.a``, ``.delta``, ``.gradient["weight"]``; ``t.loss``;
+        ``t.quantities["saturated"]["dense"]`` and the like, what telemetry keeps.
+        Without ``y`` only z and a. With ``training`` as in step ``step`` of a training
+        with this ``seed``: dropout's masks, statistics of the batch.
         """
-        return trace(self, X, y, loss=loss, sample_weight=sample_weight)
+        return trace(
+            self,
+            X,
+            y,
+            loss=loss,
+            sample_weight=sample_weight,
+            training=training,
+            step=step,
+            seed=seed,
+        )
 
     # -- data ---------------------------------------------------------------------
 

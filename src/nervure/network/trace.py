@@ -18,15 +18,19 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.checks import count, flag
 from nervure.base.words import unknown
 from nervure.data.ragged import Ragged
 from nervure.executors import Data, Executor, Trace, as_rows, sequences_of
-from nervure.graph.parameters import Floats, Layout, ParameterViews
+from nervure.graph.parameters import LARGEST_SEED, Floats, Layout, ParameterViews
 from nervure.layers import Layer, Pass
 from nervure.network.inputs import make_data
 from nervure.network.predicting import Reader, rectangular
+from nervure.network.quantities import Gauge
 
 Array = npt.NDArray[Any]
+
+LARGEST_STEP = 2**32 - 1
 
 
 class Traceable(Reader, Protocol):
@@ -34,6 +38,8 @@ class Traceable(Reader, Protocol):
 
     layout: Layout
 
+    @property
+    def values(self) -> Floats: ...
     @property
     def gradients(self) -> Floats: ...
     @property
@@ -62,11 +68,23 @@ class LayerTrace:
 
 
 class NetworkTrace(Mapping[str, LayerTrace]):
-    """Layers by name, and the loss."""
+    """Layers by name, and the loss.
 
-    def __init__(self, layers: Mapping[str, LayerTrace], loss: float) -> None:
+    Attributes:
+        loss: mean cost of the rows; NaN without targets.
+        quantities: what the record of a run keeps of a step, a number per layer
+            (``quantities["saturated"]``, see `nervure.network.quantities`), by name.
+    """
+
+    def __init__(
+        self,
+        layers: Mapping[str, LayerTrace],
+        loss: float,
+        quantities: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._layers = dict(layers)
         self.loss = loss
+        self.quantities = dict(quantities or {})
 
     def __getitem__(self, name: str) -> LayerTrace:
         if name not in self._layers:
@@ -99,27 +117,57 @@ def trace(
     *,
     loss: object = None,
     sample_weight: Any = None,
+    training: bool = False,
+    step: int = 0,
+    seed: int = 0,
 ) -> NetworkTrace:
     """Everything that forward and backward pass of one batch compute.
+
+    With ``training`` as in step ``step`` of a training with this ``seed``: dropout's
+    masks, statistics of the batch. The network stays as it is.
 
     >>> import nervure as nv
     >>> net = nv.Network([nv.Input(2), nv.Dense(1, activation="tanh")], seed=0)
     >>> t = net.trace([[1.0, 2.0]], [[0.0]], loss="mse")
     >>> t["dense"].delta.shape, t["dense"].gradient["weight"].shape
     ((1, 1), (2, 1))
+    >>> t.quantities["saturated"]["dense"]
+    1.0
     """
+    flag("trace", "training", training)
+    count("trace", "step", step, least=0, most=LARGEST_STEP)
+    count("trace", "seed", seed, least=0, most=LARGEST_SEED)
     objective = None if y is None else net.objective(loss)
     if objective is None:
         data = Data(net.arrays(X))
     else:
         data = make_data(net, X, y, objective, sample_weight)
-    found = net.executor().trace(data, objective)
+    kept = net.values.copy() if training else None
+    found = net.executor().trace(
+        data, objective, draw=(seed, step) if training else None
+    )
+    if kept is not None:
+        net.values[:] = kept  # running statistics have moved
     gradients = net.gradients.copy() if objective is not None else None
     layers = {
         name: _layer(net, name, nodes, data, found, gradients)
         for name, nodes in net.graph.groups.items()
     }
-    return NetworkTrace(layers, found.cost)
+    known = _quantities(net, found, data.rows, gradients)
+    return NetworkTrace(layers, found.cost, known)
+
+
+def _quantities(
+    net: Traceable, found: Trace, rows: int, gradients: Floats | None
+) -> dict[str, dict[str, Any]]:
+    """Columns by name, then layer; those of gradients by parameter."""
+    gauge = Gauge(net.graph, net.layout)
+    of = {name: (gauge.names, c) for name, c in gauge.of_layers(found, rows).items()}
+    if gradients is not None:
+        names = [s.name for s in gauge.segments]
+        known = gauge.of_parameters(net.values, gradients)
+        of |= {name: (names, c) for name, c in known.items()}
+    return {name: dict(zip(*pair, strict=True)) for name, pair in of.items()}
 
 
 def _layer(

@@ -62,8 +62,14 @@ def fit_spec(
     if dataset is None:
         dataset = load_data(spec.data, spec.seed, spec.dtype)
     folder = None if directory is None else RunFolder(directory, spec.data)
-    arguments = _arguments(spec, dataset, overrides)
+    arguments = arguments_of(spec, dataset, overrides)
     return _fit(spec, dataset, None, directory=folder, **arguments)
+
+
+def fit_arrays(spec: Spec, X: Any, y: Any, **overrides: Any) -> Run | EnsembleRun:
+    """`fit_spec` on arrays; the spec says what goes in, by an input layer."""
+    arguments = arguments_of(spec, X, overrides)
+    return _fit(spec, X, y, **arguments)
 
 
 def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
@@ -115,16 +121,18 @@ def resume(
     _check_given(folder, spec.ensemble is not None, overrides)
     rows = _data_again(folder, spec) if X is None else X
     folder.data = spec.data
-    arguments = _arguments(spec, rows, overrides)
+    arguments = arguments_of(spec, rows, overrides)
     return _fit(spec, rows, y, directory=folder, resume=True, **arguments)
 
 
-def _arguments(spec: Spec, X: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(
+    spec: Spec, X: Any, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The arguments of `fit` after a spec, changed by ``overrides``."""
     record = X.preprocessing if isinstance(X, Dataset) else None
     training = spec.training or TrainingSpec()
     given = training.arguments(labels_of(record))
-    given |= {"augmentation": spec.augmentation, **overrides}
+    given |= {"augmentation": spec.augmentation, **(overrides or {})}
     if spec.network is not None and given["loss_weights"] is None:
         given["loss_weights"] = spec.network.loss_weights
     stopping = training.early_stopping

@@ -81,6 +81,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
     random_state: Any
     verbose: bool
     table_encoder: Any = None
+    telemetry: bool | None = None
 
     network_: Network
     table_encoder_: TableEncoder
@@ -100,6 +101,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "telemetry": [None, "boolean"],
         "table_encoder": [StrOptions({"auto"}), TableEncoder, None],
     }
 
@@ -249,6 +251,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = run.epoch
         self.best_epoch_ = run.best_epoch
+        self.findings_ = run.findings if run.record.of("step") else []
         self.stopped_ = None if run.stopped == ONE_EPOCH else run.stopped
 
     # -- predict --------------------------------------------------------------------

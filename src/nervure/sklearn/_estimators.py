@@ -66,9 +66,13 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         table_encoder: a `TableEncoder` for data frames; "auto": a plain one for those
             that hold text, categories, dates or missing values; None: frames hold
             numbers. Codes are embedded by the network's first layer.
+        telemetry: whether sampled steps are looked at, for ``findings_``; None: where
+            progress is shown.
 
     Attributes:
         network_: the trained `nv.Network`.
+        findings_: what seems to be wrong with the training, a list of `nv.Finding`;
+            empty without telemetry.
         classes_: labels in the order of the probabilities.
         history_: series by name, one value per epoch; ``loss_curve_`` is the loss.
         n_iter_, best_epoch_, stopped_: epochs; the best, from 0; why it ended early.
@@ -112,6 +116,7 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         random_state: Any = None,
         verbose: bool = False,
         table_encoder: Any = "auto",
+        telemetry: bool | None = None,
     ) -> None:
         self._store(locals())
 
@@ -324,6 +329,7 @@ class NeuralNetRegressor(TagsMixin, RegressorMixin, BaseNet):
         random_state: Any = None,
         verbose: bool = False,
         table_encoder: Any = "auto",
+        telemetry: bool | None = None,
     ) -> None:
         self._store(locals())
 

@@ -95,6 +95,7 @@ def _session(
         seed=course.seed,
         executor=estimator.executor,
         threads=estimator.n_threads,
+        telemetry=False if part else estimator.telemetry,
     )
     held = course.held
     if held is None and stopping is not None and estimator.validation_fraction:

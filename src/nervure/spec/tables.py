@@ -133,6 +133,7 @@ class TrainingSpec:
     checkpoint_steps: int | None = None
     checkpoint_seconds: float | None = None
     executor: Literal["native", "jax"] = "native"
+    telemetry: bool | None = None
     weights: str | None = None
     freeze: tuple[str, ...] = ()
     freeze_until: str | None = None

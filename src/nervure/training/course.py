@@ -18,6 +18,7 @@ from nervure.training.prepare import Prepared
 from nervure.training.recorder import Recorder
 from nervure.training.settings import Settings
 from nervure.training.state import State
+from nervure.training.telemetry import Off, Telemetry
 from nervure.training.trunk import Learner
 
 
@@ -29,10 +30,15 @@ class Session(Protocol):
     settings: Settings
     state: State
     recorder: Recorder
+    telemetry: Telemetry | Off
 
     @property
     def learner(self) -> Learner:
         """What is trained, and the rows as it takes them."""
+        ...
+
+    def begin(self, planned: int) -> None:
+        """Before the first step of so many that are planned."""
         ...
 
     def reached(self, whole_epoch: bool) -> str | None:

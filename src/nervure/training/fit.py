@@ -54,6 +54,7 @@ def fit(
     progress: bool | TextIO = True,
     executor: str = "native",
     threads: int | None = None,
+    telemetry: bool | None = None,
 ) -> Run:
     """Train ``network`` in place, so that the cost of ``(X, y)`` becomes small.
 
@@ -93,6 +94,9 @@ def fit(
         executor: ``"native"`` or ``"jax"``.
         threads: workers of the engine; by default as many as turn out to be the
             fastest. The result does not depend on it.
+        telemetry: whether sampled steps are looked at, for the record and its findings
+            (`nervure.diagnose`); by default where there is a folder or a display. The
+            result does not depend on it.
 
     Returns:
         The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
@@ -130,6 +134,7 @@ def fit(
         checkpoint_seconds=checkpoint_seconds,
         executor=executor,
         threads=threads,
+        telemetry=telemetry,
     )
     shown = progress_of(progress)
     folder = folder_of(directory, resume, settings)

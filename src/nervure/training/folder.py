@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,14 +17,14 @@ from nervure.base.folders import make, remove
 from nervure.base.lock import FolderLock
 from nervure.base.words import is_list, is_table
 from nervure.data.sparse import Sparse
+from nervure.record import FORMAT as RECORD_FORMAT
+from nervure.record import NAME, line_of
 from nervure.spec.tables import DataSpec
 from nervure.training import checkpoint
 from nervure.training.state import State
 
 KEPT = 2
 """Checkpoints kept: the latest, and the one before it in case that is damaged."""
-
-FORMAT = 1
 
 
 class RunFolderError(ValueError):
@@ -46,7 +45,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"
-        self.record = self.path / "record.jsonl"
+        self.record = self.path / NAME
         self._lock = FolderLock(self.path)
 
     def claim(self) -> None:
@@ -83,7 +82,7 @@ class RunFolder:
             WriteError: the folder cannot be written.
         """
         made = self.begin(self.checkpoints)
-        begin = {"event": "begin", "format": FORMAT, "again": list(again)}
+        begin = {"event": "begin", "format": RECORD_FORMAT, "again": list(again)}
         for left in self._found():  # of a process that was killed at this place
             left.unlink()
         try:
@@ -144,8 +143,7 @@ class RunFolder:
         Raises:
             WriteError: it cannot be written; the record ends with a whole line.
         """
-        line = json.dumps({k: _number(v) for k, v in event.items()}) + "\n"
-        size, left = self._record_bytes(), line.encode()
+        size, left = self._record_bytes(), line_of(event).encode()
         try:
             with open(self.record, "ab", buffering=0) as file:
                 while left:  # a disk that is almost full takes a part
@@ -251,9 +249,3 @@ def _check_arrays(path: Path, differences: Sequence[str]) -> None:
             f"[{path}] array {differences[0]}, for the network, optimizer and metrics "
             "at hand; pass those it was begun with"
         )
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

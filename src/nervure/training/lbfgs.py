@@ -39,11 +39,14 @@ class _Iterations:
         self._known = state.epoch
         session.net.values[:] = state.slots[0]
         state.restart()
+        iterations = min(settings.epochs, settings.max_steps or 2**31)
+        session.begin(iterations)
+        self._look()
         found = minimize(
             cast(LBFGS, settings.optimizer),
             self._value_and_gradient,
             self._gather(session.net.values),
-            iterations=min(settings.epochs, settings.max_steps or 2**31),
+            iterations=iterations,
             callback=self._after_iteration,
         )
         self._scatter(found.point)
@@ -96,6 +99,7 @@ class _Iterations:
     def _after_iteration(self, iteration: int, point: Vector, value: float) -> bool:
         session, state = self._session, self._session.state
         self._scatter(point)
+        session.telemetry.after(state.epoch, 0.0, value)
         if not np.isfinite(value):
             session.diverged(session.prepared.rows[:1], 0.0, state.slots[0])
         if state.outputs:
@@ -109,7 +113,14 @@ class _Iterations:
         state.step = iteration
         session.look_up(1.0)
         session.end_epoch(0.0, state.slots[0], known=state.epoch < self._known)
+        self._look()
         return state.stopped is not None
+
+    def _look(self) -> None:
+        """At the iteration that is about to come, if the record does not know it."""
+        session = self._session
+        if session.state.epoch >= self._known:
+            session.telemetry.before(session.state.step, session.prepared.rows)
 
 
 ITERATIONS = Course(

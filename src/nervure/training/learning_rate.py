@@ -189,9 +189,15 @@ def find_learning_rate(
         regularizer=find_regularizer(cast(Any, regularizer)) if some else None,
         threads=threads,
     )
-    trainer = net.executor(executor).trainer(job)
     rates = np.geomspace(lowest, highest, steps)
-    return _search(trainer, rates, _batches(prepared, size, seed))
+    return search(net.executor(executor).trainer(job), rates, prepared, job)
+
+
+def search(
+    trainer: Trainer, rates: Floats, prepared: Prepared, job: Job
+) -> LearningRateSearch:
+    """A step at each of the rates, with the batches that `fit` would take."""
+    return _search(trainer, rates, _batches(prepared, job.batch_size, job.seed))
 
 
 def _stepwise(optimizer: object) -> UpdateRule:

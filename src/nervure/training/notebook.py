@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from nervure.base.html import html_table
+from nervure.base.html import html_lines, html_table
 from nervure.training.table import (
     HELD_OUT,
     Clock,
@@ -31,6 +31,7 @@ class Notebook:
         self._clock = Clock()
         self._rows = Rows()
         self._bar = ""
+        self._notes: list[str] = []
         self._drawn = 0.0
 
     def step(self, epoch: int, epochs: int, share: float, cost: float) -> None:
@@ -47,13 +48,19 @@ class Notebook:
         if time.monotonic() - self._drawn >= LIVE_SECONDS:
             self._show()
 
+    def note(self, line: str) -> bool:
+        self._notes.append(line)
+        self._show()
+        return True
+
     def close(self) -> None:
         self._rows.last()
         self._bar = ""
         self._show()
 
     def _show(self) -> None:
-        shown = self._display.HTML(f"<div>{self._bar}{self._table()}</div>")
+        notes = html_lines(self._notes)
+        shown = self._display.HTML(f"<div>{self._bar}{self._table()}{notes}</div>")
         if self._handle is None:
             self._handle = self._display.display(shown, display_id=True)
         else:

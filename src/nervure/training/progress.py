@@ -29,6 +29,10 @@ class Progress(Protocol):
         """An epoch has ended."""
         ...
 
+    def note(self, line: str) -> bool:
+        """Something to know, in one line; whether it was shown."""
+        ...
+
     def close(self) -> None:
         """Training has ended."""
         ...
@@ -42,6 +46,9 @@ class Silence:
 
     def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         pass
+
+    def note(self, line: str) -> bool:
+        return False
 
     def close(self) -> None:
         pass
@@ -66,6 +73,10 @@ class Calm:
         self._held = f"epoch {epoch + 1}/{epochs}  {words(values)}"
         if time.monotonic() - self._written >= self._pause:
             self._write()
+
+    def note(self, line: str) -> bool:
+        print(line, file=self._stream, flush=True)
+        return True
 
     def _write(self) -> None:
         if self._held is None:
@@ -104,6 +115,12 @@ class Live:
     def epoch(self, epoch: int, epochs: int, values: Mapping[str, float]) -> None:
         if self._rows.add(epoch, epochs, values, self._clock.seconds):
             self._print(epochs)
+
+    def note(self, line: str) -> bool:
+        self._draw("")
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
+        return True
 
     def _print(self, epochs: int) -> None:
         """The rows that stay and are not there yet."""

@@ -15,20 +15,23 @@ from nervure.data.augmentation import engine_changes
 from nervure.data.ragged import Ragged
 from nervure.executors import Data
 from nervure.network.network import Network
+from nervure.record import Event, Record
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.prepare import Prepared
 from nervure.training.settings import Settings
 from nervure.training.state import State
+from nervure.training.telemetry.sampling import is_kept
 
 
 class Recorder:
-    """Keeps checkpoints, the record and the model; without a folder nothing.
+    """Keeps checkpoints, the record and the model; without a folder the record alone.
 
     A disk that is full or gone does not end the run: one warning, and another try at
     each checkpoint.
 
     Attributes:
         fingerprint: what must be the same for a run to go on with the same bits.
+        record: what was told so far.
     """
 
     def __init__(
@@ -38,10 +41,17 @@ class Recorder:
         self._steps, self._seconds = every.checkpoint_steps, every.checkpoint_seconds
         self._saved = time.monotonic()
         self._warned = False
+        self.record = Record()
 
     def begin(self) -> None:
         """The clock of ``checkpoint_seconds`` begins."""
         self._saved = time.monotonic()
+
+    def resume(self) -> None:
+        """After a state was taken over: the record goes on where it stands."""
+        if self.folder is not None:
+            for event in Record.read(self.folder.path).events:
+                self.record.append(event)
 
     def release(self) -> None:
         """The session is over: others may work in the folder."""
@@ -75,12 +85,13 @@ class Recorder:
 
     def epoch(self, state: State, values: Mapping[str, float]) -> None:
         """The epoch that has just ended; a checkpoint, unless others are asked for."""
-        self._log({"event": "epoch", "epoch": state.epoch - 1, **values})
+        if is_kept(state.epoch - 1):
+            self.tell({"event": "epoch", "epoch": state.epoch - 1, **values})
         if not (self._steps or self._seconds):
             self.checkpoint(state)
 
     def diverged(self, state: State) -> None:
-        self._log({"event": "diverged", "step": state.step})
+        self.tell({"event": "diverged", "step": state.step, "epoch": state.epoch})
 
     def end(self, state: State, best: Callable[[], Network]) -> None:
         """The end of the run, and the network with its best weights.
@@ -88,8 +99,6 @@ class Recorder:
         Raises:
             WriteError: the model cannot be written.
         """
-        if self.folder is None:
-            return
         end = {
             "event": "end",
             "epochs": state.epoch,
@@ -98,7 +107,9 @@ class Recorder:
             "stopped": state.stopped,
             "best_epoch": state.best.epoch,
         }
-        self._log(end)
+        self.tell(end)
+        if self.folder is None:
+            return
         try:
             best().save(self.folder.model)
         except WriteError as error:
@@ -107,7 +118,9 @@ class Recorder:
                 "with network.save(path)"
             ) from error
 
-    def _log(self, event: Mapping[str, Any]) -> None:
+    def tell(self, event: Event) -> None:
+        """Add an event to the record."""
+        self.record.append(event)
         if self.folder is not None:
             folder = self.folder
             self._try(lambda: folder.log(event))

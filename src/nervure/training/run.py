@@ -8,9 +8,14 @@ from typing import Any
 
 from nervure.base.html import html_lines, html_table
 from nervure.base.words import many
+from nervure.findings.finding import Finding
+from nervure.findings.watch import Watch
+from nervure.graph.objective import Objective
 from nervure.network.network import Network
+from nervure.record import Record
 from nervure.training.curves import plot
 from nervure.training.history import History
+from nervure.training.prepare import Prepared
 from nervure.training.state import State
 from nervure.training.table import duration
 
@@ -21,11 +26,26 @@ class Run:
     Attributes:
         network: the network that is trained.
         directory: the run folder, or None.
+        record: all that was told so far, sampled steps among it with telemetry.
+        watch: what is made of the record.
+        prepared, objective: the rows as they were trained on, and for what.
     """
 
-    def __init__(self, network: Network, state: State, directory: Path | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        state: State,
+        directory: Path | None,
+        record: Record,
+        watch: Watch,
+        prepared: Prepared,
+        objective: Objective,
+    ) -> None:
         self.network = network
         self.directory = directory
+        self.record = record
+        self.watch = watch
+        self.prepared, self.objective = prepared, objective
         self._state = state
         self._stop: str | None = None
 
@@ -62,6 +82,14 @@ class Run:
     def stopped(self) -> str | None:
         """Why training ended before its epochs were done; None if it did not."""
         return self._state.stopped
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What seems to be wrong by what was told so far, most important first.
+
+        `nervure.diagnose` looks at the rows too, and can make experiments.
+        """
+        return self.watch.findings()
 
     def best_network(self) -> Network:
         """A copy of the network with the weights of its best epoch.

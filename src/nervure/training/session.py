@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import time
+import warnings
+from functools import partial
 from typing import Any, NoReturn
 
+from nervure.findings.finding import FindingWarning
+from nervure.findings.watch import Watch
 from nervure.graph.parameters import Floats
 from nervure.losses import weighted_mean
 from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
+from nervure.spec.tables import DataSpec
 from nervure.training.checks import check_batch
+from nervure.training.described import spec_of
 from nervure.training.divergence import DivergenceError, explain, remedy
 from nervure.training.folder import RunFolder
 from nervure.training.interrupt import Interruption
@@ -19,12 +25,13 @@ from nervure.training.lbfgs import ITERATIONS
 from nervure.training.meter import Meter
 from nervure.training.monitor import Monitor
 from nervure.training.prepare import Prepared
-from nervure.training.progress import Progress
+from nervure.training.progress import Progress, Silence
 from nervure.training.recorder import Recorder, fingerprint
 from nervure.training.run import Run
 from nervure.training.settings import Settings
 from nervure.training.state import State
 from nervure.training.steps import STEPS
+from nervure.training.telemetry import Off, Telemetry
 from nervure.training.trunk import Learner, learner_of
 
 
@@ -48,6 +55,7 @@ class Session:
         self._learner: Learner | None = None
         known = fingerprint(net, prepared, settings) if folder else {}
         self.recorder = Recorder(folder, known, settings)
+        self.telemetry = self._telemetry() if self._is_seen(folder) else Off()
         self._meter = Meter(net, prepared, settings)
         size = settings.rows_per_step(len(prepared.rows))
         check_batch(net.executor(settings.executor).model, size)
@@ -61,7 +69,11 @@ class Session:
         )
         by_name = {name: metric for _, name, metric in self._meter.metrics}
         self._monitor = Monitor(self.state, settings, self._meter.names, by_name)
-        self.run = Run(net, self.state, folder.path if folder else None)
+        place, record = folder.path if folder else None, self.recorder.record
+        asked = partial(spec_of, net, settings, DataSpec())
+        watch = Watch(asked, net.graph, settings.objective, record)
+        about = (record, watch, prepared, settings.objective)
+        self.run = Run(net, self.state, place, *about)
         self.interruption = Interruption()
         self._begun = 0.0
 
@@ -79,9 +91,19 @@ class Session:
             )
         return self._learner
 
+    def _is_seen(self, folder: RunFolder | None) -> bool:
+        """Whether steps are looked at: as asked, else where somebody may read of it."""
+        asked = self.settings.telemetry
+        shown = folder is not None or not isinstance(self.progress, Silence)
+        return shown if asked is None else asked
+
+    def _telemetry(self) -> Telemetry:
+        return Telemetry(self.net, self.prepared, self.settings, self.recorder.tell)
+
     def resume(self) -> None:
         """After the state was taken over from a checkpoint."""
         self._monitor.resume()
+        self.recorder.resume()
 
     # -- the whole ----------------------------------------------------------------
 
@@ -141,6 +163,11 @@ class Session:
 
     # -- what the course tells ------------------------------------------------------
 
+    def begin(self, planned: int) -> None:
+        """Before the first step of so many that are planned."""
+        known = bool(self.recorder.record.of("layout"))
+        self.telemetry.begin(self.learner, planned, known)
+
     def look_up(self, share: float) -> None:
         """After a stretch of steps, so much of the epoch being done."""
         state, epochs = self.state, self.settings.epochs
@@ -161,15 +188,25 @@ class Session:
         self._monitor.note(values)
         state.stopped = state.stopped or self._monitor.patience_ended()
         state.epoch += 1
+        costs = state.costs
         state.costs, state.weights = [], []
         for callback in self.settings.callbacks:
             callback.on_epoch_end(self.run)
         if state.stopped is None:  # a callback's word goes before Ctrl-C
             state.stopped = self.run.stop_requested or self._requested()
         if not known:
+            seen = self.telemetry.epoch(state.epoch - 1, state.step, costs)
             self.recorder.epoch(state, values)
+            self._tell_findings() if seen else None
         shown = {name: values[name] for name in self._meter.names}
         self.progress.epoch(state.epoch - 1, self.settings.epochs, shown)
+
+    def _tell_findings(self) -> None:
+        """In the display if there is one, else as warnings."""
+        for finding in self.run.watch.news():
+            self.recorder.tell({"event": "finding", **finding.document()})
+            if not self.progress.note(finding.line):
+                warnings.warn(finding.line, FindingWarning, stacklevel=2)
 
     def _check_growth(self, cost: float, rate: float, last_good: Floats) -> None:
         first = self._monitor.runaway(cost, lambda: self._cost_of(last_good))

@@ -49,9 +49,12 @@ class Settings:
     checkpoint_seconds: float | None = None
     executor: str = "native"
     threads: int | None = None
+    telemetry: bool | None = None
 
     def __post_init__(self) -> None:
         flag("fit", "shuffle", self.shuffle)
+        if self.telemetry is not None:
+            flag("fit", "telemetry", self.telemetry)
         for name in ("epochs", "batch_size"):
             count("fit", name, getattr(self, name), least=1)
         count("fit", "seed", self.seed, least=0, most=LARGEST_SEED)

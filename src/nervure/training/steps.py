@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import cached_property
 from typing import Any, cast
@@ -32,8 +33,10 @@ class _Steps:
         self._last_good = session.net.values.copy()  # those of the epoch's begin
 
     def run(self) -> None:
-        state, settings = self._session.state, self._session.settings
-        state.stopped = self._session.reached(len(state.costs) == self._per_epoch)
+        session = self._session
+        state, settings = session.state, session.settings
+        state.stopped = session.reached(len(state.costs) == self._per_epoch)
+        session.begin(self._total)
         while state.epoch < settings.epochs and state.stopped is None:
             self._epoch()
 
@@ -89,10 +92,7 @@ class _Steps:
         while len(state.costs) < steps:
             begin = len(state.costs)
             count = min(self._length, steps - begin, self._until_boundary())
-            started = time.monotonic()
             self._stretch(order, begin, count)
-            took = max(time.monotonic() - started, 1e-6)
-            self._length = max(1, min(8 * count, int(count * STRETCH_SECONDS / took)))
             session.look_up(len(state.costs) / steps)
             if state.stopped is not None and len(state.costs) < steps:
                 return
@@ -102,20 +102,35 @@ class _Steps:
             session.diverged(session.prepared.rows[:1], rate, self._last_good)
         session.end_epoch(rate, self._last_good)
 
+    def _pace(self, count: int, seconds: float) -> None:
+        """How many steps to take at once, now that so many took so long."""
+        fit = int(count * STRETCH_SECONDS / seconds)
+        # Few steps, for they were cut off, say little of more.
+        most = 8 * count if count == self._length else self._length
+        self._length = max(1, min(most, fit))
+
     def _until_boundary(self) -> int:
-        """Steps until a checkpoint or the limit of steps is due."""
-        step, most = self._session.state.step, self._session.settings.max_steps
-        due = self._session.recorder.steps_until_checkpoint(step)
-        ends = [self._total + 1, due, most - step if most else None]
+        """Steps until a checkpoint or the limit of steps is due, or a look."""
+        session = self._session
+        step, most = session.state.step, session.settings.max_steps
+        due = session.recorder.steps_until_checkpoint(step)
+        seen = session.telemetry.until(step)
+        ends = [self._total + 1, due, most - step if most else None, seen]
         return max(1, min(end for end in ends if end is not None))
 
     def _stretch(self, order: Any, begin: int, count: int) -> None:
         state, size = self._session.state, self._size
         rows = order[begin * size : (begin + count) * size]
         rates = self._rates(state.step, count)
+        telemetry = self._session.telemetry
+        telemetry.before(state.step, order[begin * size :])
         stretch = Stretch(rows, rates.tolist(), state.step)
+        started = time.monotonic()
         result = self._trainer.run(stretch, state.outputs)
-        state.costs += result.costs.tolist()
+        self._pace(count, max(time.monotonic() - started, 1e-6))
+        costs = result.costs.tolist()
+        telemetry.after(state.epoch, float(rates[0]), costs[-1] if costs else math.nan)
+        state.costs += costs
         state.weights += result.weights.tolist()
         state.step += len(result.costs)
         if not result.finite:

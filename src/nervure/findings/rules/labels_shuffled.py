@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""labels-shuffled: targets do not belong to their rows."""
+
+from __future__ import annotations
+
+from nervure.findings.case import Case
+from nervure.findings.finding import Finding
+from nervure.findings.page import Page
+
+PAGE = Page(
+    code="labels-shuffled",
+    title="Targets do not belong to their rows",
+    cause="Nothing in the inputs tells anything about the targets.",
+    remedy="Check how inputs and targets were joined and shuffled.",
+    what="""
+        The net learns its own rows by heart, or nothing; rows held out do no better
+        than guessing, however long it trains. Neither linear nor kernel regression
+        finds anything either.
+        """,
+    why="""
+        Inputs and targets were shuffled or sorted apart from each other, or joined by
+        the wrong key. Or the inputs really hold nothing of the target.
+        """,
+    helps="""
+        - look at some rows with their targets;
+        - shuffle both by the same permutation; join by a key, not by the position.
+        """,
+    measured="""
+        Ridge and kernel ridge regression reach a skill of at most 0.08 on rows they
+        have not seen, of at least 60, and the net at most 0.15. In benchmarks/doctor
+        the least of all sound tasks is 0.38, and shuffled ones reach 0.05.
+        """,
+    sources=(
+        "Zhang et al., *Understanding deep learning requires rethinking "
+        "generalization* (ICLR 2017)",
+    ),
+    explains=(
+        *("overfitting", "underfitting", "plateau", "label-noise", "too-few-epochs"),
+        *("learning-rate-too-low", "oscillation", "missing-nonlinearity"),
+    ),
+)
+LIVE = False
+LEAST, NET, ROWS = 0.08, 0.15, 60
+
+
+def check(case: Case) -> Finding | None:
+    facts = case.facts
+    if facts is None or facts.rows < ROWS or not case.best <= LEAST:
+        return None
+    if case.held_out > NET or case.deep.get("shifted", 0.0) > 0.2:
+        return None
+    return Finding(
+        PAGE,
+        "warning",
+        f"simple models reach a skill of {case.best:.2f} on rows they have not seen",
+        {"simple": case.best, "held out": case.held_out},
+        strength=0.95,
+    )

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Telemetry: what it tells is true, and no bit of training depends on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nervure as nv
+from nervure.network.quantities import BINS
+from nervure.record import line_of
+from nervure.training.session import Session
+from nervure.training.telemetry.probe import FEW_ROWS, MOST_ROWS, Probe, rows_for
+from nervure.training.telemetry.sampling import Sampling, epoch_is_due, is_kept
+
+
+def load_script() -> Any:
+    path = Path(__file__).with_name("bits_script.py")
+    found = importlib.util.spec_from_file_location("bits_script", path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+SCRIPT = load_script()
+
+
+def net_of(*layers: Any, **given: Any) -> nv.Network:
+    hidden = layers or (nv.Dense(8, activation="relu"),)
+    end = nv.Dense(3, activation="softmax")
+    return nv.Network([nv.Input(2), *hidden, end], **{"seed": 1, **given})
+
+
+def seen(blobs: Any, net: nv.Network | None = None, **given: Any) -> nv.Run:
+    """A run that is looked at."""
+    given = {"epochs": 4, "batch_size": 16, "progress": False, **given}
+    return nv.fit(net or net_of(), *blobs, telemetry=True, **given)
+
+
+# -- bits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPT.CASES)
+def test_no_bit_depends_on_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training whose bits are kept, looked at and not, by both executors."""
+    if name.endswith("_by_jax"):
+        pytest.importorskip("jax")
+    hashes = set[str]()
+    for on in (True, False):
+        monkeypatch.setattr(Session, "_is_seen", lambda *_, on=on: on)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", nv.FindingWarning)
+            hashes.add(SCRIPT.outcome(SCRIPT.CASES[name]())["hash"])
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_running_statistics_and_masks_are_left_alone(blobs: Any, executor: str) -> None:
+    """A BatchNorm's statistics would move twice in a step that is looked at."""
+    if executor == "jax":
+        pytest.importorskip("jax")
+    found = []
+    for telemetry in (True, False):
+        body = nv.Dense(8), nv.BatchNorm(), nv.Activation("relu"), nv.Dropout(0.3)
+        net = net_of(*body)
+        given = {"epochs": 3, "batch_size": 16, "executor": executor}
+        nv.fit(net, *blobs, progress=False, telemetry=telemetry, **given)
+        found.append(net.values.copy())
+    assert (found[0] == found[1]).all()
+
+
+class Killed(nv.Callback):
+    """Ends the process, as it were, before the fourth epoch is kept."""
+
+    def on_epoch_end(self, run: nv.Run) -> None:
+        if run.epoch == 4:
+            raise MemoryError
+
+
+def test_a_resumed_run_leaves_the_same_record(blobs: Any, tmp_path: Path) -> None:
+    """Killed in the fourth of six epochs, or not at all."""
+    whole = seen(blobs, epochs=6, directory=tmp_path / "whole")
+    with pytest.raises(MemoryError):
+        seen(blobs, epochs=6, directory=tmp_path / "parts", callbacks=[Killed()])
+    nv.resume(tmp_path / "parts", *blobs, callbacks=[], progress=False)
+    parts = nv.Record.read(tmp_path / "parts")
+
+    def told(record: nv.Record) -> list[str]:
+        kept = ("layout", "data", "step", "checkup")
+        return [line_of(event) for event in record.events if event["event"] in kept]
+
+    assert told(parts) == told(nv.Record.read(tmp_path / "whole"))
+    assert told(parts) == told(whole.record)
+
+
+def test_it_is_on_where_somebody_may_read_of_it(blobs: Any, tmp_path: Path) -> None:
+    quiet = nv.fit(net_of(), *blobs, epochs=1, progress=False)
+    kept = nv.fit(net_of(), *blobs, epochs=1, progress=False, directory=tmp_path / "a")
+    off = nv.fit(
+        net_of(),
+        *blobs,
+        epochs=1,
+        progress=False,
+        directory=tmp_path / "b",
+        telemetry=False,
+    )
+    assert [len(r.record.of("step")) > 0 for r in (quiet, kept, off)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+# -- what it tells --------------------------------------------------------------------
+
+
+def test_a_step_says_what_the_trace_of_its_rows_says(blobs: Any) -> None:
+    """One batch of all rows, no shuffling: the first step by hand."""
+    X, y = blobs[0][:60], blobs[1][:60]
+    net = net_of(nv.Dense(8, activation="tanh"))
+    trace = net.trace(X, y, training=True, step=0, seed=0)
+    before = net.parameters["dense.weight"].copy()
+    run = seen(
+        (X, y), net, batch_size=60, epochs=1, shuffle=False, optimizer=nv.SGD(0.1)
+    )
+    record = run.record
+    row = record.layers.index("dense")
+    z = trace["dense"].z
+    assert record["z_mean"][0, row] == pytest.approx(z.mean(), rel=1e-4, abs=1e-6)
+    assert record["z_std"][0, row] == pytest.approx(z.std(), rel=1e-4)
+    assert record["cost"][0] == pytest.approx(trace.loss, rel=1e-4)
+    delta = trace["dense"].delta * 60
+    rms = math.sqrt((delta**2).mean())
+    assert record["delta"][0, row] == pytest.approx(rms, rel=1e-4)
+    gradient = np.linalg.norm(trace["dense"].gradient["weight"])
+    column = record.parameters.index("dense.weight")
+    assert record["gradient"][0, column] == pytest.approx(gradient, rel=1e-4)
+    norm = np.linalg.norm(before)
+    assert record["norm"][0, column] == pytest.approx(norm, rel=1e-4)
+    assert record["update"][0, column] == pytest.approx(0.1 * gradient, rel=1e-3)
+    assert record["ratio"][0, column] == pytest.approx(0.1 * gradient / norm, rel=1e-3)
+    for name, values in trace.quantities.items():
+        known = values.get("dense", values.get("dense.weight"))
+        place = column if "dense.weight" in values else row
+        if isinstance(known, float):
+            assert record[name][0, place] == pytest.approx(known, rel=1e-4), name
+
+
+def test_dead_and_saturated_units_are_counted(blobs: Any) -> None:
+    net = net_of(nv.Dense(8, activation="relu"), nv.Dense(4, activation="tanh"))
+    net.parameters["dense.bias"] = [-100.0] * 6 + [100.0] * 2
+    net.parameters["dense_1.bias"] = [0.0, 0.0, 0.0, 50.0]
+    net.parameters["dense_1.weight"] = np.zeros((8, 4))
+    found = net.trace(*blobs).quantities
+    assert found["dead"]["dense"] == pytest.approx(6 / 8)
+    assert found["zero"]["dense"] == pytest.approx(6 / 8)
+    assert found["saturated"]["dense_1"] == pytest.approx(1 / 4)
+    assert found["nonfinite"]["dense_1"] == 0
+
+
+def test_entropy_of_a_softmax_is_a_share_of_the_largest(blobs: Any) -> None:
+    net = net_of()
+    net.parameters["dense_1.weight"] = np.zeros((8, 3))
+    found = net.trace(*blobs).quantities["entropy"]
+    assert found["dense_1"] == pytest.approx(1.0)
+    assert found["dense"] is None
+
+
+def test_histograms_count_every_value_once(blobs: Any) -> None:
+    run = seen((blobs[0][:64], blobs[1][:64]), batch_size=32)
+    whole = [event for event in run.record.of("step") if "a_histogram" in event]
+    assert whole
+    for event in whole:
+        for counts in event["a_histogram"]:
+            assert len(counts) == BINS
+        assert sum(event["a_histogram"][0]) == 32 * 8
+        assert sum(event["delta_histogram"][1]) == 32 * 3
+        weights = event.get("norm_histogram")  # of two batches that meet
+        assert weights is None or sum(weights[0]) == 2 * 8
+    assert any("norm_histogram" in event for event in whole)
+
+
+def test_signal_to_noise_is_large_where_all_rows_are_alike() -> None:
+    X = np.ones((128, 2), np.float32)
+    net = nv.Network([nv.Input(2), nv.Dense(1)], seed=0)
+    run = seen((X, X[:, :1]), net, batch_size=32, loss="mse")
+    whole = [event for event in run.record.of("step") if "signal" in event]
+    assert max(event["signal"][0] for event in whole) > 100
+
+
+def test_a_checkup_is_of_the_weights_after_the_epoch(blobs: Any) -> None:
+    X, y = blobs
+    run = seen((X[:60], y[:60]), validation=(X[60:], y[60:]))
+    found = run.record.latest("checkup")
+    known = run.network.evaluate(X[60:], y[60:])
+    assert found["validation"]["loss"] == pytest.approx(known["loss"], rel=1e-4)
+    assert found["validation"]["accuracy"] == pytest.approx(known["accuracy"], rel=1e-4)
+    rows = [row[0] for row in found["validation"]["classes"]]
+    assert rows == np.bincount(y[60:]).tolist()
+    hardest = found["validation"]["hardest"][0]
+    costs = run.network.evaluate(X[60:][[hardest[0]]], y[60:][[hardest[0]]])
+    assert hardest[1] == pytest.approx(costs["loss"], rel=1e-3)
+
+
+# -- how much of it -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planned", [1, 2, 7, 100, 10_000, 10_000_000])
+def test_steps_are_dense_at_first_and_bounded(planned: int) -> None:
+    sampling = Sampling(planned)
+    steps = sampling.steps
+    assert steps[0] == 0
+    assert steps[-1] == planned - 1
+    assert len(steps) <= 300
+    assert list(steps[: min(5, planned)]) == list(range(min(5, planned)))
+    assert sampling.wholes <= set(steps)
+    assert all(sampling.due(step) for step in steps)
+    assert sampling.until(planned) is None
+
+
+def test_epochs_are_thinned() -> None:
+    assert sum(map(is_kept, range(1_000_000))) < 30_000
+    assert sum(epoch_is_due(e, 10_000_000) for e in range(100_000)) < 20
+
+
+def test_large_layers_cost_no_more_memory_than_they_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = net_of().executor().model
+    assert rows_for(small, 1000) == MOST_ROWS
+    assert rows_for(small, 4) == FEW_ROWS
+    monkeypatch.setattr("nervure.training.telemetry.probe.MOST_BYTES", 1000)
+    assert rows_for(small, 1000) == 1000 // (2 * 4 * (2 + 8 + 8 + 3 + 3))
+    normal = net_of(nv.Dense(4), nv.BatchNorm()).executor().model
+    assert rows_for(normal, 4) == 4  # the statistics are those of the batch
+
+
+# -- what goes wrong ------------------------------------------------------------------
+
+
+def test_a_fault_in_it_does_not_stop_the_training(
+    blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no such thing")
+
+    expected = net_of()
+    nv.fit(expected, *blobs, epochs=4, batch_size=16, progress=False)
+    monkeypatch.setattr(Probe, "before", fails)
+    net = net_of()
+    with pytest.warns(UserWarning, match="RuntimeError: no such thing; training goes"):
+        run = seen(blobs, net)
+    assert run.epoch == 4
+    assert (net.values == expected.values).all()
+
+
+def test_a_flag_is_a_flag(blobs: Any) -> None:
+    with pytest.raises(ValueError, match=r"\[fit\] telemetry"):
+        nv.fit(net_of(), *blobs, progress=False, telemetry="yes")  # pyright: ignore
+
+
+def test_a_long_run_keeps_little(blobs: Any) -> None:
+    """Thousands of steps: what is told goes with their logarithm."""
+    X, y = blobs[0][:32], blobs[1][:32]
+    run = seen((X, y), batch_size=2, epochs=400)
+    assert run.step == 6400
+    assert len(run.record.of("step")) < 60
+    assert len(run.record.of("checkup")) < 20
