@@ -12,6 +12,7 @@ from nervure import uncertainty as uncertainty
 from nervure import zoo as zoo
 from nervure.data import DataError as DataError
 from nervure.data import Dataset as Dataset
+from nervure.data import Ragged as Ragged
 from nervure.data import augmentation as augmentation
 from nervure.diagnosis.diagnosis import Diagnosis as Diagnosis
 from nervure.diagnosis.diagnosis import diagnose as diagnose
@@ -24,6 +25,8 @@ from nervure.findings.finding import Finding as Finding
 from nervure.findings.finding import FindingWarning as FindingWarning
 from nervure.graph.graph import Graph as Graph
 from nervure.graph.graph import GraphError as GraphError
+from nervure.layers import GRU as GRU
+from nervure.layers import LSTM as LSTM
 from nervure.layers import Activation as Activation
 from nervure.layers import AdaptiveAveragePool1D as AdaptiveAveragePool1D
 from nervure.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
@@ -39,6 +42,7 @@ from nervure.layers import AveragePool1D as AveragePool1D
 from nervure.layers import AveragePool2D as AveragePool2D
 from nervure.layers import AveragePool3D as AveragePool3D
 from nervure.layers import BatchNorm as BatchNorm
+from nervure.layers import Bidirectional as Bidirectional
 from nervure.layers import Broadcast as Broadcast
 from nervure.layers import Clip as Clip
 from nervure.layers import Compare as Compare
@@ -94,17 +98,21 @@ from nervure.layers import Normalize as Normalize
 from nervure.layers import PeriodicEmbedding as PeriodicEmbedding
 from nervure.layers import Permute as Permute
 from nervure.layers import Power as Power
+from nervure.layers import PReLU as PReLU
 from nervure.layers import Reduce as Reduce
 from nervure.layers import Reshape as Reshape
 from nervure.layers import RMSNorm as RMSNorm
 from nervure.layers import SeparableConv1D as SeparableConv1D
 from nervure.layers import SeparableConv2D as SeparableConv2D
+from nervure.layers import SimpleRNN as SimpleRNN
 from nervure.layers import Slice as Slice
 from nervure.layers import Softmax as Softmax
 from nervure.layers import SpatialDropout as SpatialDropout
 from nervure.layers import StochasticDepth as StochasticDepth
 from nervure.layers import Subtract as Subtract
 from nervure.layers import Take as Take
+from nervure.layers import Tied as Tied
+from nervure.layers import TransposedDense as TransposedDense
 from nervure.layers import UpSampling1D as UpSampling1D
 from nervure.layers import UpSampling2D as UpSampling2D
 from nervure.layers import UpSampling3D as UpSampling3D

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective
@@ -113,7 +114,7 @@ def facts_of(
     known |= {"held_out": held_out.rows} | _apart(x, other)
     known |= _repeated(_inputs(data, evenly(rows, MANY), codes), other, len(rows))
     if known["task"] == "classes":
-        known["held_out_counts"] = _counts(held_out.targets[0])
+        known["held_out_counts"] = _counts(one_each(held_out.targets[0], "doctor"))
     return Facts(**known)
 
 
@@ -130,7 +131,8 @@ def evenly(rows: Rows, most: int) -> Rows:
 
 
 def _width(data: Data, codes: set[tuple[int, int]]) -> int:
-    return sum(math.prod(x.shape[1:]) for x in data.inputs) - len(codes)
+    columns = sum(math.prod(one_each(x, "doctor").shape[1:]) for x in data.inputs)
+    return columns - len(codes)
 
 
 def _inputs(data: Data, rows: Rows, codes: set[tuple[int, int]]) -> Array:

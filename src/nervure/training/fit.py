@@ -12,6 +12,7 @@ from nervure.base.words import short
 from nervure.network.network import Network
 from nervure.spec.tables import DataSpec
 from nervure.spec.written import write_spec
+from nervure.training.checks import check_states
 from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder
@@ -164,6 +165,9 @@ def begin(
 
     ``again`` names arrays that `nervure.resume` must be given again.
     """
+    count = len(prepared.rows)
+    rows = settings.rows_per_step(count)
+    check_states(network.graph, count, rows, settings.shuffles)
     session = Session(network, prepared, settings, progress, folder)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:
