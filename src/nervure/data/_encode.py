@@ -89,7 +89,7 @@ def _named_columns(
 
 def _by_position(record: TableInput, raw: Any, where: str) -> Table:
     """An array of rows as a table with the names of the training data."""
-    array = as_array(raw)
+    array = _as_array(raw)
     if array.ndim != 2 or array.shape[1] != len(record.names):
         raise fail(
             where,
@@ -103,7 +103,7 @@ def _by_position(record: TableInput, raw: Any, where: str) -> Table:
     return table_of(columns, where)
 
 
-def as_array(raw: Any) -> Array:
+def _as_array(raw: Any) -> Array:
     """An array as it is; a list as objects, so that kinds are not mixed up."""
     if isinstance(raw, np.ndarray):
         return cast("Array", raw)
@@ -207,7 +207,7 @@ def _target_columns(target: Classes | Amounts, raw: Any) -> list[Column]:
     if isinstance(raw, Mapping):
         table = table_from_mapping(cast("Mapping[str, Any]", raw), "targets")
         return [table[name] for name in names]
-    array = as_array(raw)
+    array = _as_array(raw)
     if array.ndim == 1:
         return [column_of(names[0], array, "targets")]
     if array.ndim != 2 or array.shape[1] != len(names):
