@@ -205,6 +205,7 @@ def test_tables(kind: str) -> None:
     assert rows.nnz == X.nnz
     np.testing.assert_array_equal(model.predict_proba(X.toarray()), found)
     np.testing.assert_array_equal(model.network_.predict(X.toarray()), found)
+    np.testing.assert_array_equal(model.network_.predict(X), found)
     amounts = TabularRegressor(members=2, epochs=2, random_state=0).fit(X, 1.0 * y)
     np.testing.assert_array_equal(amounts.predict(X), amounts.predict(X.toarray()))
     dense = TabularClassifier(members=2, epochs=1, random_state=0).fit(X.toarray(), y)

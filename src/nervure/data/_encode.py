@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from nervure.data.frames import (
 from nervure.data.meaning.labels import folded
 from nervure.data.opening import How, features_of
 from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
+from nervure.data.sparse import Sparse, is_sparse
 
 Array = NDArray[Any]
 _CHUNK = 1 << 18
@@ -39,10 +40,19 @@ def encode(
     where: str | None = None,
 ) -> Array:
     """See `Preprocessing.encode`."""
+    if is_sparse(raw):
+        parts = _dense_parts(Sparse.of(raw, where or "rows"))
+        return np.concatenate([encode(record, x, dtype=dtype, where=where) for x in parts])
     rows, where = _opened(record, raw, query, where)
     if isinstance(record, TableInput):
         return encode_table(record, rows, dtype, where).warned(where, 3)
     return encode_array(record, rows, dtype, where)
+
+
+def _dense_parts(rows: Sparse) -> Iterator[Array]:
+    """Some sparse rows after the other, as arrays."""
+    step = max(1, _CHUNK // rows.shape[1])
+    return (np.asarray(rows[i : i + step]) for i in range(0, len(rows), step))
 
 
 def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
