@@ -42,7 +42,8 @@ def encode(
     """See `Preprocessing.encode`."""
     if is_sparse(raw):
         parts = _dense_parts(Sparse.of(raw, where or "rows"))
-        return np.concatenate([encode(record, x, dtype=dtype, where=where) for x in parts])
+        made = [encode(record, part, dtype=dtype, where=where) for part in parts]
+        return np.concatenate(made)
     rows, where = _opened(record, raw, query, where)
     if isinstance(record, TableInput):
         return encode_table(record, rows, dtype, where).warned(where, 3)
