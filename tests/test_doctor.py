@@ -368,6 +368,24 @@ def test_a_run_without_telemetry(
     assert "not looked at: the record has no sampled steps (telemetry=False" in out
 
 
+def test_an_ensemble_is_asked_for_by_its_members(tmp_path: Path) -> None:
+    X, y = table()
+    body = [nv.Input(3), nv.Dense(8, "relu"), nv.Dense(2, "softmax")]
+    both = nv.Ensemble([nv.Network(body, seed=i) for i in range(2)])
+    given = {"epochs": 4, "progress": False, "directory": tmp_path / "run"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nv.FindingWarning)
+        run = both.fit(X, y, optimizer=nv.Adam(30.0), batch_size=16, **given)
+    codes = [finding.code for finding in run.findings]
+    assert "learning-rate-too-high" in codes
+    assert len(codes) == len(set(codes))
+    with pytest.raises(DiagnosisError, match=r"pass one of run\.runs"):
+        nv.diagnose(run)
+    with pytest.raises(DiagnosisError, match=r"ask for one of its members: .*members/0"):
+        nv.diagnose(tmp_path / "run")
+    assert nv.diagnose(tmp_path / "run" / "members" / "0").findings
+
+
 @pytest.mark.usefixtures("here")
 def test_a_foreign_folder(capsys: pytest.CaptureFixture[str]) -> None:
     Path("photos").mkdir()

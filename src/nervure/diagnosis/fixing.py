@@ -25,9 +25,6 @@ from nervure.training.run import Run
 ROUNDS = 3
 """Trainings at most: what a fault hides may show only when it is gone."""
 
-ENOUGH = 0.05
-"""Skill below that of a simple model, or lost by overfitting, that is left alone."""
-
 
 @dataclass(frozen=True, eq=False)
 class Attempt:

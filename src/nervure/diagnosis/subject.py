@@ -17,6 +17,8 @@ from nervure.base.words import short
 from nervure.data import DataError, Dataset
 from nervure.diagnosis.experiments import Laboratory
 from nervure.diagnosis.rows import Study, skill
+from nervure.ensemble.ensemble import EnsembleRun
+from nervure.ensemble.training import MEMBERS
 from nervure.executors import Data
 from nervure.findings.case import Case
 from nervure.findings.facts import Facts, Task, evenly, facts_of, task_of
@@ -216,6 +218,11 @@ def subject_of(found: Any, X: Any = None, y: Any = None) -> Subject:
         return of_spec(found, X, y)
     if isinstance(found, str | os.PathLike):
         return of_path(Path(cast(str, found)), X, y)
+    if isinstance(found, EnsembleRun):
+        raise DiagnosisError(
+            "[diagnose] the run of an ensemble; expected that of one network; pass one "
+            "of run.runs"
+        )
     raise DiagnosisError(
         f"[diagnose] {short(found)}; expected a run, the folder of one, a spec, or a "
         "network with X and y; pass one of them"
@@ -268,6 +275,12 @@ def of_spec(
 
 def of_path(path: Path, X: Any = None, y: Any = None) -> Subject:
     """The folder of a run, or a spec file."""
+    if (path / MEMBERS).is_dir():
+        first = path / MEMBERS / "0"
+        raise DiagnosisError(
+            f"[{path}] holds the run of an ensemble; expected that of one network; ask "
+            f"for one of its members: {first}"
+        )
     if path.is_dir():
         return _of_folder(path, X, y)
     if path.name == NAME:
