@@ -381,7 +381,9 @@ def test_an_ensemble_is_asked_for_by_its_members(tmp_path: Path) -> None:
     assert len(codes) == len(set(codes))
     with pytest.raises(DiagnosisError, match=r"pass one of run\.runs"):
         nv.diagnose(run)
-    with pytest.raises(DiagnosisError, match=r"ask for one of its members: .*members/0"):
+    with pytest.raises(
+        DiagnosisError, match=r"ask for one of its members: .*members/0"
+    ):
         nv.diagnose(tmp_path / "run")
     assert nv.diagnose(tmp_path / "run" / "members" / "0").findings
 
