@@ -2,6 +2,7 @@
 // Rows of a data set as it lies in memory, read as the numbers that a network takes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "ranges.h"
@@ -11,11 +12,19 @@ namespace nervure {
 enum class Element { float32, float64, uint8, int32, int64 };
 
 // One array of the data set: rows of `columns` elements, read as element * scale.
+//
+// Of sparse rows only the elements that are there lie in `data`: those of row i are the
+// elements from starts[i] on, up to starts[i + 1], in the columns that `at` says, which
+// ascend. The others are 0.
 struct Source {
   const void* data = nullptr;
   Element element = Element::float32;
   int64_t columns = 0;
   double scale = 1;
+  const int64_t* starts = nullptr;
+  const int32_t* at = nullptr;
+
+  [[nodiscard]] bool sparse() const { return starts != nullptr; }
 };
 
 // Rows of a data set: `index[begin .. begin + count)`, or that range itself if null.
@@ -61,9 +70,23 @@ decltype(auto) with_elements(const Source& source, auto&& call) {
   }
 }
 
+template <class T>
+void read_sparse_row(const Source& source, int64_t row, Range columns, T* target) {
+  std::fill_n(target, columns.size(), T(0));
+  const int32_t* end = source.at + source.starts[row + 1];
+  const int32_t* first =
+      std::lower_bound(source.at + source.starts[row], end, columns.begin);
+  with_elements(source, [&](const auto* data) {
+    const T factor = static_cast<T>(source.scale);
+    for (const int32_t* at = first; at != end && *at < columns.end; ++at)
+      target[*at - columns.begin] = static_cast<T>(data[at - source.at]) * factor;
+  });
+}
+
 // Some columns of one row, as numbers of type T.
 template <class T>
 void read_row(const Source& source, int64_t row, Range columns, T* target) {
+  if (source.sparse()) return read_sparse_row(source, row, columns, target);
   with_elements(source, [&](const auto* data) {
     const auto* x = data + row * source.columns + columns.begin;
     const T factor = static_cast<T>(source.scale);

@@ -215,3 +215,26 @@ def test_smaller_batches_fit_the_plan_of_larger_ones() -> None:
 def test_errors_name_place_fact_and_remedy(make: Any, text: str) -> None:
     with pytest.raises(LayerError, match=f"^{re.escape(text)}$"):
         make()
+
+
+def test_exact_sums_do_not_know_what_they_never_see() -> None:
+    """Winograd's filtering spreads the rounding of one huge pixel over its tiles."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 24, 24, 16)).astype(np.float32)
+    x[0, 12, 12, 3] = 1e6
+    weight = rng.standard_normal((3, 3, 16, 16)).astype(np.float32)
+    found = {}
+    for exact in (False, True):
+        layer = nv.Conv2D(16, 3, padding="same", bias=False, exact=exact, name="c")
+        net = nv.Network([nv.Input((24, 24, 16)), layer])
+        net.parameters["c.weight"] = weight
+        found[exact] = net.predict(x)
+    sides = ((0, 0), (1, 1), (1, 1), (0, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x.astype(np.float64), sides), (3, 3), axis=(1, 2)
+    )
+    expected = np.einsum("nhwcij,ijco->nhwo", windows, weight)
+    far = np.ones((24, 24), bool)
+    far[11:14, 11:14] = False
+    np.testing.assert_allclose(found[True][0][far], expected[0][far], atol=2e-4)
+    assert np.abs(found[False][0][far] - expected[0][far]).max() > 2e-3

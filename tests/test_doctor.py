@@ -294,7 +294,11 @@ def test_estimators_have_their_findings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nv.FindingWarning)
         model = NeuralNetClassifier(
-            [nv.Dense(16, "relu")], optimizer=nv.Adam(3.0), epochs=8, telemetry=True
+            [nv.Dense(16, "relu")],
+            optimizer=nv.Adam(3.0),
+            epochs=8,
+            telemetry=True,
+            random_state=0,
         ).fit(X, y)
         quiet = NeuralNetClassifier([nv.Dense(4, "relu")], epochs=2).fit(X, y)
     assert quiet.findings_ == []

@@ -232,12 +232,114 @@ def test_class_weight_is_sample_weight() -> None:
     np.testing.assert_array_equal(by_class.predict_proba(X), by_row.predict_proba(X))
 
 
+def test_class_weight_leaves_metrics_plain() -> None:
+    X, y = iris()
+    held = {"eval_set": (X[:40], y[:40])}
+    model = net(class_weight={0: 9.0}, metrics=["accuracy"], epochs=5)
+    found = model.fit(X[40:], y[40:], **held).history_["validation_accuracy"][-1]
+    assert found == pytest.approx(model.score(X[:40], y[:40]))
+
+
 def test_held_out_rows_are_weighed_as_the_training_rows() -> None:
     X, y = iris()
     weights = np.where(y == 0, 3.0, 1.0)
     by_class = net(class_weight={0: 3.0}).fit(X, y, eval_set=(X, y))
     by_row = net().fit(X, y, sample_weight=weights, eval_set=(X, y, weights))
     assert by_class.history_["validation_loss"] == by_row.history_["validation_loss"]
+
+
+# -- parameters within parameters -----------------------------------------------------
+
+
+def test_a_search_over_what_parameters_are_described_by() -> None:
+    X, y = iris()
+    grid = {
+        "optimizer": ["sgd", nv.Adam()],
+        "optimizer__learning_rate": [1e-6, 0.05],
+        "layers__0__units": [2, 16],
+    }
+    model = net(epochs=8)
+    search = GridSearchCV(model, grid, cv=2).fit(X, y)
+    best = search.best_estimator_
+    assert best.optimizer.learning_rate == 0.05
+    assert best.network_.graph.nodes[1].layer.units == best.layers[0].units
+    assert model.layers[0].units == 16  # the given one is untouched
+
+
+def test_parameters_within_parameters_are_listed_and_set() -> None:
+    schedule = nv.schedules.Exponential(0.1, factor=0.5)
+    model = net(
+        optimizer=nv.SGD(schedule),
+        regularizer=nv.L2(0.1),
+        early_stopping=4,
+        loss="huber",
+    )
+    assert model.get_params()["loss"] == "huber"  # as it was given
+    deep = model.get_params()
+    assert deep["optimizer__learning_rate"] == schedule
+    assert deep["optimizer__learning_rate__factor"] == 0.5
+    assert deep["regularizer__strength"] == 0.1
+    assert deep["early_stopping__patience"] == 4
+    assert deep["loss__delta"] == 1.0
+    assert deep["layers__0__units"] == 16
+    assert not any("__" in name for name in model.get_params(deep=False))
+    model.set_params(optimizer__learning_rate__factor=0.25, early_stopping__patience=2)
+    assert model.optimizer.learning_rate.factor == 0.25
+    assert model.early_stopping == nv.EarlyStopping(patience=2)
+    assert schedule.factor == 0.5
+    assert clone(model).get_params() == model.get_params()
+    again = clone(model).set_params(**model.get_params())
+    assert again.loss == nv.Huber()  # what the name stood for, its parts set
+    encoder = net(table_encoder=TableEncoder()).set_params(
+        table_encoder__numbers="robust"
+    )
+    assert encoder.table_encoder.numbers == "robust"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("optimizer__lr", r"\[optimizer\] unknown parameter 'lr'; .*learning_rate"),
+        ("layers__1__units", r"\[layers\] unknown parameter '1'; "),
+        ("loss__delta", r"\[loss\] None, which has no parameter 'delta'; .*set loss="),
+        ("scheduler__rate", "Invalid parameter 'scheduler'"),
+    ],
+)
+def test_parameters_that_are_not_there(name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        net().set_params(**{name: 1})
+
+
+def test_what_is_wrong_is_left_to_fit() -> None:
+    model = net(optimizer="adan")
+    assert "optimizer__learning_rate" not in model.get_params()
+    with pytest.raises(ValueError, match="did you mean 'adam'"):
+        model.fit(*iris())
+
+
+# -- images ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("layers", [[nv.Conv2D(4, 3), nv.Flatten()], "lenet1"])
+def test_images(rng: np.random.Generator, dtype: type, layers: object) -> None:
+    images = rng.integers(0, 9, size=(40, 28, 28, 1)).astype(dtype)
+    y = images.mean(axis=(1, 2, 3)) > 4
+    model = NeuralNetClassifier(layers, epochs=1, random_state=0).fit(images, y)
+    assert model.network_.graph.input_shapes == ((28, 28, 1),)
+    assert model.network_.dtype == ("float64" if dtype == np.float64 else "float32")
+    flat = NeuralNetClassifier("lenet1", epochs=1, random_state=0)
+    if layers == "lenet1" and dtype == np.float32:
+        flat.fit(images.reshape(40, -1), y)
+        np.testing.assert_array_equal(
+            flat.predict_proba(images.reshape(40, -1)), model.predict_proba(images)
+        )
+    with pytest.raises(
+        ValueError, match=r"shape \(28, 14, 2\); expected \(28, 28, 1\)"
+    ):
+        model.predict(images.reshape(40, 28, 14, 2))
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(images), model.predict(images))
 
 
 # -- training -------------------------------------------------------------------------

@@ -66,8 +66,46 @@ def test_scikit_learn_checks(estimator, check) -> None:
 def test_same_constructor(name: str) -> None:
     wanted = inspect.signature(getattr(theirs, name).__init__).parameters
     found = inspect.signature(getattr(ours, name).__init__).parameters
-    kinds = [(p.name, p.default, p.kind) for p in found.values()]
+    added = {"class_weight"} - set(wanted)
+    kinds = [(p.name, p.default, p.kind) for p in found.values() if p.name not in added]
     assert kinds == [(p.name, p.default, p.kind) for p in wanted.values()]
+    assert all(found[name].default is None for name in added & set(found))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_class_weight_is_the_weight_of_its_rows(solver: str) -> None:
+    X, y = digits(200)
+    labels = np.where(y > 7, "rare", "common")
+
+    def made(**settings: object) -> ours.MLPClassifier:
+        return ours.MLPClassifier(
+            (8,), solver=solver, random_state=0, max_iter=15, **settings
+        )
+
+    rows = np.where(labels == "rare", 3.0, 1.0)
+    by_class = made(class_weight={"rare": 3.0}).fit(X, labels)
+    by_row = made().fit(X, labels, sample_weight=rows)
+    balanced = made(class_weight="balanced").fit(X, labels)
+    np.testing.assert_array_equal(by_class.coefs_[0], by_row.coefs_[0])
+    wanted = np.unique(labels, return_counts=True)[1]
+    rows = (len(y) / 2 / wanted)[(labels == "rare").astype(int)]
+    by_row = made().fit(X, labels, sample_weight=rows)
+    np.testing.assert_array_equal(balanced.coefs_[0], by_row.coefs_[0])
+
+
+def test_class_weight_leaves_validation_scores_plain() -> None:
+    X, y = digits(300)
+    settings = {"early_stopping": True, "random_state": 0, "max_iter": 3}
+    model = ours.MLPClassifier((8,), class_weight={0: 100.0}, **settings).fit(X, y)
+    thirtieths = 30 * np.array(model.validation_scores_)  # of the 30 rows held out
+    np.testing.assert_allclose(thirtieths, thirtieths.round(), atol=1e-9)
+
+
+def test_balanced_classes_need_all_rows() -> None:
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        ours.MLPClassifier(class_weight="balanced").partial_fit(
+            [[0.0]], [0], None, [0, 1]
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)

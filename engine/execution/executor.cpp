@@ -141,7 +141,8 @@ class Executor<T>::Program {
   // Are rows of the only input read by the kernel's parts that use them?
   [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
     const std::optional<size_t> reader = executor_.first_reader_;
-    return reader && !key.augmented && executor_.steps_[*reader]->by_halves(rows);
+    if (!reader || data_.inputs[0].sparse()) return false;
+    return !key.augmented && executor_.steps_[*reader]->by_halves(rows);
   }
 
   void keep_outputs(const Batch& batch) {
@@ -160,7 +161,7 @@ class Executor<T>::Program {
   void look_ahead(const TrainRequest& request, const PassKey& key, int64_t begin) {
     const Source& source = data_.inputs[0];
     const int64_t count = std::min(request.batch_size, request.rows.count - begin);
-    if (count <= 0) return worker_.ahead().begin(source, {}, {0, 0});
+    if (count <= 0 || source.sparse()) return worker_.ahead().begin(source, {}, {0, 0});
     const bool across = halves(count, key);
     const Range rows = across ? Range{0, count} : worker_.share(count);
     const Range columns = across ? worker_.share(source.columns) : Range{0, source.columns};

@@ -13,12 +13,11 @@
 
 #include "../math.h"
 #include "elementwise.h"
+#include "functions.h"
 
 namespace nervure {
 
 namespace activations {
-
-enum class Slope { of_nothing, of_input, of_output };
 
 // `value` is phi(z); `slope` is phi' in terms of what `needs` names.
 struct Linear {
@@ -292,14 +291,86 @@ struct Relu6 {
   }
 };
 
-using Function = std::variant<Linear, Heaviside, Logistic, GaussianCdf, Tanh, ScaledTanh,
-                              Relu, LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Softplus,
-                              Softsign, HardSigmoid, Relu6>;
+// z clipped(z + 3, 6) / 6
+struct HardSilu {
+  static constexpr std::string_view name = "hard_silu";
+  static constexpr Slope needs = Slope::of_input;
+  double alpha;
+  template <class T>
+  T value(T z) const {
+    return z * clipped(z * T(1.0 / 6) + T(0.5), T(1));
+  }
+  template <class T>
+  T slope(T z) const {
+    const T inside = z < T(3) ? (T(2) * z + T(3)) * T(1.0 / 6) : T(1);
+    return z > T(-3) ? inside : T(0);
+  }
+};
+
+// z tanh(softplus(z)); with e = exp(z) that is z n / (n + 2), n = e (e + 2)
+struct Mish {
+  static constexpr std::string_view name = "mish";
+  static constexpr Slope needs = Slope::of_input;
+  double alpha;
+  template <class T>
+  T value(T z) const {
+    return z * math::tanh(Softplus{0}.value(z));
+  }
+  template <class T>
+  T slope(T z) const {
+    const T t = math::tanh(Softplus{0}.value(z));
+    return t + z * (T(1) - t * t) * math::logistic(z);
+  }
+};
+
+struct Celu {
+  static constexpr std::string_view name = "celu";
+  static constexpr Slope needs = Slope::of_output;
+  double alpha;  // above 0
+  template <class T>
+  T value(T z) const {
+    const T below = T(alpha) * math::expm1((z > T(0) ? T(0) : z) / T(alpha));
+    return z > T(0) ? z : below;
+  }
+  template <class T>
+  T slope(T a) const {
+    return a > T(0) ? T(1) : (a + T(alpha)) / T(alpha);
+  }
+};
+
+struct ThresholdedRelu {
+  static constexpr std::string_view name = "thresholded_relu";
+  static constexpr Slope needs = Slope::of_output;
+  double alpha;  // at least 0
+  template <class T>
+  T value(T z) const {
+    return z <= T(alpha) ? T(0) : z;
+  }
+  template <class T>
+  T slope(T a) const {
+    return a > T(0) ? T(1) : T(0);
+  }
+};
+
+using Function =
+    std::variant<Linear, Heaviside, Logistic, GaussianCdf, Tanh, ScaledTanh, Relu,
+                 LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Softplus, Softsign,
+                 HardSigmoid, Relu6, HardSilu, Mish, Celu, ThresholdedRelu, Sign, Floor,
+                 Ceil, Round, Negative, Absolute, Square, Sqrt, Reciprocal, Exp, Log, Erf,
+                 Sin, Cos, Tan, Arcsin, Arccos, Arctan, Sinh, Cosh, Arcsinh, Arccosh,
+                 Arctanh>;
+
+template <class F>
+F made(double alpha) {
+  F function;
+  function.alpha = alpha;
+  return function;
+}
 
 template <class... F>
 Function find(std::type_identity<std::variant<F...>>, std::string_view name, double alpha) {
   Function function;
-  const bool known = ((name == F::name && (function = F{alpha}, true)) || ...);
+  const bool known = ((name == F::name && (function = made<F>(alpha), true)) || ...);
   if (!known)
     throw std::invalid_argument("[engine] activation '" + std::string(name) +
                                 "' has no native kernel; use executor=\"jax\"");

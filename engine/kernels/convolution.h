@@ -61,7 +61,8 @@ struct Convolution {
 
   static Convolution read(const Attributes& attributes, const Shapes& shapes) {
     auto passes = detail::Passes::of(attributes, shapes.inputs[0], shapes.output);
-    const detail::Winograd winograd(passes.gather.taps());
+    const bool exact = attributes.has("exact") && attributes.flag("exact");
+    const detail::Winograd winograd(passes.gather.taps(), exact);
     return {std::move(passes), winograd, attributes.flag("bias")};
   }
 

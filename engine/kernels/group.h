@@ -27,8 +27,9 @@ struct KernelGroup {
   }
 };
 
-// activations.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp
+// activations.cpp, arrays.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp
 KernelGroup activation_kernels();
+KernelGroup array_kernels();
 KernelGroup convolution_kernels();
 KernelGroup map_kernels();
 KernelGroup pointwise_kernels();

@@ -78,7 +78,7 @@ struct Filtering : winograd::Plane {
 
 class Winograd {
  public:
-  explicit Winograd(const Taps& taps) : possible_(fits(taps)) {
+  Winograd(const Taps& taps, bool exact) : possible_(fits(taps) && !exact) {
     const Triple &source = taps.slide.source, &windows = taps.slide.windows;
     const Triple& low = taps.slide.low;
     ahead_ = {{source[1], source[2], taps.slide.channels, windows[1], windows[2],

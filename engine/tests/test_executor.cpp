@@ -189,6 +189,23 @@ class Trained {
     return taken;
   }
 
+  // The same rows, of which only what is not 0 lies in memory.
+  void make_sparse() {
+    starts_ = {0};
+    for (int64_t i = 0; i < problem_.rows; ++i) {
+      for (int64_t j = 0; j < problem_.features; ++j) {
+        const uint8_t x = x_[static_cast<size_t>(i * problem_.features + j)];
+        if (x == 0) continue;
+        values_.push_back(x);
+        columns_.push_back(static_cast<int32_t>(j));
+      }
+      starts_.push_back(static_cast<int64_t>(values_.size()));
+    }
+    Source& source = data.inputs[0];
+    source.data = values_.data(), source.starts = starts_.data();
+    source.at = columns_.data();
+  }
+
   int64_t batch;  // of training; more rows than the plan has room for go in passes
   std::vector<T> weights, gradients;
   std::vector<double> costs;
@@ -198,8 +215,9 @@ class Trained {
  private:
   Problem problem_;
   PlanBuilder builder_;
-  std::vector<uint8_t> x_;
-  std::vector<int32_t> labels_;
+  std::vector<uint8_t> x_, values_;
+  std::vector<int32_t> labels_, columns_;
+  std::vector<int64_t> starts_;
   std::vector<int64_t> order_;
   std::vector<double> row_weights_;
   std::vector<std::vector<T>> slots_;
@@ -264,6 +282,34 @@ void workers_change_no_bit(const Problem& problem, int epochs) {
       CHECK(same_bits(net.costs, alone.costs));
     }
   }
+}
+
+template <class T>
+void sparse_rows_change_no_bit(const Problem& problem) {
+  const Method method = methods()[0];
+  const Trained<T> dense = trained<T>(problem, method, 1, 2);
+  for (const int workers : {1, 3}) {
+    Trained<T> net(problem);
+    net.make_sparse();
+    net.optimize(method.name, method.attributes, 0.7);
+    net.train(workers, 2);
+    CHECK(same_bits(net.weights, dense.weights));
+  }
+}
+
+// Some columns of a row, those at its ends and beyond what is there too.
+void columns_of_sparse_rows() {
+  const std::vector<float> values{1, 2, 3};
+  const std::vector<int32_t> at{0, 4, 5};
+  const std::vector<int64_t> starts{0, 3, 3};
+  const Source source{values.data(), Element::float32, 6, 2, starts.data(), at.data()};
+  std::vector<double> some(4, 7);
+  read_row(source, 0, {1, 5}, some.data());
+  CHECK((some == std::vector<double>{0, 0, 0, 4}));
+  read_row(source, 0, {0, 4}, some.data());
+  CHECK((some == std::vector<double>{2, 0, 0, 0}));
+  read_row(source, 1, {2, 6}, some.data());
+  CHECK((some == std::vector<double>(4, 0)));
 }
 
 // A batch of several passes through the plan: the cost is whole after the last.
@@ -476,6 +522,11 @@ int main() {
     early_updates<float>(problem, 2e-3);
   }
   early_updates<float>(sparse_blocks, 2e-3);
+  for (const Problem& problem : {small, narrow, sparse_narrow, sparse_wide, sparse_long}) {
+    sparse_rows_change_no_bit<float>(problem);
+    sparse_rows_change_no_bit<double>(problem);
+  }
+  columns_of_sparse_rows();
   workers_augment_alike<float>(narrow, {20, 20, 1});
   workers_augment_alike<double>(small, {3, 3, 1});
   batches_in_passes();

@@ -44,6 +44,53 @@ const Definition definitions[] = {
     {"softsign", 0, [](double z) { return z / (1 + std::fabs(z)); }},
     {"hard_sigmoid", 0, [](double z) { return std::fmin(std::fmax(z / 6 + 0.5, 0), 1); }},
     {"relu6", 0, [](double z) { return std::fmin(std::fmax(z, 0), 6); }},
+    {"hard_silu", 0, [](double z) { return z * std::fmin(std::fmax(z / 6 + 0.5, 0), 1); }},
+    {"mish", 0, [](double z) { return z * std::tanh(std::log1p(std::exp(z))); }},
+    {"celu", 0.7, [](double z) { return z > 0 ? z : 0.7 * std::expm1(z / 0.7); }},
+    {"thresholded_relu", 0.5, [](double z) { return z > 0.5 ? z : 0; }},
+    {"negative", 0, [](double z) { return -z; }},
+};
+
+// Functions that are no squashing ones: far out they are as they are.
+const Definition functions[] = {
+    {"abs", 0, [](double z) { return std::fabs(z); }},
+    {"square", 0, [](double z) { return z * z; }},
+    {"exp", 0, [](double z) { return std::exp(z); }},
+    {"erf", 0, [](double z) { return std::erf(z); }},
+    {"sin", 0, [](double z) { return std::sin(z); }},
+    {"cos", 0, [](double z) { return std::cos(z); }},
+    {"arctan", 0, [](double z) { return std::atan(z); }},
+    {"sinh", 0, [](double z) { return std::sinh(z); }},
+    {"cosh", 0, [](double z) { return std::cosh(z); }},
+    {"arcsinh", 0, [](double z) { return std::asinh(z); }},
+    {"sign", 0, [](double z) { return double(z > 0) - double(z < 0); }},
+    {"floor", 0, [](double z) { return std::floor(z); }},
+    {"ceil", 0, [](double z) { return std::ceil(z); }},
+    {"round", 0, [](double z) { return std::nearbyint(z); }},
+};
+
+// Of a part of the numbers alone, here between 1.01 and 2: the slope too.
+struct Part {
+  const char* name;
+  std::function<double(double)> phi, slope;
+  double shift;
+};
+const Part parts[] = {
+    {"reciprocal", [](double z) { return 1 / z; }, [](double z) { return -1 / (z * z); },
+     0},
+    {"sqrt", [](double z) { return std::sqrt(z); },
+     [](double z) { return 0.5 / std::sqrt(z); }, 0},
+    {"log", [](double z) { return std::log(z); }, [](double z) { return 1 / z; }, 0},
+    {"tan", [](double z) { return std::tan(z); },
+     [](double z) { return 1 / std::pow(std::cos(z), 2); }, -1},
+    {"arcsin", [](double z) { return std::asin(z); },
+     [](double z) { return 1 / std::sqrt(1 - z * z); }, -1.02},
+    {"arccos", [](double z) { return std::acos(z); },
+     [](double z) { return -1 / std::sqrt(1 - z * z); }, -1.02},
+    {"arccosh", [](double z) { return std::acosh(z); },
+     [](double z) { return 1 / std::sqrt(z * z - 1); }, 0},
+    {"arctanh", [](double z) { return std::atanh(z); },
+     [](double z) { return 1 / (1 - z * z); }, -1.02},
 };
 
 Attributes attributes_of(const Definition& d) {
@@ -82,6 +129,18 @@ void nan_stays_nan(const Definition& d) {
   bench.x[0].assign(9, T(NAN));
   bench.forward();
   for (T a : bench.y) check::that(std::isnan(a), d.name, __FILE__, __LINE__);
+}
+
+void partial_values(const Part& p) {
+  check::Bench<Activation, double> bench(attributes_of({p.name, 0, {}}), {{{99}}, {99}}, 1);
+  for (size_t i = 0; i < 99; ++i) bench.x[0][i] = p.shift + 1.01 + 0.01 * double(i);
+  bench.forward();
+  bench.backward();
+  for (size_t i = 0; i < 99; ++i) {
+    const double z = bench.x[0][i];
+    CHECK_CLOSE(bench.y[i], p.phi(z), 1e-14);
+    CHECK_CLOSE(bench.dx[0][i], bench.dy[i] * p.slope(z), 1e-11);
+  }
 }
 
 void unknown_activation() {
@@ -147,6 +206,13 @@ int main() {
     nan_stays_nan<double>(d);
     check::kernel<Activation>(attributes_of(d), {{{7}}, {7}});
   }
+  for (const Definition& d : functions) {
+    activation_values(d);
+    nan_stays_nan<float>(d);
+    nan_stays_nan<double>(d);
+    check::kernel<Activation>(attributes_of(d), {{{7}}, {7}});
+  }
+  for (const Part& p : parts) partial_values(p);
   unknown_activation();
   dropout_masks();
   check::kernel<Dropout>(dropout_attributes(0.3), {{{5, 3}}, {5, 3}}, true);

@@ -56,6 +56,18 @@ def normal_quantile(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.frompyfunc(NormalDist().inv_cdf, 1, 1)(p), np.float64)
 
 
+def erf(xp: Any, z: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to z.
+
+    >>> erf(np, np.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 0.8427]
+    """
+    if xp is not np:
+        return _special().erf(z)
+    found = np.frompyfunc(math.erf, 1, 1)(np.asarray(z, np.float64))
+    return np.asarray(found, np.result_type(z, np.float16))
+
+
 def logistic(xp: Any, z: Any) -> Any:
     """1 / (1 + exp(-z)) without overflow.
 

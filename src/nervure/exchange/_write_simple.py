@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Layers without windows as ONNX operators: dense ones, activations, merges, shapes."""
+"""Layers without windows as ONNX operators: weights, merges, shapes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +11,7 @@ import numpy as np
 
 from nervure.exchange._site import Site
 from nervure.exchange._writer import Value, onnx_type
-from nervure.layers.activation import SELU_ALPHA, SELU_SCALE
-
-Write = Callable[[Site, str], str]
+from nervure.layers._axis import sample_axis
 
 
 def unchanged(at: Site, x: Value) -> Value:
@@ -23,11 +20,18 @@ def unchanged(at: Site, x: Value) -> Value:
 
 
 def constant(at: Site) -> Value:
-    """One value for every row: as many as the first input has."""
+    return _for_every_row(at, at.number(at.layer.value, "value"))
+
+
+def learned(at: Site) -> Value:
+    return _for_every_row(at, at.parameter("value"))
+
+
+def _for_every_row(at: Site, value: str) -> Value:
+    """As many rows as the first input has."""
     shape = at.node.shape
     rows = at.step("Shape", [at.writer.rows], "rows", start=0, end=1)
     extents = at.step("Concat", [rows, at.integers(shape, "extents")], "shape", axis=0)
-    value = at.number(at.layer.value, "value")
     return Value(at.last("Expand", [value, extents]), shape)
 
 
@@ -95,11 +99,7 @@ def embedding(at: Site, x: Value) -> Value:
     return Value(at.last("Mul", [found, wide]), at.node.shape)
 
 
-# -- activations -----------------------------------------------------------------------
-
-
-def activation(at: Site, x: Value) -> Value:
-    return at.like(x, _ACTIVATIONS[at.layer.function](at, x.name))
+# -- rows of probabilities ------------------------------------------------------------
 
 
 def softmax(at: Site, x: Value) -> Value:
@@ -113,93 +113,6 @@ def log_softmax(at: Site, x: Value) -> Value:
 def _along_channels(at: Site, operator: str, x: Value) -> Value:
     axis = x.axis(len(x.shape) - 1) if x.first else -1
     return at.like(x, at.last(operator, [x.name], axis=axis))
-
-
-def _plain(operator: str, **attributes: Any) -> Write:
-    def write(at: Site, x: str) -> str:
-        return at.last(operator, [x], **attributes)
-
-    return write
-
-
-def _linear(at: Site, x: str) -> str:
-    return x
-
-
-def _heaviside(at: Site, x: str) -> str:
-    above = at.step("Greater", [x, at.number(0.0, "zero")], "above")
-    return at.last("Cast", [above], to=onnx_type(at.writer.dtype))
-
-
-def _gaussian_cdf(at: Site, x: str, last: Any = None) -> str:
-    scaled = at.step("Mul", [x, at.number(math.sqrt(0.5), "root")], "scaled")
-    shifted = at.step("Add", [at.step("Erf", [scaled]), at.number(1.0, "one")])
-    return (last or at.last)("Mul", [shifted, at.number(0.5, "half")])
-
-
-def _scaled_tanh(at: Site, x: str) -> str:
-    inner = at.step("Mul", [x, at.number(2 / 3, "inner")], "scaled")
-    return at.last("Mul", [at.step("Tanh", [inner]), at.number(1.7159, "outer")])
-
-
-def _leaky_relu(at: Site, x: str) -> str:
-    return at.last("LeakyRelu", [x], alpha=_alpha(at))
-
-
-def _elu(at: Site, x: str) -> str:
-    return at.last("Elu", [x], alpha=_alpha(at))
-
-
-def _alpha(at: Site) -> float:
-    return float(at.layer.attributes(())["alpha"])
-
-
-def _gelu(at: Site, x: str) -> str:
-    if at.writer.opset >= 20:
-        return at.last("Gelu", [x])
-    return at.last("Mul", [x, _gaussian_cdf(at, x, at.step)])
-
-
-def _gelu_tanh(at: Site, x: str) -> str:
-    if at.writer.opset >= 20:
-        return at.last("Gelu", [x], approximate="tanh")
-    square = at.step("Mul", [x, x], "square")
-    cube = at.step("Mul", [square, x], "cube")
-    part = at.step("Mul", [cube, at.number(0.044715, "cubic")], "part")
-    inner = at.step("Add", [x, part], "inner")
-    u = at.step("Mul", [inner, at.number(math.sqrt(2 / math.pi), "root")], "u")
-    one = at.step("Add", [at.step("Tanh", [u]), at.number(1.0, "one")], "above")
-    half = at.step("Mul", [x, at.number(0.5, "half")], "half_x")
-    return at.last("Mul", [half, one])
-
-
-def _silu(at: Site, x: str) -> str:
-    return at.last("Mul", [x, at.step("Sigmoid", [x])])
-
-
-def _relu6(at: Site, x: str) -> str:
-    return at.last("Clip", [x, at.number(0.0, "low"), at.number(6.0, "high")])
-
-
-_ACTIVATIONS: dict[str, Write] = {
-    "linear": _linear,
-    "heaviside": _heaviside,
-    "logistic": _plain("Sigmoid"),
-    "gaussian_cdf": _gaussian_cdf,
-    "tanh": _plain("Tanh"),
-    "scaled_tanh": _scaled_tanh,
-    "relu": _plain("Relu"),
-    "leaky_relu": _leaky_relu,
-    "elu": _elu,
-    "selu": _plain("Selu", alpha=SELU_ALPHA, gamma=SELU_SCALE),
-    "gelu": _gelu,
-    "gelu_tanh": _gelu_tanh,
-    "silu": _silu,
-    "softplus": _plain("Softplus"),
-    "softsign": _plain("Softsign"),
-    "hard_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
-    "relu6": _relu6,
-}
 
 
 # -- merges ----------------------------------------------------------------------------
@@ -249,6 +162,78 @@ def _concatenated_features(at: Site, *xs: Value) -> Value:
     return Value(name, at.node.shape, order=np.concatenate(orders))
 
 
+def subtract(at: Site, *xs: Value) -> Value:
+    return _merged(at, "Sub", "", *xs)
+
+
+def divide(at: Site, *xs: Value) -> Value:
+    return _merged(at, "Div", "", *xs)
+
+
+def power(at: Site, *xs: Value) -> Value:
+    return _merged(at, "Pow", "", *xs)
+
+
+def maximum(at: Site, *xs: Value) -> Value:
+    return _merged(at, "Max", "Max", *xs)
+
+
+def minimum(at: Site, *xs: Value) -> Value:
+    return _merged(at, "Min", "Min", *xs)
+
+
+_COMPARISONS = {
+    "less": "Less",
+    "less_equal": "LessOrEqual",
+    "greater": "Greater",
+    "greater_equal": "GreaterOrEqual",
+    "equal": "Equal",
+    "not_equal": "Equal",
+}
+
+
+def compare(at: Site, *xs: Value) -> Value:
+    alike, function = at.writer.alike(xs), at.layer.function
+    found = at.step(_COMPARISONS[function], [x.name for x in alike], "holds")
+    if function == "not_equal":
+        found = at.step("Not", [found])
+    return at.like(alike[0], at.writer.cast(found, at.writer.dtype, at.node.name))
+
+
+def where(at: Site, *xs: Value) -> Value:
+    condition, a, b = at.writer.alike(xs)
+    holds = at.step("Greater", [condition.name, at.number(0.0, "zero")], "holds")
+    return at.like(a, at.last("Where", [holds, a.name, b.name]))
+
+
+def matmul(at: Site, *xs: Value) -> Value:
+    names = [at.writer.as_last(x).name for x in xs]
+    return Value(at.last("MatMul", names), at.node.shape)
+
+
+# -- single elements -------------------------------------------------------------------
+
+
+def clip(at: Site, x: Value) -> Value:
+    bounds = {"low": at.layer.low, "high": at.layer.high}
+    names = ["" if v is None else at.number(v, word) for word, v in bounds.items()]
+    return at.like(x, at.last("Clip", [x.name, *names]))
+
+
+def reduce(at: Site, x: Value) -> Value:
+    """A map of which pixels are left stays as it lies."""
+    words = {"sum": "Sum", "mean": "Mean", "max": "Max", "min": "Min"}
+    operator = f"Reduce{words.get(at.layer.function, 'Prod')}"
+    axes, shape, keep = at.layer.sample_axes(x.shape), at.node.shape, at.layer.keep
+    places = [x.axis(axis) for axis in axes]
+    if len(axes) == len(x.shape) and not keep:
+        name = at.writer.reduce(operator, x.name, places, f"{at.node.name}.all")
+        return Value(at.last("Unsqueeze", [name, at.integers([1], "axis")]), shape)
+    name = at.writer.reduce(operator, x.name, places, at.node.name, keep)
+    channels = len(x.shape) - 1 not in axes
+    return Value(name, shape, x.first and (keep or channels) and len(shape) > 1)
+
+
 # -- shapes ----------------------------------------------------------------------------
 
 
@@ -279,6 +264,39 @@ def cut(at: Site, x: Value) -> Value:
     words = {"begin": begin, "end": end, "axis": x.axis(axis), "step": step}
     names = [at.integers([number], word) for word, number in words.items()]
     return replace(x, name=at.last("Slice", [x.name, *names]), shape=at.node.shape)
+
+
+def permute(at: Site, x: Value) -> Value:
+    """Nothing is done where the channels stand already where they are to come."""
+    axes = [x.axis(axis - 1) for axis in at.layer.axes]
+    if len(axes) == 1:
+        return x
+    name = x.name
+    if axes != list(range(1, len(axes) + 1)):
+        name = at.last("Transpose", [name], perm=[0, *axes])
+    return Value(name, at.node.shape)
+
+
+def take(at: Site, x: Value) -> Value:
+    if x.order is not None:
+        x = at.writer.as_last(x)
+    axis = sample_axis(at.layer, at.layer.axis, x.shape)
+    indices = at.integers(at.layer.indices, "indices")
+    name = at.last("Gather", [x.name, indices], axis=x.axis(axis))
+    return replace(x, name=name, shape=at.node.shape)
+
+
+def broadcast(at: Site, x: Value) -> Value:
+    """Channels that are repeated over a map are laid first, as maps have them."""
+    x, shape = at.writer.as_last(x), at.node.shape
+    first = len(shape) > 1 and math.prod(x.shape) == x.shape[-1] > 1
+    whole = (1,) * (len(shape) - len(x.shape)) + x.shape
+    made = Value("", shape, first)
+    held = Value("", whole, first).held
+    name = x.name
+    if held != x.shape:
+        name = at.writer.reshaped(name, held, f"{at.node.name}.laid")
+    return at.like(made, at.last("Expand", [name, at.integers((1, *made.held), "to")]))
 
 
 def normalize(at: Site, x: Value) -> Value:

@@ -94,7 +94,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays of a data set, rows first: an input is read as ``array * scale``.
+    """Arrays of a data set, rows first: an input is read as ``array * scale``. Rows
+    of inputs may lie as `nervure.data.sparse.Sparse` in place of an array.
 
     ``targets`` are int32 classes or rows of the network's dtype, one per cost;
     ``weights`` weigh the costs of the rows, float64. ``row_weights`` are the part of

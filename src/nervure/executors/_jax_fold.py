@@ -194,7 +194,7 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     size matters.
     """
     inputs = tuple(
-        x if x.dtype == np.uint8 else np.asarray(x, dtype) for x in data.inputs
+        np.asarray(x, np.uint8 if x.dtype == np.uint8 else dtype) for x in data.inputs
     )
     targets = tuple(
         y if y.dtype == np.int32 else np.asarray(y, dtype) for y in data.targets

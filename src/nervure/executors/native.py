@@ -16,6 +16,7 @@ from nervure.base.engine import in_memory
 from nervure.base.memory import check_memory
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
+from nervure.data.sparse import Sparse
 from nervure.executors._executor import (
     Array,
     Data,
@@ -203,7 +204,7 @@ class NativeExecutor:
                 f"{len(objective.costs)}, one for each cost; give data of that many"
             )
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
-        inputs = [(in_memory(x), data.scale_of(i)) for i, x in enumerate(data.inputs)]
+        inputs = [_input(x, data.scale_of(i)) for i, x in enumerate(data.inputs)]
         weights = None if data.weights is None else in_memory(data.weights)
         targets = [in_memory(y) for y in data.targets]
         return kind(inputs, targets, weights, data.by_rows)
@@ -293,6 +294,15 @@ class NativeExecutor:
     def _check_arena(self, rows: int, numbers: int) -> None:
         wanted = numbers * self.model.dtype.itemsize
         check_memory(wanted, "plan", f"the layers' values for {many(rows, 'row')}")
+
+
+def _input(rows: Any, scale: float) -> tuple[Any, ...]:
+    """An input as the engine takes it; sparse rows as they lie."""
+    if not isinstance(rows, Sparse):
+        return in_memory(rows), scale
+    parts = (in_memory(part) for part in (rows.values, rows.columns, rows.starts))
+    values, columns, starts = parts
+    return values, scale, columns, starts, rows.shape[1]
 
 
 def _halved(rows: int) -> int:

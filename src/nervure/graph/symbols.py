@@ -8,7 +8,7 @@ from typing import cast
 
 from nervure.base.words import short
 from nervure.graph.node import Entry, GraphError, names_of
-from nervure.layers import Constant, Input, Layer, Symbol
+from nervure.layers import Input, Layer, Symbol
 
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
@@ -118,13 +118,13 @@ def _inputs_of(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
 def _feeds(symbol: Symbol | Layer) -> tuple[Symbol | Layer, ...]:
     if isinstance(symbol, Symbol):
         return symbol.inputs
-    if isinstance(symbol, Input | Constant):
-        return ()
     if not isinstance(cast(object, symbol), Layer):
         raise GraphError(
             f"[graph] {short(symbol)} is used as a layer's input; expected layers "
             "called on each other, one argument for each; write e.g. nv.Add()(a, b)"
         )
+    if symbol.arity == 0:
+        return ()
     raise GraphError(
         f"[graph] layer {symbol.kind!r} is used as a value; expected a layer called on "
         f"its inputs, as in nv.Dense(8)(x); call it"

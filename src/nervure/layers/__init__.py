@@ -38,7 +38,9 @@ from nervure.layers.adaptive_pooling import (
     GlobalMaxPool2D,
     GlobalMaxPool3D,
 )
+from nervure.layers.arrange import Broadcast, Permute, Take
 from nervure.layers.batch_norm import BatchNorm
+from nervure.layers.clip import Clip
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
 from nervure.layers.dense import Dense
 from nervure.layers.depthwise_convolution import (
@@ -59,9 +61,20 @@ from nervure.layers.frame import (
     ZeroPadding3D,
 )
 from nervure.layers.group_norm import GroupNorm, LayerNorm, RMSNorm
+from nervure.layers.learned import Learned
 from nervure.layers.local_response_norm import LocalResponseNorm
+from nervure.layers.matmul import MatMul
 from nervure.layers.merge import Add, Concatenate, Multiply
 from nervure.layers.normalize import Normalize
+from nervure.layers.pairs import (
+    Compare,
+    Divide,
+    Maximum,
+    Minimum,
+    Power,
+    Subtract,
+    Where,
+)
 from nervure.layers.periodic import PeriodicEmbedding
 from nervure.layers.pooling import (
     AveragePool1D,
@@ -74,6 +87,7 @@ from nervure.layers.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
+from nervure.layers.reduce import Reduce
 from nervure.layers.reshape import Flatten, Reshape, Slice
 from nervure.layers.softmax import LogSoftmax, Softmax
 from nervure.layers.source import Constant, Input
@@ -107,6 +121,20 @@ LAYERS: tuple[type[Layer], ...] = family(
         Concatenate,
         Add,
         Multiply,
+        Subtract,
+        Divide,
+        Power,
+        Maximum,
+        Minimum,
+        Compare,
+        Where,
+        MatMul,
+        Clip,
+        Permute,
+        Take,
+        Broadcast,
+        Reduce,
+        Learned,
         Normalize,
         Conv1D,
         Conv2D,
@@ -198,6 +226,9 @@ __all__ = [
     "AveragePool2D",
     "AveragePool3D",
     "BatchNorm",
+    "Broadcast",
+    "Clip",
+    "Compare",
     "Concatenate",
     "Constant",
     "Conv1D",
@@ -212,6 +243,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Divide",
     "Dropout",
     "EmbedColumns",
     "Embedding",
@@ -236,17 +268,24 @@ __all__ = [
     "Layer",
     "LayerError",
     "LayerNorm",
+    "Learned",
     "LocalResponseNorm",
     "LogSoftmax",
+    "MatMul",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
+    "Maximum",
+    "Minimum",
     "Multiply",
     "Normalize",
     "Parameter",
     "Pass",
     "PeriodicEmbedding",
+    "Permute",
+    "Power",
     "RMSNorm",
+    "Reduce",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -255,10 +294,13 @@ __all__ = [
     "Softmax",
     "SpatialDropout",
     "StochasticDepth",
+    "Subtract",
     "Symbol",
+    "Take",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Where",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

@@ -125,6 +125,11 @@ class Layer(Described):
     # -- with defaults ----------------------------------------------------------
 
     @property
+    def domain(self) -> tuple[float, float] | None:
+        """Between which numbers the inputs must lie; None: they may be any."""
+        return None
+
+    @property
     def untrainable(self) -> str | None:
         """Why backpropagation cannot pass this layer, and what to do; or None."""
         return None

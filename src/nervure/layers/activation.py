@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nervure.base.formulas import gaussian_cdf, logistic
+from nervure.base.formulas import erf, gaussian_cdf, logistic
 from nervure.base.words import unknown
 from nervure.layers._layer import (
     Array,
@@ -27,12 +27,15 @@ class Function:
     """One activation: its formula, its cost and whether it takes an ``alpha``.
 
     ``operations`` counts additions, products, divisions, comparisons and
-    transcendental functions as one each, per element.
+    transcendental functions as one each, per element. ``domain`` is where it is
+    defined, if not everywhere; a ``step`` has no slope but 0.
     """
 
     formula: Callable[[Any, Array, float], Array]
     operations: int
     alpha: float | None = None
+    domain: tuple[float, float] | None = None
+    step: bool = False
 
 
 # -- the formulas: a = phi(z) in the array module xp; alpha where it says so --------
@@ -118,9 +121,38 @@ def _relu6(xp: Any, z: Array, alpha: float) -> Array:
     return _between(xp, z, 6.0)
 
 
+def _hard_silu(xp: Any, z: Array, alpha: float) -> Array:
+    return z * _hard_sigmoid(xp, z, alpha)
+
+
+def _mish(xp: Any, z: Array, alpha: float) -> Array:
+    return z * xp.tanh(_softplus(xp, z, alpha))
+
+
+def _celu(xp: Any, z: Array, alpha: float) -> Array:
+    return _elu(xp, z / alpha, 1.0) * alpha
+
+
+def _thresholded_relu(xp: Any, z: Array, alpha: float) -> Array:
+    return xp.where(z <= alpha, 0.0, z)
+
+
+def _erf(xp: Any, z: Array, alpha: float) -> Array:
+    return erf(xp, z)
+
+
+def _of(name: str) -> Callable[[Any, Array, float], Array]:
+    """The function that the array module has under this name."""
+
+    def formula(xp: Any, z: Array, alpha: float) -> Array:
+        return getattr(xp, name)(z)
+
+    return formula
+
+
 FUNCTIONS: dict[str, Function] = {
     "linear": Function(_linear, 0),
-    "heaviside": Function(_heaviside, 1),
+    "heaviside": Function(_heaviside, 1, step=True),
     "logistic": Function(_logistic, 4),
     "gaussian_cdf": Function(_gaussian_cdf, 4),
     "tanh": Function(_tanh, 1),
@@ -136,7 +168,35 @@ FUNCTIONS: dict[str, Function] = {
     "softsign": Function(_softsign, 3),
     "hard_sigmoid": Function(_hard_sigmoid, 4),
     "relu6": Function(_relu6, 2),
+    "hard_silu": Function(_hard_silu, 5),
+    "mish": Function(_mish, 7),
+    "celu": Function(_celu, 5, alpha=1.0),
+    "thresholded_relu": Function(_thresholded_relu, 1, alpha=1.0),
+    "negative": Function(_of("negative"), 1),
+    "abs": Function(_of("abs"), 1),
+    "square": Function(_of("square"), 1),
+    "sqrt": Function(_of("sqrt"), 1, domain=(0, math.inf)),
+    "reciprocal": Function(_of("reciprocal"), 1),
+    "exp": Function(_of("exp"), 1),
+    "log": Function(_of("log"), 1, domain=(0, math.inf)),
+    "erf": Function(_erf, 1),
+    "sin": Function(_of("sin"), 1),
+    "cos": Function(_of("cos"), 1),
+    "tan": Function(_of("tan"), 1, domain=(-math.pi / 2, math.pi / 2)),
+    "arcsin": Function(_of("arcsin"), 1, domain=(-1, 1)),
+    "arccos": Function(_of("arccos"), 1, domain=(-1, 1)),
+    "arctan": Function(_of("arctan"), 1),
+    "sinh": Function(_of("sinh"), 1),
+    "cosh": Function(_of("cosh"), 1),
+    "arcsinh": Function(_of("arcsinh"), 1),
+    "arccosh": Function(_of("arccosh"), 1, domain=(1, math.inf)),
+    "arctanh": Function(_of("arctanh"), 1, domain=(-1, 1)),
+    "sign": Function(_of("sign"), 1, step=True),
+    "floor": Function(_of("floor"), 1, step=True),
+    "ceil": Function(_of("ceil"), 1, step=True),
+    "round": Function(_of("rint"), 1, step=True),
 }
+_WITH_ALPHA = tuple(n for n, f in FUNCTIONS.items() if f.alpha is not None)
 ALIASES = {"sigmoid": "logistic"}
 _ROWWISE: dict[str, type[Layer]] = {"softmax": Softmax, "log_softmax": LogSoftmax}
 
@@ -145,43 +205,54 @@ _ROWWISE: dict[str, type[Layer]] = {"softmax": Softmax, "log_softmax": LogSoftma
 class Activation(Layer):
     """A function of each node's weighted sum: ``a = phi(z)``, element by element.
 
-    ==============  ==========================================================
-    function        phi(z)
-    ==============  ==========================================================
-    linear          z
-    heaviside       1 for z > 0, else 0 (the perceptron; cannot be trained)
-    logistic        1 / (1 + exp(-z)), also called sigmoid
-    gaussian_cdf    Phi(z), the standard normal distribution function
-    tanh            tanh(z)
-    scaled_tanh     1.7159 tanh(2 z / 3)
-    relu            max(z, 0)
-    leaky_relu      z for z > 0, else alpha z (alpha 0.01)
-    elu             z for z > 0, else alpha (exp(z) - 1) (alpha 1)
-    selu            1.0507 elu(z) with alpha 1.6733
-    gelu            z Phi(z)
-    gelu_tanh       z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
-    silu            z / (1 + exp(-z))
-    softplus        log(1 + exp(z))
-    softsign        z / (1 + abs(z))
-    hard_sigmoid    z / 6 + 1 / 2 clipped to [0, 1]
-    relu6           z clipped to [0, 6]
-    ==============  ==========================================================
+    ================  ========================================================
+    function          phi(z)
+    ================  ========================================================
+    linear            z
+    heaviside         1 for z > 0, else 0 (the perceptron; cannot be trained)
+    logistic          1 / (1 + exp(-z)), also called sigmoid
+    gaussian_cdf      Phi(z), the standard normal distribution function
+    tanh              tanh(z)
+    scaled_tanh       1.7159 tanh(2 z / 3)
+    relu              max(z, 0)
+    leaky_relu        z for z > 0, else alpha z (alpha 0.01)
+    elu               z for z > 0, else alpha (exp(z) - 1) (alpha 1)
+    selu              1.0507 elu(z) with alpha 1.6733
+    gelu              z Phi(z)
+    gelu_tanh         z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
+    silu              z / (1 + exp(-z))
+    softplus          log(1 + exp(z))
+    softsign          z / (1 + abs(z))
+    hard_sigmoid      z / 6 + 1 / 2 clipped to [0, 1]
+    relu6             z clipped to [0, 6]
+    hard_silu         z times hard_sigmoid(z)
+    mish              z tanh(softplus(z))
+    celu              z for z > 0, else alpha (exp(z / alpha) - 1) (alpha 1)
+    thresholded_relu  z for z > alpha, else 0 (alpha 1)
+    ================  ========================================================
+
+    Further functions, named as NumPy names them: negative, abs, square, sqrt,
+    reciprocal, exp, log, erf, sin, cos, tan, arcsin, arccos, arctan, sinh, cosh,
+    arcsinh, arccosh, arctanh; and steps, which cannot be trained: sign, floor, ceil,
+    round (halves to even).
 
     Shape:
         input ``(batch, ...)``, output the same.
 
     Args:
         function: a name of the table; ``sigmoid`` is stored as ``logistic``.
-        alpha: slope (leaky_relu) or depth (elu) left of 0, at least 0; None takes
-            the table's. Other functions have no alpha.
+        alpha: slope (leaky_relu) or depth (elu, celu) left of 0, or a threshold, at
+            least 0, of celu above 0; None takes the table's. Others have no alpha.
 
     Raises:
         LayerError: an unknown function, or an ``alpha`` that does not belong.
 
     Source: LeCun, Bottou, Orr, Müller, *Efficient BackProp* (1998), section 4.4
     (scaled_tanh); Clevert et al. (2016), eq. 15 (elu); Klambauer et al. (2017),
-    eq. 2 (selu); Hendrycks, Gimpel (2016), section 2 (gelu); Goodfellow, Bengio,
-    Courville, *Deep Learning* (2016), section 6.3 (the others).
+    eq. 2 (selu); Hendrycks, Gimpel (2016), section 2 (gelu); Howard et al. (2019),
+    section 5.2 (hard_silu); Misra (2020), eq. 1 (mish); Barron (2017), eq. 2 (celu);
+    Konda et al. (2015), eq. 3 (thresholded_relu); Sitzmann et al. (2020), eq. 5 (sin);
+    Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 6.3 (the others).
 
     >>> import numpy as np
     >>> from nervure.layers import INFERENCE, Activation
@@ -215,10 +286,12 @@ class Activation(Layer):
         if FUNCTIONS[self.function].alpha is None:
             raise self.fail(
                 f"{self.function} has no alpha, found alpha = {self.alpha}",
-                "leave it out, or use leaky_relu or elu",
+                f"leave it out, or use {', '.join(_WITH_ALPHA)}",
             )
         if not hasattr(self.alpha, "__float__") or not 0 <= self.alpha < math.inf:
             raise self.fail(f"alpha = {self.alpha!r}", "use a number of at least 0")
+        if self.function == "celu" and self.alpha == 0:
+            raise self.fail("alpha = 0", "use a number above 0")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -227,16 +300,23 @@ class Activation(Layer):
             *every,
             Example(cls("elu", alpha=0.3), ((7,),)),
             Example(cls("leaky_relu", alpha=0.2), ((2, 3),)),
+            Example(cls("celu", alpha=0.7), ((3,),)),
+            Example(cls("thresholded_relu", alpha=0.5), ((3,),)),
         )
+
+    @property
+    def domain(self) -> tuple[float, float] | None:
+        return FUNCTIONS[self.function].domain
 
     @property
     def untrainable(self) -> str | None:
         """Why backpropagation cannot pass this layer, and what to do; or None."""
-        if self.function != "heaviside":
+        if not FUNCTIONS[self.function].step:
             return None
+        smooth = "logistic" if self.function == "heaviside" else "tanh"
         return (
-            "heaviside has derivative 0 wherever it exists, so backpropagation learns "
-            'nothing through it; train with activation="logistic" (its smooth '
+            f"{self.function} has derivative 0 wherever it exists, so backpropagation "
+            f'learns nothing through it; train with activation="{smooth}" (its smooth '
             "version) or set the weights by hand"
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nervure.layers._convolving import Grouped
-from nervure.layers._layer import Example
+from nervure.layers._layer import Attribute, Example, Shape
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,22 @@ class Conv1D(Convolution):
 class Conv2D(Convolution):
     """Of images.
 
+    Kernels of 3 x 3 and stride 1 over 16 channels or more go by Winograd's filtering
+    where that is faster: four times fewer products, whose rounding errors are those of
+    the largest pixel among 6 x 6, not among 9. ``exact`` takes the direct sum instead:
+    for images of very uneven pixels, where one that is a million times as large as its
+    neighbours spoils windows that never see it.
+
     Shape:
         input ``(batch, height, width, channels)``, output ``(batch, rows, columns,
         filters)``; ``weight (height, width, channels / groups, filters)``,
         ``bias (filters,)``.
+
+    Args:
+        exact: whether products are always summed directly, in training and afterwards.
+
+    Source: Lavin and Gray, *Fast algorithms for convolutional neural networks*, CVPR
+    (2016).
 
     >>> import nervure as nv
     >>> nv.Conv2D(4, 4, stride=2, padding="same").output_shape((32, 32, 1))
@@ -69,6 +81,11 @@ class Conv2D(Convolution):
 
     kind: ClassVar[str] = "conv2d"
     rank: ClassVar[int] = 2
+
+    exact: bool = False
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        return {**super().attributes(*inputs), "exact": int(self.exact)}
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -79,7 +79,7 @@ def _listed(shapes: tuple[Shape, ...]) -> str:
     return ", ".join(map(str, shapes))
 
 
-def _same_shape(layer: Layer, inputs: tuple[Shape, ...]) -> Shape:
+def same_shape(layer: Layer, inputs: tuple[Shape, ...]) -> Shape:
     if any(shape != inputs[0] for shape in inputs):
         raise layer.fail(
             f"inputs of shapes {_listed(inputs)}, expected one shape",
@@ -120,7 +120,7 @@ class Add(Layer):
         return _merge_examples(cls())
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        return _same_shape(self, inputs)
+        return same_shape(self, inputs)
 
     def flops(self, *inputs: Shape) -> int:
         return (len(inputs) - 1) * math.prod(inputs[0])
@@ -156,7 +156,7 @@ class Multiply(Layer):
         return _merge_examples(cls())
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        return _same_shape(self, inputs)
+        return same_shape(self, inputs)
 
     def flops(self, *inputs: Shape) -> int:
         return (len(inputs) - 1) * math.prod(inputs[0])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from nervure.layers._layer import Array, Attribute, Example, Layer, Pass, Shape, wholes
 
 
-def _checked(layer: Layer, shape: Any) -> Shape:
+def checked_shape(layer: Layer, shape: Any) -> Shape:
     """A shape from an integer, a tuple or a list."""
     extents = wholes(layer, "shape", shape)
     if any(extent < 1 for extent in extents):
@@ -20,7 +20,7 @@ def _checked(layer: Layer, shape: Any) -> Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class _Source(Layer):
+class Source(Layer):
     """A layer that is a place of the graph: equal fields do not make two sources one.
 
     ``eq=False`` alone would leave the comparison that `Layer` was given.
@@ -36,7 +36,7 @@ class _Source(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Input(_Source):
+class Input(Source):
     """A place where the batch enters the network.
 
     Shape:
@@ -58,14 +58,14 @@ class Input(_Source):
     shape: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", _checked(self, self.shape))
+        object.__setattr__(self, "shape", checked_shape(self, self.shape))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(3), ()), Example(cls((2, 4)), ()))
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        return _checked(self, self.shape)
+        return checked_shape(self, self.shape)
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
         return {}
@@ -78,7 +78,7 @@ class Input(_Source):
 
 
 @dataclass(frozen=True, eq=False)
-class Constant(_Source):
+class Constant(Source):
     """A node without inputs that always outputs ``value``: a bias node.
 
     Its formula gives one row, which the executor repeats for every row of the batch.
@@ -108,7 +108,7 @@ class Constant(_Source):
     shape: int | tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", _checked(self, self.shape))
+        object.__setattr__(self, "shape", checked_shape(self, self.shape))
         if not hasattr(self.value, "__float__") or not math.isfinite(self.value):
             raise self.fail(f"value = {self.value!r}", "use a finite number")
 
@@ -117,7 +117,7 @@ class Constant(_Source):
         return (Example(cls(), ()), Example(cls(-2.5, (2, 3)), ()))
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        return _checked(self, self.shape)
+        return checked_shape(self, self.shape)
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
         return {"value": float(self.value)}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -18,6 +19,7 @@ from nervure.base.words import many, unknown
 from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.codes import check_codes
 from nervure.graph.graph import Graph
@@ -363,19 +365,23 @@ class Network:
 
     # -- data ---------------------------------------------------------------------
 
-    def arrays(self, X: Any) -> tuple[Array, ...]:
-        """The inputs as arrays, one per input of the graph, shapes checked."""
+    def arrays(self, X: Any) -> tuple[Any, ...]:
+        """The inputs as arrays, one per input of the graph, shapes checked.
+
+        Sparse matrices of SciPy become `nervure.data.sparse.Sparse` rows.
+        """
         names = [self.graph.nodes[i].group for i in self.graph.inputs]
         given = _by_name(X, names, "input")
         places = names if len(names) > 1 else ["X"]
         ends = [self.graph.nodes[i] for i in self.graph.inputs]
         arrays = tuple(
-            _fit(as_inputs(x, where=place), node.shape, node.name)
+            _fit(_rows(x, place), node.shape, node.name)
             for x, place, node in zip(given, places, ends, strict=True)
         )
         for array, place in zip(arrays, places, strict=True):
             _check_range(array, self.values.dtype, place)
-            check_apart(array, self.values.dtype, place)
+            if not isinstance(array, Sparse):
+                check_apart(array, self.values.dtype, place)
             if len(array) != len(arrays[0]):
                 raise ValueError(
                     f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
@@ -452,6 +458,8 @@ class Network:
 
 def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:
     """What is given for each input or output: one thing, a sequence, or a mapping."""
+    if len(names) == 1 and is_sparse(given):  # of SciPy's, one is a mapping too
+        return [given]
     if isinstance(given, Mapping):
         table = cast(Mapping[str, Any], given)
         for name in names:
@@ -473,7 +481,13 @@ def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:
     return several
 
 
-def _check_range(x: Array, dtype: np.dtype[Any], where: str) -> None:
+def _rows(given: Any, where: str) -> Any:
+    if is_sparse(given):
+        return Sparse.of(given, where)
+    return as_inputs(given, where=where)
+
+
+def _check_range(x: Any, dtype: np.dtype[Any], where: str) -> None:
     """Doubles that a network of singles would read as infinite."""
     if x.dtype != np.float64 or dtype == np.float64:
         return
@@ -512,13 +526,13 @@ def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
     return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
 
 
-def _fit(x: Array, shape: tuple[int, ...], name: str) -> Array:
+def _fit(x: Any, shape: tuple[int, ...], name: str) -> Any:
     """The array in the shape of an input; flat rows are taken as images row by row."""
     if x.shape[1:] == shape:
         return x
     if x.ndim == 1 and shape == (1,):
         return x.reshape(-1, 1)
-    if x.ndim > 1 and int(np.prod(x.shape[1:])) == int(np.prod(shape)):
+    if x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(shape):
         return x.reshape(len(x), *shape)
     raise ValueError(
         f"[{name}] data of shape {x.shape}; expected (rows, "

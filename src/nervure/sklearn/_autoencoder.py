@@ -112,7 +112,7 @@ class AutoencoderTransformer(
 
     def _begin(self, X: Array) -> None:
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        dtype = X.dtype.name if self.dtype == "auto" else self.dtype
+        dtype = self._float_type(X)
         before, behind = self._halves(X.shape[1])
         self._cut = len(before)
         graph = Graph.of(sequence([*before, *behind]))

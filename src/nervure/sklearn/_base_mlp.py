@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
 from nervure.sklearn._compat import (
     Interval,
@@ -202,7 +203,7 @@ class BaseMLP(BaseEstimator):
         perceptron = self._current(dtype)
         self._own_arrays()
         self._check_outputs(perceptron)
-        X = X.toarray() if hasattr(X, "toarray") else X
+        X = X.tocsr() if is_sparse(X) else X
         if quasi_newton:
             self._fit_lbfgs(perceptron, X, y, sample_weight)
         else:
@@ -218,12 +219,17 @@ class BaseMLP(BaseEstimator):
                 f"y has {self.n_outputs_} outputs, but the model was fitted with {made}"
             )
 
+    def _cost_weights(self, y: Array, weights: Any) -> Any:
+        """What the rows weigh in the loss."""
+        return weights
+
     def _data(self, perceptron: Perceptron, X: Array, y: Array, weights: Any) -> Data:
         dtype = np.int32 if y.ndim == 1 else perceptron.values.dtype
         target = np.ascontiguousarray(y, dtype=dtype)
+        weights = self._cost_weights(y, weights)
         if weights is not None:
             weights = np.ascontiguousarray(weights, dtype=np.float64)
-        return Data((np.ascontiguousarray(X),), (target,), weights)
+        return Data((_rows(X),), (target,), weights)
 
     def _reported(self, cost: float, penalty: float = 0.0) -> float:
         """The loss as scikit-learn reports it: where squared, a mean over outputs."""
@@ -260,12 +266,12 @@ class BaseMLP(BaseEstimator):
             perceptron.objective(),
             self._data(perceptron, X, y, weights),
             self._optimizer,
-            self._rows_per_batch(len(X)),
+            self._rows_per_batch(X.shape[0]),
             float(self.alpha),
         )
         best = perceptron.values.copy() if held else None
         try:
-            self._epochs(descent, perceptron, len(X), held, best, incremental)
+            self._epochs(descent, perceptron, X.shape[0], held, best, incremental)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         if best is not None:
@@ -281,7 +287,7 @@ class BaseMLP(BaseEstimator):
             stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
         )
         train, held = parts[0::2], parts[1::2]
-        if len(held[0]) < 2:
+        if len(held[1]) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "
                 "or the size of your dataset."
@@ -370,7 +376,7 @@ class BaseMLP(BaseEstimator):
     def _validation_score(
         self, perceptron: Perceptron, X: Array, y: Array, weights: Any
     ) -> float:
-        output = perceptron.outputs(X)
+        output = perceptron.outputs(_rows(X))
         if not np.isfinite(output).all():
             return math.nan
         return self._score_of(output, y, weights)
@@ -398,7 +404,7 @@ class BaseMLP(BaseEstimator):
         """Fit the model to data.
 
         Args:
-            X: array or sparse matrix ``(rows, features)``; sparse rows are made dense.
+            X: array or sparse matrix ``(rows, features)``.
             y: classes or values, ``(rows,)`` or ``(rows, outputs)``.
             sample_weight: weights of the rows.
 
@@ -414,11 +420,9 @@ class BaseMLP(BaseEstimator):
             check_is_fitted(self)
         if not is_plain(self, X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-            if hasattr(X, "toarray"):
-                X = X.toarray()
             if X.dtype.kind != "f" or X.dtype.itemsize not in (4, 8):
                 X = X.astype(np.float64)
-        return self._current().outputs(X)
+        return self._current().outputs(_rows(X))
 
     # -- as data --------------------------------------------------------------------
 
@@ -426,3 +430,8 @@ class BaseMLP(BaseEstimator):
         state = dict(cast(dict[str, Any], super().__getstate__()))
         state.pop("_perceptron", None)  # made again of the weights
         return state
+
+
+def _rows(X: Any) -> Any:
+    """Rows as the engine takes them: sparse ones as they lie."""
+    return Sparse.of(X) if is_sparse(X) else np.ascontiguousarray(X)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes
+from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
 from nervure.graph.codes import check_codes
 from nervure.network.inputs import check_categories
@@ -33,6 +34,7 @@ from nervure.sklearn._compat import (
     is_plain,
     validate_data,
 )
+from nervure.sklearn._parameters import NestedParameters
 from nervure.sklearn._state import state_from_data, state_to_data
 from nervure.sklearn._table_encoder import (
     TableEncoder,
@@ -57,7 +59,7 @@ def steps_by_batches(estimator: Any) -> bool:
     return True
 
 
-class BaseNet(CallbackSupport, BaseEstimator):
+class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
     """Fit, predict and pickle of an estimator with a `network_`."""
 
     layers: Any
@@ -128,8 +130,12 @@ class BaseNet(CallbackSupport, BaseEstimator):
         """What the network's outputs stand for, in its model file."""
         raise NotImplementedError
 
-    def _row_weights(self, y: Any, sample_weight: Any, held: bool = False) -> Any:
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
+
+    def _weights_of_classes(self, y: Any) -> Array | None:
+        """What each class weighs in the loss; None: as much as any other."""
+        return None
 
     # -- fit ------------------------------------------------------------------------
 
@@ -151,18 +157,28 @@ class BaseNet(CallbackSupport, BaseEstimator):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=self._numeric,
-            dtype=(np.float64, np.float32),
             reset=reset,
+            **_taken(X),
         )
-        return _dense(X), self._checked_target(y)
+        return self._shaped(_plain(X), reset), self._checked_target(y)
+
+    def _shaped(self, X: Array, reset: bool) -> Array:
+        """The rows, if they have the shape of those of the first fit."""
+        if reset:
+            self._shape = X.shape[1:]
+        shape = self.__dict__.get("_shape", X.shape[1:])
+        if X.shape[1:] != shape:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}; expected {shape}, as in fit"
+            )
+        return X
 
     def _begin(self, X: Array) -> None:
         """A new network, whose seed also keys shuffling, dropout and split."""
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        dtype = X.dtype.name if self.dtype == "auto" else self.dtype
+        dtype = self._float_type(X)
         encoder = self.__dict__.get("table_encoder_")
         begin = Entrance(X.shape[1:], () if encoder is None else encoder.codes_)
         self.network_ = make_network(
@@ -173,12 +189,19 @@ class BaseNet(CallbackSupport, BaseEstimator):
             check_categories(self.network_.graph, record)
             self.network_.preprocessing = record
 
+    def _float_type(self, X: Array) -> str:
+        """Of the network; pixels of one byte are read as they are."""
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if X.dtype == np.uint8 else X.dtype.name
+
     def _course(self, X: Array, y: Array, sample_weight: Any, eval_set: Any) -> Course:
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
         weights = self._row_weights(y, sample_weight)
+        classes = self._weights_of_classes(y)
         held = self._held(eval_set)
-        return Course(X, self._encoded(y), weights, held, self._seed)
+        return Course(X, self._encoded(y), weights, classes, held, self._seed)
 
     def _held(self, eval_set: Any) -> Any:
         """Own validation data: ``(X, y)`` or ``(X, y, weights)``, also in a list."""
@@ -192,7 +215,7 @@ class BaseNet(CallbackSupport, BaseEstimator):
             )
         X, y = self._rows(eval_set[0], eval_set[1], reset=False)
         given = eval_set[2] if len(eval_set) == 3 else None
-        return X, self._encoded(y), self._row_weights(y, given, held=True)
+        return X, self._encoded(y), self._row_weights(y, given)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
         fresh = not (self.warm_start and "network_" in self.__dict__)
@@ -244,14 +267,8 @@ class BaseNet(CallbackSupport, BaseEstimator):
         if "table_encoder_" in self.__dict__:
             return encoded(self, X)
         if not is_plain(self, X):
-            checked = validate_data(
-                self,
-                X,
-                accept_sparse=["csr", "csc"],
-                dtype=(np.float64, np.float32),
-                reset=False,
-            )
-            X = _dense(checked)
+            checked = validate_data(self, X, reset=False, **_taken(X))
+            X = self._shaped(_plain(checked), reset=False)
         return X
 
     def _run(self, net: Network, X: Array) -> Array:
@@ -285,5 +302,13 @@ class BaseNet(CallbackSupport, BaseEstimator):
         return given_loss(self.loss)
 
 
-def _dense(X: Any) -> Array:
-    return X.toarray() if hasattr(X, "toarray") else X
+def _taken(X: Any) -> dict[str, Any]:
+    """What `validate_data` is to let pass: sparse rows, and arrays of images."""
+    if getattr(X, "ndim", 2) > 2:
+        return {"allow_nd": True, "dtype": (np.float32, np.float64, np.uint8)}
+    return {"accept_sparse": ["csr", "csc"], "dtype": (np.float64, np.float32)}
+
+
+def _plain(X: Any) -> Any:
+    """Rows as the engine takes them: sparse ones as they lie."""
+    return Sparse.of(X) if is_sparse(X) else X

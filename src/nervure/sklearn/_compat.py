@@ -92,7 +92,7 @@ class TableTagsMixin:
     if _OLD_TAGS:
 
         def _more_tags(self) -> dict[str, Any]:
-            types = ["2darray", "string", "categorical"]
+            types = ["2darray", "string", "categorical", "sparse"]
             rows = {"preserves_dtype": []} if hasattr(self, "transform") else {}
             return {"allow_nan": True, "X_types": types, **rows}
 
@@ -103,6 +103,7 @@ class TableTagsMixin:
             tags.input_tags.allow_nan = True
             tags.input_tags.string = True
             tags.input_tags.categorical = True
+            tags.input_tags.sparse = True
             if tags.transformer_tags is not None:
                 tags.transformer_tags.preserves_dtype = []
             return tags

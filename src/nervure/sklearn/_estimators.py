@@ -54,7 +54,8 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         callbacks: `nv.Callback` objects or functions of the run.
         metrics: names, metrics or functions, measured after each epoch.
         regularizer: `nv.L1`, `nv.L2`, `nv.ElasticNet`, `nv.MaxNorm`.
-        class_weight: ``"balanced"`` or a mapping from labels to weights.
+        class_weight: ``"balanced"`` or a mapping from labels to weights, in the loss;
+            metrics are plain.
         shuffle: whether each epoch takes the rows in a new order.
         dtype: ``"float32"``, ``"float64"``, or ``"auto"``: that of X.
         executor: ``"native"`` or ``"jax"``.
@@ -175,20 +176,24 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
             )
         return index.astype(np.int32)
 
-    def _row_weights(self, y: Any, sample_weight: Any, held: bool = False) -> Any:
-        if self.class_weight is None:
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        """Weights of rows; those of several labels are weights of their rows too."""
+        if self.class_weight is None or self._task != "multilabel":
             return sample_weight
-        if not held:  # what is held out is weighed as the training rows are
-            self._class_weights = self._weights_of_classes(y)
-        own = compute_sample_weight(self._class_weights, y)
+        own = compute_sample_weight(self.class_weight, y)
         return own if sample_weight is None else own * np.asarray(sample_weight)
 
-    def _weights_of_classes(self, y: Array) -> Any:
-        if self.class_weight != "balanced" or y.ndim > 1:
-            return self.class_weight
-        classes = np.unique(y)
-        weights = compute_class_weight("balanced", classes=classes, y=y)
-        return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+    def _weights_of_classes(self, y: Any) -> Array | None:
+        if self.class_weight is None or self._task == "multilabel":
+            return None
+        if self.class_weight != "balanced":
+            return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        found = np.unique(y)
+        weights = np.ones(len(self.classes_))
+        weights[np.searchsorted(self.classes_, found)] = compute_class_weight(
+            "balanced", classes=found, y=y
+        )
+        return weights
 
     # -- fit ------------------------------------------------------------------------
 
@@ -199,7 +204,8 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         """Train the network.
 
         Args:
-            X: array, data frame or sparse matrix ``(rows, features)``.
+            X: array, data frame or sparse matrix ``(rows, features)``; images ``(rows,
+                height, width, channels)``, whose values are read as they are.
             y: labels ``(rows,)``, or 0 and 1 ``(rows, labels)``.
             sample_weight: weights of the rows.
             eval_set: ``(X, y)`` or ``(X, y, sample_weight)``, measured after each

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
+from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
@@ -54,6 +54,8 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         beta_1, beta_2, epsilon: of adam; both betas in [0, 1).
         n_iter_no_change: epochs without improvement that are waited for.
         max_fun: most evaluations of the loss by lbfgs.
+        class_weight: ``"balanced"`` or a mapping from labels to weights, in the loss;
+            not in scikit-learn.
 
     Attributes:
         coefs_, intercepts_: weights ``(inputs, units)`` and biases of each layer.
@@ -71,6 +73,12 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
     """
 
     _own_tags = frozenset({"sparse", "multi_label"})
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+
+    class_weight: Any
 
     def __init__(
         self,
@@ -98,6 +106,7 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        class_weight: Any = None,
     ) -> None:
         self._store(locals())
 
@@ -133,6 +142,14 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         index = np.searchsorted(self.classes_, y)
         return index.astype(bool).reshape(-1, 1) if kind == "binary" else index
 
+    def _cost_weights(self, y: Array, weights: Any) -> Any:
+        if self.class_weight is None:
+            return weights
+        several = y.ndim > 1 and y.shape[1] > 1
+        labels = y if several else self.classes_[y.reshape(len(y)).astype(np.intp)]
+        own = compute_sample_weight(self.class_weight, labels)
+        return own if weights is None else own * weights
+
     def _count_outputs(self, y: Array) -> int:
         return len(self.classes_) if y.ndim == 1 else y.shape[1]
 
@@ -167,6 +184,11 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         Returns:
             The estimator.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight {self.class_weight!r} is not supported for partial_fit, "
+                "which does not see all rows; give the weights as a mapping"
+            )
         if not hasattr(self, "classes_"):
             if classes is None:
                 raise ValueError(

@@ -72,7 +72,7 @@ class Perceptron:
         flat = (coef.reshape(-1) for coef in self.coefs)
         return float(sum(np.einsum("i,i", one, one) for one in flat))
 
-    def outputs(self, X: Array) -> Floats:
+    def outputs(self, X: Any) -> Floats:
         """What the last layer gives for every row."""
         (y,) = self.executor.outputs(Data((X,)))
         return np.exp(y, out=y) if self.out_activation == "exp" else y

@@ -21,6 +21,7 @@ from nervure.data.columns import Table, table_of
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
 from nervure.data.frames import column_of, is_frame, table_from_frame
 from nervure.data.records import TableInput
+from nervure.data.sparse import is_sparse
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance
 from nervure.sklearn._compat import (
@@ -31,6 +32,7 @@ from nervure.sklearn._compat import (
     fit_context,
     validate_data,
 )
+from nervure.sklearn._sparse_tables import keeps_zeros, scaled, sparse_record
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +45,9 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
     category of their own) and flagged; columns that are constant, empty or look like
     an identifier are dropped. Codes come last and begin at 0, which stands for what
     is not known: categories that were not seen in `fit` (or once only).
+
+    Of a sparse matrix every column is divided by the root mean square of what is not 0
+    in it, so that the rows stay sparse.
 
     The estimators of this package encode data frames by it on their own. In front of
     others, which would take codes for numbers, use ``categories="one_hot"``.
@@ -109,7 +114,10 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn what each column is from a data frame or an array of rows."""
-        table = self._table(checked(self, X, reset=True))
+        rows = checked(self, X, reset=True)
+        if is_sparse(rows):
+            return self._fit_sparse(rows)
+        table = self._table(rows)
         encodings = Encodings(
             self.numbers,  # pyright: ignore[reportArgumentType]
             self.categories,  # pyright: ignore[reportArgumentType]
@@ -122,9 +130,23 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
         self.codes_ = tuple(column.codes for column in self.record_.embedded)
         return self
 
-    def transform(self, X: Any) -> Array:
-        """Rows ``(rows, inputs)`` of floats."""
+    def _fit_sparse(self, X: Any) -> Any:
+        if self.numbers not in ("standard", "robust") or self.columns:
+            raise ValueError(
+                "[TableEncoder] sparse rows, whose zeros stay what they are; expected "
+                'numbers="standard" or "robust", and no columns=; or give dense rows'
+            )
+        self.record_ = sparse_record(X, self._names(X), clip=self.numbers == "robust")
+        self.description_ = [f"numbers, by their mean square: {X.shape[1]:,} columns"]
+        self.codes_ = ()
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Rows ``(rows, inputs)`` of floats; of a sparse matrix a sparse one, if the
+        columns were learnt from such."""
         check_is_fitted(self, "record_")
+        if is_sparse(X) and keeps_zeros(self.record_):
+            return scaled(checked(self, X, reset=False), self.record_, self.dtype)
         return self._encoded(X).warned("X", stacklevel=3)
 
     def unknown_categories(self, X: Any) -> dict[str, int]:
@@ -153,11 +175,13 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
         """The columns of a frame, or of an array: x0, x1, ..."""
         if is_frame(rows):
             return table_from_frame(rows, "X")
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{i}" for i in range(rows.shape[1])]
-        pairs = zip(names, rows.T, strict=True)
+        rows = rows.toarray() if is_sparse(rows) else rows
+        pairs = zip(self._names(rows), rows.T, strict=True)
         return table_of((column_of(name, column, "X") for name, column in pairs), "X")
+
+    def _names(self, rows: Any) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{i}" for i in range(rows.shape[1])] if names is None else list(names)
 
 
 # -- for the estimators ---------------------------------------------------------------
@@ -193,6 +217,7 @@ def checked(estimator: Any, X: Any, *, reset: bool) -> Any:
             estimator,
             X,
             reset=reset,
+            accept_sparse=["csr", "csc"],
             dtype=None,
             ensure_all_finite=False,
             ensure_min_samples=least,

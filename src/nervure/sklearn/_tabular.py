@@ -46,7 +46,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def _encode(self, X: Any) -> Array:
+    def _encode(self, X: Any) -> Any:
         """Learn the columns of X; its rows as numbers."""
         encoder: Any = TableEncoder(numbers="robust").fit(X)
         self.encoder_ = encoder
@@ -57,10 +57,10 @@ class _Tabular(TableTagsMixin, BaseEstimator):
         return encoder.transform(X)
 
     def _train(
-        self, make: Any, rows: Array, y: Any, outputs: int, activation: str | None
+        self, make: Any, rows: Any, y: Any, outputs: int, activation: str | None
     ) -> None:
         """Fit the estimator that ``make`` gives to encoded rows."""
-        training = default_training(len(rows), activation)
+        training = default_training(rows.shape[0], activation)
         self.estimator_ = make(
             default_layers(
                 rows.shape[1],
@@ -88,7 +88,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
         """What the network's outputs stand for, in its model file."""
         return self.estimator_._target_record()
 
-    def _rows(self, X: Any) -> Array:
+    def _rows(self, X: Any) -> Any:
         check_is_fitted(self, "estimator_")
         return self.encoder_.transform(X)
 
@@ -96,7 +96,8 @@ class _Tabular(TableTagsMixin, BaseEstimator):
 class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
     """Classes of the rows of a table: `nv.tabular.default` as an estimator.
 
-    Takes data frames with numbers, categories, dates and missing values, and arrays;
+    Takes data frames with numbers, categories, dates and missing values, arrays, and
+    sparse matrices, of which each column is scaled and no zero filled in;
     `TableEncoder` encodes them, numbers scaled robustly. Nothing needs to be scaled or
     chosen beforehand.
 
@@ -126,7 +127,7 @@ class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
     True
     """
 
-    _own_tags = frozenset({"multi_label"})
+    _own_tags = frozenset({"sparse", "multi_label"})
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_Tabular._parameter_constraints,
         "class_weight": [str, dict, None],
@@ -189,7 +190,7 @@ class TabularRegressor(TagsMixin, RegressorMixin, _Tabular):
     (2,)
     """
 
-    _own_tags = frozenset({"multi_output"})
+    _own_tags = frozenset({"sparse", "multi_output"})
 
     def __init__(
         self,

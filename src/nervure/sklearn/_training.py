@@ -27,11 +27,13 @@ ONE_EPOCH = "one epoch of partial_fit"
 
 @dataclass(frozen=True)
 class Course:
-    """What an estimator trains with: the rows, what is held against them, the seed."""
+    """What an estimator trains with: the rows, what they and their classes weigh, what
+    is held against them, the seed."""
 
     X: Any
     y: Any
     weights: Any
+    class_weights: Any
     held: Any
     seed: int
 
@@ -105,6 +107,7 @@ def _session(
         settings.objective,
         validation=held,
         sample_weight=course.weights,
+        class_weight=course.class_weights,
         seed=course.seed,
         part=part,
     )

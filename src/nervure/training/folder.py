@@ -16,6 +16,7 @@ from nervure.base.files import WriteError, explained, remove_leftovers, write_at
 from nervure.base.folders import make, remove
 from nervure.base.lock import FolderLock
 from nervure.base.words import is_list, is_table
+from nervure.data.sparse import Sparse
 from nervure.record import FORMAT as RECORD_FORMAT
 from nervure.record import NAME, line_of
 from nervure.spec.tables import DataSpec
@@ -223,6 +224,8 @@ def fingerprint_of(
 
 
 def _checksum(array: Any) -> str:
+    if isinstance(array, Sparse):
+        return " ".join(map(_checksum, (array.values, array.columns, array.starts)))
     whole = np.ascontiguousarray(array)
     view = memoryview(cast(Any, whole)).cast("B") if whole.size else b""
     return f"{whole.dtype} {whole.shape} {zlib.crc32(view):08x}"
