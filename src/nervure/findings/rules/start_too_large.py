@@ -33,8 +33,9 @@ PAGE = Page(
         """,
     measured="""
         A layer's weights begin with a deviation of more than 3 / sqrt(inputs), and the
-        net fails; or of more than 9 / sqrt(inputs), which is but a note. Default initializers begin with 0.2 to 1.5; of the sound trainings of
-        benchmarks/doctor that were begun "merely unusually" none had more than 2.1.
+        net fails; or of more than 9 / sqrt(inputs), which is but a note. Default
+        initializers begin with 0.2 to 1.5; of the sound trainings of benchmarks/doctor
+        that were begun "merely unusually" none had more than 2.1.
         """,
     sources=(
         "LeCun, Bottou, Orr and Müller, *Efficient BackProp* (1998), section 4.6",
