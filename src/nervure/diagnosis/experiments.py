@@ -113,14 +113,14 @@ class Laboratory:
     def inputs(self) -> float | None:
         """Skill that the trained net loses where inputs are set to their means."""
         some = take(self._prepared.data, evenly(self._prepared.rows, 256))
-        flat = tuple(
-            np.broadcast_to(
-                x.mean(axis=0, keepdims=True).astype(np.float32), x.shape
-            ).copy()
-            for x in some.inputs
-        )
         if any(x.dtype.kind not in "fu" for x in some.inputs) or self._net.graph.codes:
             return None
+        arrays = [np.asarray(x) for x in some.inputs]
+        means = [x.mean(axis=0, keepdims=True).astype(np.float32) for x in arrays]
+        flat = tuple(
+            np.broadcast_to(m, x.shape).copy()
+            for m, x in zip(means, arrays, strict=True)
+        )
         return self._skill(self._net, some) - self._skill(
             self._net, replace(some, inputs=flat)
         )

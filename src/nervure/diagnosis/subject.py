@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,12 @@ import numpy as np
 from nervure.base.words import short
 from nervure.data import DataError, Dataset
 from nervure.diagnosis.experiments import Laboratory
-from nervure.diagnosis.rows import Study, skill
+from nervure.diagnosis.rows import Study, read, skill
 from nervure.ensemble.ensemble import EnsembleRun
 from nervure.ensemble.training import MEMBERS
 from nervure.executors import Data
 from nervure.findings.case import Case
-from nervure.findings.facts import Facts, Task, evenly, facts_of, task_of
+from nervure.findings.facts import Facts, Task, evenly, facts_of, looked_at, task_of
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.network.inputs import take
@@ -106,10 +107,7 @@ class Subject:
         held = p.validation
         if _gives_back(p.data):
             return self._skills(p, task_of(p.data.targets[0])) if self.trained else {}
-        study = Study(
-            inputs_of(p.data), p.data.targets[0], p.rows,
-            None if held is None else (inputs_of(held), held.targets[0]),
-        )  # fmt: skip
+        study = Study(p.data, p.rows, held)
         place, told, next_told = study.telling
         by, moved = study.shifted
         found: dict[str, Any] = {
@@ -153,7 +151,8 @@ class Subject:
         if self.prepared is None or len(self.prepared.data.inputs) != 1:
             return None
         p = self.prepared
-        x = inputs_of(p.data)[0][evenly(p.rows, _LOOKED_AT)].astype(np.float64)
+        some = take(p.data, looked_at(p.data, p.rows, _LOOKED_AT))
+        x = np.asarray(read(some)[0], np.float64)
         if x.ndim > 2 or x.shape[1] > _COLUMNS:  # pixels are of one kind
             return _brief(x.mean()), _brief(max(x.std(), 1e-12))
         std = x.std(axis=0)
@@ -184,18 +183,10 @@ def _brief(value: float) -> float:
 def _gives_back(data: Data) -> bool:
     """Whether the targets are the inputs: what simple models do there says nothing."""
     x, y = data.inputs[0], data.targets[0]
-    if y.ndim != 2 or x[0].size != y[0].size:
+    if y.ndim != 2 or math.prod(x.shape[1:]) != y[0].size:
         return False
-    own = x[:64].reshape(len(y[:64]), -1) * data.scale_of(0)
+    own = np.asarray(x[:64]).reshape(len(y[:64]), -1) * data.scale_of(0)
     return bool(np.allclose(own, y[:64]))
-
-
-def inputs_of(data: Data) -> list[Any]:
-    """The inputs as the network reads them."""
-    return [
-        x if data.scale_of(i) == 1 else x * np.float32(data.scale_of(i))
-        for i, x in enumerate(data.inputs)
-    ]
 
 
 # -- from what is given ---------------------------------------------------------------
