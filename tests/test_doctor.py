@@ -260,6 +260,23 @@ def test_a_run_a_path_and_a_network_with_rows(trained: Path, here: Path) -> None
     assert nv.diagnose((twice, X, y)).findings[0].code == "double-softmax"
 
 
+def test_sparse_rows_are_looked_at_as_others() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    X = (rng.random((300, 50)) * (rng.random((300, 50)) < 0.1)).astype(np.float32)
+    y = (X[:, :5].sum(axis=1) > 0.25).astype(np.int64)
+    told = []
+    for rows in (X, sparse.csr_matrix(X)):
+        body = [nv.Input(50), nv.Dense(16, "relu"), nv.Dense(2, "softmax")]
+        net = nv.Network(body, seed=0)
+        given = {"epochs": 8, "progress": False, "telemetry": True, "validation": 0.2}
+        run = nv.fit(net, rows, y, optimizer=nv.Adam(0.02), **given)
+        found = nv.diagnose(run, experiments=3)
+        assert found.findings == ()
+        told.append((run.record.latest("data"), run.record.steps.tolist()))
+    assert repr(told[0]) == repr(told[1])
+
+
 def test_a_fix_needs_rows_and_something_to_change() -> None:
     X, y = table()
     net = nv.Network([nv.Input(3), nv.Dense(16, "tanh"), nv.Dense(2, "softmax")])
