@@ -39,6 +39,7 @@ _MODULES = {
     "nervure.network.gradients": "GradientCheck check_gradients",
     "nervure.exchange.exporting": "export",
     "nervure.exchange.importing": "import_onnx",
+    "nervure.exchange.estimators": "from_sklearn",
     "nervure.exchange.errors": "ExchangeError",
     "nervure.runs.loading": "load",
     "nervure.spec.tables": "Spec SpecError",

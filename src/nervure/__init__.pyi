@@ -17,6 +17,7 @@ from nervure.diagnosis.diagnosis import Diagnosis as Diagnosis
 from nervure.diagnosis.diagnosis import diagnose as diagnose
 from nervure.ensemble.ensemble import Ensemble as Ensemble
 from nervure.exchange.errors import ExchangeError as ExchangeError
+from nervure.exchange.estimators import from_sklearn as from_sklearn
 from nervure.exchange.exporting import export as export
 from nervure.exchange.importing import import_onnx as import_onnx
 from nervure.findings.finding import Finding as Finding

@@ -420,6 +420,17 @@ def test_an_output_that_no_node_gives() -> None:
     assert "output 'y' is given by no node" in refusal(relus(("x", "a")))
 
 
+def test_an_output_that_depends_on_no_input() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["y"]),
+        helper.make_node("Relu", ["x"], ["z"]),
+    ]
+    assert refusal(model_of(nodes, {"x": [4]}, {"z": [4], "y": []})) == (
+        "[model] output 'y' is made of no number of the inputs; expected outputs that "
+        "depend on them; leave it out of the model"
+    )
+
+
 def test_more_nodes_than_any_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_model_file, "MOST_NODES", 3)
     text = refusal(relus(("x", "a"), ("a", "b"), ("b", "c"), ("c", "y")))

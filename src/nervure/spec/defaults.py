@@ -127,9 +127,14 @@ def _changes(shape: tuple[int, ...]) -> tuple[Augmentation, ...]:
     """Such as leave every class what it is: a photo may be mirrored, a letter not.
 
     On 1,050 digits of MNIST in files of mixed sizes (three splits, 12 epochs) this
-    reached 95.6 % on the others, 94.1 % without.
+    reached 95.6 % on the others, 94.1 % without. Pixels of the border go on outside, so
+    that neither photos nor white pages get dark corners.
     """
-    return Rotate(5.0), Scale(0.95, 1.05), Shift(min(shape[:2]) // 16)
+    return (
+        Rotate(5.0, fill="edge"),
+        Scale(0.95, 1.05, fill="edge"),
+        Shift(min(shape[:2]) // 16, fill="edge"),
+    )
 
 
 def _layers(
