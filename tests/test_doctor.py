@@ -218,6 +218,7 @@ def test_a_finding_is_a_warning_where_nothing_is_shown() -> None:
     codes = [str(one.message).partition(":")[0] for one in seen]
     assert len(codes) == len(set(codes))
     assert run.findings[0].code == "learning-rate-too-high"
+    assert run.findings[0].line in run._repr_html_()
     assert "learning-rate-too-high" in codes
     assert [e["code"] for e in run.record.of("finding")] == codes
     assert repr(run.findings[0]).startswith("<warning learning-rate-too-high: ")
