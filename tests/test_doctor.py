@@ -20,7 +20,6 @@ from nervure.cli.app import run as command
 from nervure.diagnosis.fixing import fix
 from nervure.diagnosis.page import page
 from nervure.diagnosis.subject import DiagnosisError
-from nervure.findings.page import HOME
 from nervure.findings.rules import pages
 from nervure.record import FORMAT
 from nervure.spec.reading import load_spec
@@ -102,8 +101,19 @@ def test_a_run_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     lines = out.splitlines()
     assert lines[0].startswith("1. warning: learning-rate-too-low: at 1e-06 weights")
     assert pages()["learning-rate-too-low"].cause in out
-    assert f"   {HOME}/learning-rate-too-low.md" in lines
+    assert "   more: nervure doctor learning-rate-too-low" in lines
     assert re.search(r"training.optimizer.learning_rate: 1e-06 -> 0\.\d+", out)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = told(capsys, "dead-units")
+    assert code == 0
+    assert out == pages()["dead-units"].markdown()
+    assert "## What helps" in out
+    code, _, err = told(capsys, "dead-unit")
+    assert code == 2
+    assert "[dead-unit] cannot be read" in err
 
 
 @pytest.mark.usefixtures("here")
@@ -126,7 +136,9 @@ def test_a_page_that_needs_nothing_else(
     assert "written: page.html" in out
     text = (here / "page.html").read_text()
     links = re.findall(r'(?:src|href|url)[=(]"?([^")> ]+)', text)
-    assert links == [f"{HOME}/learning-rate-too-low.md"]
+    assert links == []
+    assert "<h4>Why it happens</h4><p>" in text
+    assert "<ul><li>" in text
     assert text.count("<figure>") >= 4
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
