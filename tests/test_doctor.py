@@ -20,7 +20,6 @@ from nervure.cli.app import run as command
 from nervure.diagnosis.fixing import fix
 from nervure.diagnosis.page import page
 from nervure.diagnosis.subject import DiagnosisError
-from nervure.findings.page import HOME
 from nervure.findings.rules import pages
 from nervure.record import FORMAT
 from nervure.spec.reading import load_spec
@@ -102,8 +101,19 @@ def test_a_run_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     lines = out.splitlines()
     assert lines[0].startswith("1. warning: learning-rate-too-low: at 1e-06 weights")
     assert pages()["learning-rate-too-low"].cause in out
-    assert f"   {HOME}/learning-rate-too-low.md" in lines
+    assert "   more: nervure doctor learning-rate-too-low" in lines
     assert re.search(r"training.optimizer.learning_rate: 1e-06 -> 0\.\d+", out)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = told(capsys, "dead-units")
+    assert code == 0
+    assert out == pages()["dead-units"].markdown()
+    assert "## What helps" in out
+    code, _, err = told(capsys, "dead-unit")
+    assert code == 2
+    assert "[dead-unit] cannot be read" in err
 
 
 @pytest.mark.usefixtures("here")
@@ -126,7 +136,9 @@ def test_a_page_that_needs_nothing_else(
     assert "written: page.html" in out
     text = (here / "page.html").read_text()
     links = re.findall(r'(?:src|href|url)[=(]"?([^")> ]+)', text)
-    assert links == [f"{HOME}/learning-rate-too-low.md"]
+    assert links == []
+    assert "<h4>Why it happens</h4><p>" in text
+    assert "<ul><li>" in text
     assert text.count("<figure>") >= 4
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
@@ -218,6 +230,7 @@ def test_a_finding_is_a_warning_where_nothing_is_shown() -> None:
     codes = [str(one.message).partition(":")[0] for one in seen]
     assert len(codes) == len(set(codes))
     assert run.findings[0].code == "learning-rate-too-high"
+    assert run.findings[0].line in run._repr_html_()
     assert "learning-rate-too-high" in codes
     assert [e["code"] for e in run.record.of("finding")] == codes
     assert repr(run.findings[0]).startswith("<warning learning-rate-too-high: ")
@@ -258,6 +271,23 @@ def test_a_run_a_path_and_a_network_with_rows(trained: Path, here: Path) -> None
     ]
     twice = nv.Network([nv.Input(3), nv.Dense(2, "softmax"), nv.Softmax()])
     assert nv.diagnose((twice, X, y)).findings[0].code == "double-softmax"
+
+
+def test_sparse_rows_are_looked_at_as_others() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    X = (rng.random((300, 50)) * (rng.random((300, 50)) < 0.1)).astype(np.float32)
+    y = (X[:, :5].sum(axis=1) > 0.25).astype(np.int64)
+    told = []
+    for rows in (X, sparse.csr_matrix(X)):
+        body = [nv.Input(50), nv.Dense(16, "relu"), nv.Dense(2, "softmax")]
+        net = nv.Network(body, seed=0)
+        given = {"epochs": 8, "progress": False, "telemetry": True, "validation": 0.2}
+        run = nv.fit(net, rows, y, optimizer=nv.Adam(0.02), **given)
+        found = nv.diagnose(run, experiments=3)
+        assert found.findings == ()
+        told.append((run.record.latest("data"), run.record.steps.tolist()))
+    assert repr(told[0]) == repr(told[1])
 
 
 def test_a_fix_needs_rows_and_something_to_change() -> None:
@@ -370,6 +400,26 @@ def test_a_run_without_telemetry(
     code, out, _ = told(capsys, "blind")
     assert code == 1
     assert "not looked at: the record has no sampled steps (telemetry=False" in out
+
+
+def test_an_ensemble_is_asked_for_by_its_members(tmp_path: Path) -> None:
+    X, y = table()
+    body = [nv.Input(3), nv.Dense(8, "relu"), nv.Dense(2, "softmax")]
+    both = nv.Ensemble([nv.Network(body, seed=i) for i in range(2)])
+    given = {"epochs": 4, "progress": False, "directory": tmp_path / "run"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nv.FindingWarning)
+        run = both.fit(X, y, optimizer=nv.Adam(30.0), batch_size=16, **given)
+    codes = [finding.code for finding in run.findings]
+    assert "learning-rate-too-high" in codes
+    assert len(codes) == len(set(codes))
+    with pytest.raises(DiagnosisError, match=r"pass one of run\.runs"):
+        nv.diagnose(run)
+    with pytest.raises(
+        DiagnosisError, match=r"ask for one of its members: .*members/0"
+    ):
+        nv.diagnose(tmp_path / "run")
+    assert nv.diagnose(tmp_path / "run" / "members" / "0").findings
 
 
 @pytest.mark.usefixtures("here")

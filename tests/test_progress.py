@@ -238,6 +238,18 @@ def test_names_cannot_write_html(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "<b>" not in notebook.shown[0][-1]
 
 
+def test_a_notebook_shows_what_seems_to_be_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notebook = Notebook(monkeypatch, types.SimpleNamespace(kernel=1))
+    display = make_progress(True)
+    display.epoch(0, 2, {"loss": 1.0})
+    assert display.note("dead-units: <all>")
+    display.epoch(1, 2, {"loss": 1.0})
+    display.close()
+    assert notebook.shown[0][-1].count("dead-units: &lt;all&gt;") == 1
+
+
 def test_ipython_on_a_terminal_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = Notebook(monkeypatch, types.SimpleNamespace())
     monkeypatch.setattr(sys, "stderr", Screen())

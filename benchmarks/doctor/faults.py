@@ -32,8 +32,8 @@ class Fault:
         codes: any of them is right; where there are several, the fault is all of them.
         silent: wrong by itself, whether the score falls or not.
         fixable: a spec can undo it.
-        minded: what a training of the same rows does that minds the fault, where the
-            fault lies in the rows and the sound training has to have the same ones.
+        minded: makes of the broken training the same one without its fault, by which
+            what was lost is measured; None where that is the one it was made of.
     """
 
     name: str
@@ -67,6 +67,39 @@ def fault(
     return keep
 
 
+# -- what the same training is without its fault --------------------------------------
+
+
+def _usual_start(t: Training) -> None:
+    for layer in t.layers:
+        layer.pop("initializer", None)
+        layer.pop("bias_initializer", None)
+
+
+def _all_learn(t: Training) -> None:
+    t.settings.pop("freeze", None)
+    t.settings.pop("learning_rates", None)
+
+
+def _bent(t: Training) -> None:
+    for place in t.hidden():
+        t.layers[place]["activation"] = "relu"
+
+
+def _no_dropout(t: Training) -> None:
+    t.tables["layer"] = [one for one in t.layers if one["type"] != "dropout"]
+
+
+def _no_penalty(t: Training) -> None:
+    t.settings.pop("regularizer", None)
+    t.settings["optimizer"].pop("weight_decay", None)
+
+
+def _wide(t: Training) -> None:
+    for place in t.hidden():
+        t.layers[place]["units"] = 64
+
+
 # -- gradients and units --------------------------------------------------------------
 
 
@@ -84,7 +117,11 @@ def deep_logistic(t: Training, rng: Generator) -> bool:
 
 
 @fault(
-    "deep tanh of small weights", "vanishing-gradient", "start-too-small", names=PLAIN
+    "deep tanh of small weights",
+    "vanishing-gradient",
+    "start-too-small",
+    names=PLAIN,
+    minded=_usual_start,
 )
 def deep_tanh(t: Training, rng: Generator) -> bool:
     _plain_dense(t, int(rng.integers(6, 11)), 32, "tanh")
@@ -95,7 +132,11 @@ def deep_tanh(t: Training, rng: Generator) -> bool:
 
 
 @fault(
-    "deep with growing weights", "exploding-gradient", "start-too-large", names=PLAIN
+    "deep with growing weights",
+    "exploding-gradient",
+    "start-too-large",
+    names=PLAIN,
+    minded=_usual_start,
 )
 def exploding(t: Training, rng: Generator) -> bool:
     _plain_dense(t, int(rng.integers(6, 11)), 48, "relu")
@@ -107,7 +148,7 @@ def exploding(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("biases that switch units off", "dead-units", names=PLAIN, depth=2)
+@fault("biases that switch units off", "dead-units", names=PLAIN, minded=_usual_start)
 def dead(t: Training, rng: Generator) -> bool:
     _plain_dense(t, int(rng.integers(1, 4)), 48, "relu")
     low = -float(rng.uniform(4, 12))
@@ -116,7 +157,13 @@ def dead(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("saturated start", "saturated-units", "start-too-large", names=PLAIN, depth=2)
+@fault(
+    "saturated start",
+    "saturated-units",
+    "start-too-large",
+    names=PLAIN,
+    minded=_usual_start,
+)
 def saturated(t: Training, rng: Generator) -> bool:
     activation = pick(rng, ("tanh", "logistic"))
     _plain_dense(t, int(rng.integers(2, 4)), 48, activation)
@@ -126,7 +173,7 @@ def saturated(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("equal weights", "symmetric-start", names=PLAIN, depth=2)
+@fault("equal weights", "symmetric-start", names=PLAIN, minded=_usual_start)
 def symmetric(t: Training, rng: Generator) -> bool:
     value = float(pick(rng, (0.0, 0.05, 0.1)))
     activation = pick(rng, ("relu", "tanh"))
@@ -136,7 +183,7 @@ def symmetric(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("large start", "start-too-large", names=PLAIN)
+@fault("large start", "start-too-large", names=PLAIN, minded=_usual_start)
 def large_start(t: Training, rng: Generator) -> bool:
     _plain_dense(t, int(rng.integers(2, 4)), 48, pick(rng, ("relu", "elu", "gelu")))
     for i in t.weighted():
@@ -145,7 +192,7 @@ def large_start(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("small start", "start-too-small", names=PLAIN)
+@fault("small start", "start-too-small", names=PLAIN, minded=_usual_start)
 def small_start(t: Training, rng: Generator) -> bool:
     _plain_dense(t, int(rng.integers(3, 6)), 48, pick(rng, ("relu", "tanh", "gelu")))
     for i in t.weighted():
@@ -239,7 +286,10 @@ def no_hidden(t: Training, rng: Generator) -> bool:
 
 
 @fault(
-    "hidden layers without activation", "missing-nonlinearity", names=CURVED, depth=2
+    "hidden layers without activation",
+    "missing-nonlinearity",
+    names=CURVED,
+    minded=_bent,
 )
 def linear(t: Training, rng: Generator) -> bool:
     body = [{"type": "dense", "units": 64} for _ in range(int(rng.integers(1, 4)))]
@@ -247,13 +297,23 @@ def linear(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("few units", "underfitting", names=("spirals", "rings", "wave", "friedman"))
+@fault(
+    "few units",
+    "underfitting",
+    names=("spirals", "rings", "wave", "friedman"),
+    minded=_wide,
+)
 def few_units(t: Training, rng: Generator) -> bool:
     _plain_dense(t, 1, int(pick(rng, (1, 2))), pick(rng, ("tanh", "relu")))
     return True
 
 
-@fault("narrow place", "bottleneck", names=("digits", "blobs", "several", "spirals"))
+@fault(
+    "narrow place",
+    "bottleneck",
+    names=("digits", "blobs", "several", "spirals"),
+    minded=_wide,
+)
 def narrow(t: Training, rng: Generator) -> bool:
     activation = pick(rng, ("relu", "tanh"))
     wide = {"type": "dense", "units": 64, "activation": activation}
@@ -308,7 +368,7 @@ def _one_hot(t: Training, loss: str) -> bool:
     return True
 
 
-@fault("frozen layers", "layer-not-learning", names=PLAIN, depth=3)
+@fault("frozen layers", "layer-not-learning", names=PLAIN, minded=_all_learn)
 def frozen(t: Training, rng: Generator) -> bool:
     """The first layers keep weights that nobody has trained."""
     _plain_dense(t, 3, int(pick(rng, (4, 6))), pick(rng, ("relu", "tanh")))
@@ -319,7 +379,13 @@ def frozen(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("unit cut off", "layer-not-learning", names=PLAIN, depth=2, silent=True)
+@fault(
+    "layer cut off",
+    "layer-not-learning",
+    names=PLAIN,
+    silent=True,
+    minded=_all_learn,
+)
 def cut_off(t: Training, rng: Generator) -> bool:
     """A layer whose learning rate was set to next to nothing."""
     _plain_dense(t, 2, int(pick(rng, (4, 6))), "relu")
@@ -334,7 +400,7 @@ def cut_off(t: Training, rng: Generator) -> bool:
 # -- noise and penalties --------------------------------------------------------------
 
 
-@fault("strong dropout", "dropout-too-strong", names=PLAIN)
+@fault("strong dropout", "dropout-too-strong", names=PLAIN, minded=_no_dropout)
 def strong_dropout(t: Training, rng: Generator) -> bool:
     rate = float(pick(rng, (0.8, 0.9, 0.95)))
     layer = {"type": "dense", "units": 48, "activation": "relu"}
@@ -363,7 +429,7 @@ def output_dropout(t: Training, rng: Generator) -> bool:
     return True
 
 
-@fault("strong penalty", "over-regularized", names=PLAIN)
+@fault("strong penalty", "over-regularized", names=PLAIN, minded=_no_penalty)
 def strong_penalty(t: Training, rng: Generator) -> bool:
     _plain_dense(t, 2, 48, pick(rng, ("relu", "tanh")))
     if rng.random() < 0.7:
@@ -431,6 +497,7 @@ def wrong_monitor(t: Training, rng: Generator) -> bool:
     "start-too-large",
     names=PLAIN,
     silent=True,
+    minded=_usual_start,
 )
 def off_chance(t: Training, rng: Generator) -> bool:
     _plain_dense(t, 2, 48, "relu")

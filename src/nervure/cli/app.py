@@ -363,7 +363,7 @@ def inspect(
 @app.command()
 def doctor(
     path: Annotated[
-        Path, typer.Argument(help="The folder of a run, or a spec, trained or not.")
+        Path, typer.Argument(help="A run's folder, a spec, or a code to be explained.")
     ],
     data: Annotated[
         str | None, typer.Argument(help="Data in the place of those the spec names.")

@@ -13,6 +13,7 @@ from nervure.diagnosis.diagnosis import Diagnosis, diagnose
 from nervure.diagnosis.fixing import Fix, fix
 from nervure.diagnosis.page import page
 from nervure.diagnosis.subject import DiagnosisError, Subject, of_spec
+from nervure.findings.rules import pages
 from nervure.record import worded
 from nervure.spec.reading import load_spec
 from nervure.spec.tables import SpecError
@@ -41,6 +42,10 @@ class Wish:
 
 def doctor(wish: Wish) -> int:
     """Tell what is found; the exit code is 1 where something is wrong."""
+    explained = pages().get(str(wish.path))
+    if explained is not None and not wish.path.exists():
+        print(explained.markdown(), end="")
+        return 0
     changing = wish.experiments is None and (wish.apply or wish.fix)
     seconds = SECONDS if changing else wish.experiments
     found = diagnose(_subject(wish), experiments=seconds)

@@ -123,7 +123,8 @@ class Laboratory:
         some = take(self._prepared.data, evenly(self._prepared.rows, 256))
         if any(x.dtype.kind not in "fu" for x in some.inputs) or self._net.graph.codes:
             return None
-        flat = tuple(_of_means(one_each(x, "doctor")) for x in some.inputs)
+        arrays = [np.asarray(one_each(x, "doctor")) for x in some.inputs]
+        flat = tuple(map(_of_means, arrays))
         return self._skill(self._net, some) - self._skill(
             self._net, replace(some, inputs=flat)
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nervure.diagnosis.subject import DiagnosisError, Subject, inputs_of, of_run
+from nervure.diagnosis.rows import read
+from nervure.diagnosis.subject import DiagnosisError, Subject, of_run
 from nervure.findings.case import Case
 from nervure.findings.examining import examine
 from nervure.findings.finding import Finding
@@ -24,9 +25,6 @@ from nervure.training.run import Run
 
 ROUNDS = 3
 """Trainings at most: what a fault hides may show only when it is gone."""
-
-ENOUGH = 0.05
-"""Skill below that of a simple model, or lost by overfitting, that is left alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,9 +175,9 @@ def _on_arrays(subject: Subject, spec: Spec, more: dict[str, Any]) -> Run:
         more["sample_weight"] = own.weights
     held = prepared.validation
     if held is not None:
-        more["validation"] = (_alone(inputs_of(held)), _alone(list(held.targets)))
+        more["validation"] = (_alone(read(held)), _alone(list(held.targets)))
         more["validation"] += () if held.weights is None else (held.weights,)
-    run = fit_arrays(spec, _alone(inputs_of(own)), _alone(list(own.targets)), **more)
+    run = fit_arrays(spec, _alone(read(own)), _alone(list(own.targets)), **more)
     return cast(Run, run)
 
 

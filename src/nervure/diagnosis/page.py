@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -65,8 +66,28 @@ def _finding(one: Finding) -> str:
         f"<p>{_text(_sentence(one.seen))}</p>{where}{began}"
         f"<p>{_text(one.cause)} <strong>{_text(one.remedy)}</strong></p>{patch}"
         f"<details><summary>Evidence</summary>{evidence}</details>"
-        f'<p><a href="{_text(one.link)}">What it is, and what helps</a></p></section>'
+        f"<details><summary>What it is, and what helps</summary>{_explained(one)}"
+        "</details></section>"
     )
+
+
+def _explained(one: Finding) -> str:
+    """The page of its kind, as far as it is written for readers of a report."""
+    parts: list[str] = []
+    for title, text in one.page.parts:
+        parts += [f"<h4>{_text(title)}</h4>"] if title else []
+        parts += [_paragraph(part) for part in text.split("\n\n")]
+    return "".join(parts)
+
+
+def _paragraph(text: str) -> str:
+    """Markdown of pages: a paragraph or a list, with code in backticks."""
+    words = re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(text))
+    words = re.sub(r"\*([^*]*)\*", r"<em>\1</em>", words)
+    if not words.startswith("- "):
+        return f"<p>{words}</p>"
+    items = words[2:].split("\n- ")
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 def _sentence(text: str) -> str:

@@ -25,4 +25,4 @@ def _details(one: Finding) -> list[str]:
         lines.insert(0, f"   layers: {', '.join(one.layers)}")
     if one.patch is not None:
         lines += [f"   {line}" for line in one.patch.lines]
-    return [*lines, f"   {one.link}"]
+    return [*lines, f"   more: nervure doctor {one.code}"]

@@ -9,7 +9,6 @@ rows at all, or to the rows beside them, and which of them are probably wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -17,7 +16,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure.findings.facts import Task, classes_of, evenly, task_of
+from nervure.data.ragged import one_each
+from nervure.executors import Data
+from nervure.findings.facts import Task, classes_of, looked_at, task_of
+from nervure.network.inputs import take
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -62,44 +64,40 @@ class Study:
     """What rows say when they are looked at as a whole.
 
     Args:
-        inputs: of all rows, scaled as the network reads them.
-        targets: of the first output.
+        data: of which the first output is looked at.
         rows: those that are trained on.
-        held_out: inputs and targets held against them, or None.
+        held_out: what is held against them, or None.
     """
 
-    def __init__(
-        self,
-        inputs: Sequence[Array],
-        targets: Array,
-        rows: Rows,
-        held_out: tuple[Sequence[Array], Array] | None,
-    ) -> None:
-        self._inputs, self._targets, self._rows = inputs, targets, rows
+    def __init__(self, data: Data, rows: Rows, held_out: Data | None) -> None:
+        self._data, self._targets = data, data.targets[0]
+        self._order = looked_at(data, np.asarray(rows, np.int64), MOST)
         self._held_out = held_out
-        self.task: Task = task_of(targets[rows[:1024]])
+        self.task: Task = task_of(self._targets[rows[:1024]])
 
     @cached_property
     def train(self) -> Sample:
         """Rows that the models learn from, columns standardized."""
-        order = evenly(np.asarray(self._rows, np.int64), MOST)
-        x = self._scaled(_flat(self._inputs, order))
-        return Sample(x, self._targets[order], order)
+        order = self._order
+        return Sample(self._scaled(self._plain), self._targets[order], order)
+
+    @cached_property
+    def _plain(self) -> Floats:
+        return _flat(self._data, self._order)
 
     @cached_property
     def held_out(self) -> Sample | None:
         if self._held_out is None:
             return None
-        inputs, targets = self._held_out
-        order = evenly(np.arange(len(targets)), MOST)
-        return Sample(self._scaled(_flat(inputs, order)), targets[order], order)
+        held = self._held_out
+        order = looked_at(held, np.arange(held.rows), MOST)
+        x = self._scaled(_flat(held, order))
+        return Sample(x, held.targets[0][order], order)
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
-        order = evenly(np.asarray(self._rows, np.int64), MOST)
-        x = _flat(self._inputs, order)
-        std = x.std(axis=0)
-        return x.mean(axis=0), np.where(std > 0, std, 1.0)
+        std = self._plain.std(axis=0)
+        return self._plain.mean(axis=0), np.where(std > 0, std, 1.0)
 
     def _scaled(self, x: Floats) -> Floats:
         mean, std = self._scale
@@ -236,10 +234,20 @@ class Study:
 # -- pieces ---------------------------------------------------------------------------
 
 
-def _flat(inputs: Sequence[Array], rows: Rows) -> Floats:
-    parts = [x[rows].reshape(len(rows), -1) for x in inputs]
+def _flat(data: Data, rows: Rows) -> Floats:
+    """Rows as the network reads them; of many columns evenly spaced ones."""
+    parts = [np.asarray(x).reshape(len(rows), -1) for x in read(take(data, rows))]
     whole = np.hstack(parts)
     return whole[:, :: -(-whole.shape[1] // MOST_COLUMNS)].astype(np.float64)
+
+
+def read(data: Data) -> list[Array]:
+    """The inputs as the network reads them."""
+    arrays = [one_each(x, "doctor") for x in data.inputs]
+    return [
+        x if data.scale_of(i) == 1 else np.asarray(x) * np.float32(data.scale_of(i))
+        for i, x in enumerate(arrays)
+    ]
 
 
 def _columns(y: Array, task: Task) -> Floats:

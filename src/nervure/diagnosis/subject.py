@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,12 @@ from nervure.base.words import short
 from nervure.data import DataError, Dataset
 from nervure.data.ragged import one_each
 from nervure.diagnosis.experiments import Laboratory
-from nervure.diagnosis.rows import Study, skill
+from nervure.diagnosis.rows import Study, read, skill
+from nervure.ensemble.ensemble import EnsembleRun
+from nervure.ensemble.training import MEMBERS
 from nervure.executors import Data
 from nervure.findings.case import Case
-from nervure.findings.facts import Facts, Task, evenly, facts_of, task_of
+from nervure.findings.facts import Facts, Task, evenly, facts_of, looked_at, task_of
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.network.inputs import take
@@ -110,10 +113,7 @@ class Subject:
         held, target = p.validation, _target(p.data)
         if _gives_back(p.data):
             return self._skills(p, task_of(target)) if self.trained else {}
-        study = Study(
-            inputs_of(p.data), target, p.rows,
-            None if held is None else (inputs_of(held), _target(held)),
-        )  # fmt: skip
+        study = Study(p.data, p.rows, held)
         place, told, next_told = study.telling
         by, moved = study.shifted
         found: dict[str, Any] = {
@@ -157,7 +157,8 @@ class Subject:
         p = self.prepared
         if p is None or len(p.data.inputs) != 1 or p.data.ragged:
             return None
-        x = inputs_of(p.data)[0][evenly(p.rows, _LOOKED_AT)].astype(np.float64)
+        some = take(p.data, looked_at(p.data, p.rows, _LOOKED_AT))
+        x = np.asarray(read(some)[0], np.float64)
         if x.ndim > 2 or x.shape[1] > _COLUMNS:  # pixels are of one kind
             return _brief(x.mean()), _brief(max(x.std(), 1e-12))
         std = x.std(axis=0)
@@ -196,19 +197,10 @@ def _target(data: Data) -> npt.NDArray[Any]:
 def _gives_back(data: Data) -> bool:
     """Whether the targets are the inputs: what simple models do there says nothing."""
     x, y = one_each(data.inputs[0], "doctor"), _target(data)
-    if y.ndim != 2 or x[0].size != y[0].size:
+    if y.ndim != 2 or math.prod(x.shape[1:]) != y[0].size:
         return False
-    own = x[:64].reshape(len(y[:64]), -1) * data.scale_of(0)
+    own = np.asarray(x[:64]).reshape(len(y[:64]), -1) * data.scale_of(0)
     return bool(np.allclose(own, y[:64]))
-
-
-def inputs_of(data: Data) -> list[Any]:
-    """The inputs as the network reads them."""
-    arrays = [one_each(x, "doctor") for x in data.inputs]
-    return [
-        x if data.scale_of(i) == 1 else x * np.float32(data.scale_of(i))
-        for i, x in enumerate(arrays)
-    ]
 
 
 # -- from what is given ---------------------------------------------------------------
@@ -231,6 +223,11 @@ def subject_of(found: Any, X: Any = None, y: Any = None) -> Subject:
         return of_spec(found, X, y)
     if isinstance(found, str | os.PathLike):
         return of_path(Path(cast(str, found)), X, y)
+    if isinstance(found, EnsembleRun):
+        raise DiagnosisError(
+            "[diagnose] the run of an ensemble; expected that of one network; pass one "
+            "of run.runs"
+        )
     raise DiagnosisError(
         f"[diagnose] {short(found)}; expected a run, the folder of one, a spec, or a "
         "network with X and y; pass one of them"
@@ -283,6 +280,12 @@ def of_spec(
 
 def of_path(path: Path, X: Any = None, y: Any = None) -> Subject:
     """The folder of a run, or a spec file."""
+    if (path / MEMBERS).is_dir():
+        first = path / MEMBERS / "0"
+        raise DiagnosisError(
+            f"[{path}] holds the run of an ensemble; expected that of one network; ask "
+            f"for one of its members: {first}"
+        )
     if path.is_dir():
         return _of_folder(path, X, y)
     if path.name == NAME:

@@ -20,6 +20,7 @@ from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged, one_each, packed
 from nervure.ensemble.training import fit_members
 from nervure.executors import Data, Rows, as_rows, count_of
+from nervure.findings.finding import Finding
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective, activation_of
 from nervure.graph.parameters import LARGEST_SEED
@@ -273,6 +274,12 @@ class EnsembleRun:
     def epoch(self) -> int:
         """Epochs finished by all members together."""
         return sum(run.epoch for run in self.runs)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What seems to be wrong with members: each kind once, of the first of them."""
+        found = [finding for run in self.runs for finding in run.findings]
+        return list({one.code: one for one in reversed(found)}.values())[::-1]
 
     @property
     def seconds(self) -> float:

@@ -29,6 +29,9 @@ SOME = 1024
 MANY = 4096
 """Training rows that held-out ones are looked for in."""
 
+MOST_NUMBERS, FEWEST = 2**24, 16
+"""Numbers of all rows that are looked at, and rows at least."""
+
 MOST_COLUMNS = 4096
 MOST_CLASSES = 1000
 
@@ -102,20 +105,27 @@ def facts_of(
     graph: Graph, objective: Objective, data: Data, rows: Rows, held_out: Data | None
 ) -> Facts:
     """What the rows are like that are trained on, and those held against them."""
-    own = evenly(rows, SOME)
+    own = looked_at(data, rows, SOME)
     codes = {(c.input, int(column)) for c in graph.codes for column in c.columns}
     x = _inputs(data, own, codes)
     known: dict[str, Any] = {"rows": len(rows), "columns": _width(data, codes)}
     known |= _of_inputs(x) | _of_targets(objective, data, rows)
     if held_out is None:
         return Facts(**known)
-    theirs = evenly(np.arange(held_out.rows), SOME)
+    theirs = looked_at(held_out, np.arange(held_out.rows), SOME)
     other = _inputs(held_out, theirs, codes)
     known |= {"held_out": held_out.rows} | _apart(x, other)
-    known |= _repeated(_inputs(data, evenly(rows, MANY), codes), other, len(rows))
+    many = _inputs(data, looked_at(data, rows, MANY), codes)
+    known |= _repeated(many, other, len(rows))
     if known["task"] == "classes":
         known["held_out_counts"] = _counts(one_each(held_out.targets[0], "doctor"))
     return Facts(**known)
+
+
+def looked_at(data: Data, rows: Rows, most: int) -> Rows:
+    """At most so many of the rows, evenly spaced; fewer of those of many numbers."""
+    width = _width(data, set())
+    return evenly(rows, min(most, max(FEWEST, MOST_NUMBERS // max(width, 1))))
 
 
 def evenly(rows: Rows, most: int) -> Rows:
@@ -139,7 +149,7 @@ def _inputs(data: Data, rows: Rows, codes: set[tuple[int, int]]) -> Array:
     """The numbers of some rows side by side, ``(rows, columns)``, without codes."""
     parts: list[Array] = []
     for i, x in enumerate(data.inputs):
-        flat = x[rows].reshape(len(rows), -1)
+        flat = np.asarray(x[rows]).reshape(len(rows), -1)
         kept = [j for j in range(flat.shape[1]) if (i, j) not in codes]
         flat = flat if len(kept) == flat.shape[1] else flat[:, kept]
         flat = flat[:, :: -(-flat.shape[1] // MOST_COLUMNS)] if flat.size else flat

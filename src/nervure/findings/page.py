@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 
-HOME = "https://github.com/nervure/nervure/blob/main/docs/findings"
+FOLDER = "docs/findings"
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,26 @@ class Page:
 
     @property
     def link(self) -> str:
-        """Where the page stands."""
-        return f"{HOME}/{self.code}.md"
+        """Where the page stands; `nervure doctor CODE` prints it too."""
+        return f"{FOLDER}/{self.code}.md"
 
-    def markdown(self, picture: bool = True) -> str:
-        """The page as docs/findings holds it, perhaps with a picture of an example."""
-        parts = (
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """Titles and texts: what it is (no title), why, what helps, and more."""
+        several = (
             ("", self.what),
             ("Why it happens", self.why),
             ("What helps", self.helps),
             ("How it is recognized", self.measured),
             ("Sources", "\n".join(f"- {source}" for source in self.sources)),
         )
+        return [(title, inspect.cleandoc(text)) for title, text in several if text]
+
+    def markdown(self, picture: bool = False) -> str:
+        """The page as docs/findings holds it, perhaps with a picture of an example."""
         lines = [f"# {self.title}", f"`{self.code}`"]
         lines.append(f"**{self.cause}** {self.remedy}")
-        for title, text in parts:
-            if text:
-                shown = [_picture(self)] if picture else []
-                lines += [f"## {title}"] if title else shown
-                lines.append(inspect.cleandoc(text))
+        lines += [f"![{self.title}: an example]({self.code}.svg)"] if picture else []
+        for title, text in self.parts:
+            lines += [f"## {title}", text] if title else [text]
         return "\n\n".join(lines) + "\n"
-
-
-def _picture(page: Page) -> str:
-    return f"![{page.title}: an example]({page.code}.svg)"

@@ -126,7 +126,7 @@ class Run:
         return f"<Run of {self._length}{self._best}{why}>"
 
     def _repr_html_(self) -> str:
-        """What notebooks show: the first, the best and the last epoch."""
+        """What notebooks show: the first, the best and the last epoch; findings."""
         shown = {0: "first", self.epoch - 1: "last", self.best_epoch: "best"}
         epochs = sorted(epoch for epoch in shown if epoch >= 0)
         names = [name for name in self.history if name != "seconds"]
@@ -136,7 +136,8 @@ class Run:
         ]
         ended = [self.stopped] if self.stopped else []
         place = [f"kept in {self.directory}"] if self.directory else []
-        lines = [f"{self._length}{self._best}", *ended, *place]
+        wrong = [f.line for f in self.findings if f.severity != "note"]
+        lines = [f"{self._length}{self._best}", *ended, *place, *wrong]
         table = html_table(["", "epochs", *names], rows, numbers=1 + len(names))
         return table + html_lines(lines)
 

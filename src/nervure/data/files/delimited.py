@@ -160,10 +160,14 @@ def _columns(
     select = f"SELECT * FROM {_source(file, kinds)}"
     if query is None and "VARCHAR" not in kinds.values():
         arrays: Any = connection.execute(select).fetchnumpy()
+        values = list(arrays.values())
         wrong = _rejected(connection)
         if wrong:
             return wrong
-        found = [_number(n, kind, arrays.pop(n)) for n, kind in kinds.items()]
+        found = [
+            _number(name, kind, array)
+            for (name, kind), array in zip(kinds.items(), values, strict=True)
+        ]
     else:
         connection.execute(f"CREATE TEMP TABLE data AS {select}")
         wrong = _rejected(connection)

@@ -168,10 +168,10 @@ def fetched(
 ) -> dict[str, Values]:
     """Values and missing of some columns, in one SELECT."""
     chosen = ", ".join(
-        f"{_expression(n, kind, where)} AS {name(n)}" for n, kind in kinds
-    )
+        f"{_expression(n, kind, where)} AS c{i}" for i, (n, kind) in enumerate(kinds)
+    )  # by number: DuckDB cuts names at a zero byte
     arrays: Any = connection.execute(f"SELECT {chosen} FROM {source}").fetchnumpy()
-    return {n: plain_values(arrays.pop(n)) for n, _ in kinds}
+    return {n: plain_values(arrays.pop(f"c{i}")) for i, (n, _) in enumerate(kinds)}
 
 
 def plain_values(array: Any) -> Values:

@@ -26,9 +26,10 @@ PAGE = Page(
         - shuffle both by the same permutation; join by a key, not by the position.
         """,
     measured="""
-        Ridge and kernel ridge regression reach a skill of at most 0.08 on rows they
-        have not seen, of at least 60, and the net at most 0.15. In benchmarks/doctor
-        the least of all sound tasks is 0.38, and shuffled ones reach 0.05.
+        Ridge and kernel ridge regression reach a skill of at most 0.08, or 1 over the
+        root of the rows, of at least 60, on rows they have not seen, and the net at
+        most 0.15. In benchmarks/doctor the least of all sound tasks is 0.38, and
+        shuffled ones reach 0.05, of 90 rows 0.09.
         """,
     sources=(
         "Zhang et al., *Understanding deep learning requires rethinking "
@@ -45,7 +46,9 @@ LEAST, NET, ROWS = 0.08, 0.15, 60
 
 def check(case: Case) -> Finding | None:
     facts = case.facts
-    if facts is None or facts.rows < ROWS or not case.best <= LEAST:
+    if facts is None or facts.rows < ROWS:
+        return None
+    if not case.best <= max(LEAST, facts.rows**-0.5):
         return None
     if case.held_out > NET or case.deep.get("shifted", 0.0) > 0.2:
         return None

@@ -30,7 +30,7 @@ PAGE = Page(
         Means of the columns differ by more than half a deviation, or deviations by a
         factor of 1.8, both the root mean square over the columns and four times beyond
         chance; or the shares of the classes differ by 0.3 in total variation, for parts
-        of at least 20 rows.
+        of at least 10 rows.
         """,
     sources=(
         "Quiñonero-Candela et al., *Dataset shift in machine learning* (2009)",
@@ -39,7 +39,7 @@ PAGE = Page(
     explains=("overfitting",),
 )
 LIVE = True
-SHIFT, STRETCH, CLASSES, NOISE, ROWS = 0.5, 0.6, 0.3, 4.0, 20
+SHIFT, STRETCH, CLASSES, NOISE, ROWS = 0.5, 0.6, 0.3, 4.0, 10
 
 
 def check(case: Case) -> Finding | None:
