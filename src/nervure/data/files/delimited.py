@@ -160,13 +160,13 @@ def _columns(
     select = f"SELECT * FROM {_source(file, kinds)}"
     if query is None and "VARCHAR" not in kinds.values():
         arrays: Any = connection.execute(select).fetchnumpy()
-        values = list(arrays.values())
         wrong = _rejected(connection)
         if wrong:
             return wrong
+        in_order = iter([*arrays])  # DuckDB cuts names at a zero byte
         found = [
-            _number(name, kind, array)
-            for (name, kind), array in zip(kinds.items(), values, strict=True)
+            _number(name, kind, arrays.pop(next(in_order)))
+            for name, kind in kinds.items()
         ]
     else:
         connection.execute(f"CREATE TEMP TABLE data AS {select}")
