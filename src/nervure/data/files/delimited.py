@@ -159,14 +159,15 @@ def _columns(
     """The table, or the columns that must be read as text."""
     select = f"SELECT * FROM {_source(file, kinds)}"
     if query is None and "VARCHAR" not in kinds.values():
-        arrays: Any = connection.execute(select).fetchnumpy()
+        places = [f"c{i}" for i in range(len(kinds))]  # a zero byte ends its names
+        numbered = f"{select} AS numbered({', '.join(places)})"
+        arrays: Any = connection.execute(numbered).fetchnumpy()
         wrong = _rejected(connection)
         if wrong:
             return wrong
-        in_order = iter([*arrays])  # DuckDB cuts names at a zero byte
         found = [
-            _number(name, kind, arrays.pop(next(in_order)))
-            for name, kind in kinds.items()
+            _number(name, kind, arrays.pop(place))
+            for place, (name, kind) in zip(places, kinds.items(), strict=True)
         ]
     else:
         connection.execute(f"CREATE TEMP TABLE data AS {select}")
