@@ -42,7 +42,7 @@ def read(path: str) -> np.ndarray:
 def tile(sheet: np.ndarray, line: int, column: int) -> np.ndarray:
     """A digit of 8 x 8 in the sheet, where it takes 64 x 64 pixels below its title."""
     y, x = 6 + 14 + line * 84, 6 + column * 70
-    return sheet[y : y + 64 : 8, x : x + 64 : 8, 0] / 255 * (255 / 16)
+    return sheet[y : y + 64 : 8, x : x + 64 : 8, 0] / 255
 
 
 def test_the_sheet_shows_originals_and_what_training_would_see(
@@ -70,7 +70,7 @@ def test_the_sheet_shows_originals_and_what_training_would_see(
 def test_a_spec_with_a_source_is_enough(spec: str) -> None:
     Path(spec).write_text('[data]\nsource = "digits"\n' + SPEC)
     assert run(["inspect", spec, "--augment", "--out", "seen.png"]) == 0
-    assert read("seen.png").shape == (6 + 8 * 84, 6 + 8 * 70, 3)
+    assert read("seen.png").shape == (6 + 8 * 84 + 14, 6 + 8 * 70, 3)  # and a legend
 
 
 def test_images_are_shown_as_they_are_trained_on_by_default(spec: str) -> None:

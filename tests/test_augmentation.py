@@ -130,9 +130,13 @@ def displacement(
     return np.stack(fields)
 
 
-def sampled(image: np.ndarray, places: np.ndarray, fill: float) -> np.ndarray:
+def sampled(image: np.ndarray, places: np.ndarray, fill: float | str) -> np.ndarray:
     """The image at places (2, height, width), bilinearly, ``fill`` outside of it."""
     height, width, _ = image.shape
+    if isinstance(fill, str):  # by NumPy's own padding, as far as any place lies
+        most = int(np.abs(places).max()) + max(height, width) + 2
+        padded = np.pad(image, ((most, most), (most, most), (0, 0)), fill)
+        return sampled(padded, places + most, 0.0)
     padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), constant_values=fill)
     y = np.clip(places[0], -1.5, height + 0.5) + 2
     x = np.clip(places[1], -1.5, width + 0.5) + 2
@@ -289,6 +293,9 @@ LISTS: dict[str, list[Augmentation]] = {
     "cutmix": [CutMix(1.5)],
     "moves in a row": [Rotate(20), Shift(2), Scale(0.8, 1.2), Elastic(6, 2), Flip()],
     "another fill": [Rotate(20), Shift(2, fill=1)],
+    "edge": [Rotate(40, fill="edge"), Scale(0.2, 0.9, fill="edge")],
+    "reflect": [Scale(0.2, 0.5, fill="reflect"), Elastic(9, 2, fill="reflect")],
+    "every fill": [Shift(2, fill="edge"), Rotate(30, fill="reflect"), Shear(9)],
     "everything, at times": [
         Flip(probability=0.5),
         Rotate(30, probability=0.5),
@@ -346,6 +353,9 @@ def until(change: Augmentation, wanted: list[list[float]]) -> bool:
 def test_a_shift_moves_down_and_to_the_right() -> None:
     assert until(Shift(1, fill=7), [[7, 7, 7], [7, 1, 2], [7, 4, 5]])
     assert until(Shift(1, fill=7), [[5, 6, 7], [8, 9, 7], [7, 7, 7]])
+    assert until(Shift(1, fill="edge"), [[1, 1, 2], [1, 1, 2], [4, 4, 5]])
+    assert until(Shift(1, fill="reflect"), [[5, 4, 5], [2, 1, 2], [5, 4, 5]])
+    assert until(Shift(2, fill="reflect"), [[9, 8, 7], [6, 5, 4], [3, 2, 1]])
     assert until(Shift((0, 1)), [[2, 3, 0], [5, 6, 0], [8, 9, 0]])
 
 

@@ -540,7 +540,7 @@ def test_live_progress_on_a_terminal(tmp_path: Path) -> None:
         shown = read_all(ours)
     assert process.returncode == 0
     assert "\r" in shown
-    assert re.search(r"\n100/100( +[\d.]+){4} +[\d.]+ s\r\n$", shown)
+    assert re.search(r"[\nK]\d+/200( +[\d.]+){4} +[\d.]+ s\r\n$", shown)
 
 
 def read_all(descriptor: int) -> str:
@@ -585,8 +585,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "error: [--set] training.epoch: unknown key; did you mean 'epochs'? ",
         ),
         (
-            ["train", "iris", "--set", "layer.0.units=-1"],
-            "error: [--set] layer[0]: units = -1; use at least 1 unit",
+            ["train", "iris", "--set", "layer.2.units=-1"],
+            "error: [--set] layer[2]: units = -1; use at least 1 as units",
         ),
         (
             ["train", "iris", "--set", "data.test=2"],
@@ -1072,7 +1072,7 @@ def test_quantiles_from_training_to_predictions(
 ) -> None:
     """The model file knows what its outputs are; calibration makes them intervals."""
     loss = "training.loss={type='pinball', quantile=[0.9, 0.1, 0.5]}"
-    sets = ["--set", loss, "--set", "layer.4.units=3", "--set", "training.epochs=20"]
+    sets = ["--set", loss, "--set", "layer.6.units=3", "--set", "training.epochs=20"]
     told = told_here(
         capsys, "train", "diabetes", "-q", *sets, "--calibrate", "--out", tmp_path / "a"
     )

@@ -15,6 +15,7 @@ from nervure.losses import MSE, CrossEntropy
 from nervure.runs.building import network_of
 from nervure.spec.defaults import default_spec
 from nervure.spec.reading import parse_spec
+from nervure.spec.rows import default_for
 from nervure.spec.tables import DataSpec
 from nervure.spec.written import write_spec
 
@@ -57,7 +58,23 @@ def test_a_regression_ends_without_an_activation() -> None:
     spec = default_spec(load("diabetes"), DataSpec())
     assert spec.training is not None
     assert spec.training.loss == MSE()
-    assert getattr(spec.layers[-1].layer, "activation", "") is None
+    assert spec.layers[-1].layer.kind == "ensemble_mean"
+    assert getattr(spec.layers[-2].layer, "activation", "") is None
+
+
+def test_a_table_has_what_estimators_and_python_have() -> None:
+    """One default for every door; training also stops at the best epoch."""
+    dataset = load("iris", numbers="robust")
+    spec, own = default_spec(dataset, DataSpec()), nv.tabular.default(dataset)
+    assert spec.layers == own.layers
+    assert spec.training is not None
+    assert own.training is not None
+    assert dataclasses.replace(spec.training, checkpoint_seconds=None) == own.training
+    assert default_for(DataSpec("iris"))[0].data.numbers == "robust"
+    asked = default_for(DataSpec("iris", numbers="standard"))[0]
+    assert asked.data.numbers == "standard"
+    assert asked.training is not None
+    assert asked.training.early_stopping == nv.EarlyStopping(patience=100)
 
 
 def test_more_rows_are_gone_over_less_often() -> None:

@@ -57,6 +57,27 @@ def test_numbers_become_bytes() -> None:
     assert as_bytes([3.0, 3.0]).tolist() == [128, 128]
 
 
+def test_heads_and_a_legend_stand_above_the_rows_and_below_them_all() -> None:
+    sheet = make_sheet([GREY] * 3, ["a", "b", "c"], columns=2, heads=["x", "y"])
+    assert sheet.shape[:2] == (6 + 2 * (6 + 28 + 64), 6 + 2 * 70)
+    assert (sheet[6:20, 6:20] < 128).any()  # x
+    assert (sheet[20:34, 6:20] < 128).any()  # a
+    assert (sheet[34:98, 6:70] == 100).all()
+    assert (sheet[104:118, 6:20] < 128).any()  # y
+    long = make_sheet([GREY], legend="black is -1, grey 0 and white 1")
+    assert long.shape[0] > 6 + 64 + 6 + 2 * 14  # in several lines
+    assert (long[70:90] < 128).any()
+
+
+def test_a_head_is_as_wide_as_its_row() -> None:
+    """Not cut where the picture below it ends, as titles are."""
+    name = "inception4.branch3x3.convolution"
+    titled = make_sheet([GREY] * 4, [name, *[""] * 3], columns=4)
+    headed = make_sheet([GREY] * 4, columns=4, heads=[name])
+    assert (titled[6:20, 76:] == 255).all()
+    assert (headed[6:20, 76:] < 128).any()
+
+
 def test_the_file_is_a_png_of_the_sheet(tmp_path: Path) -> None:
     path = write_sheet(tmp_path / "sheet.png", [GREY] * 3, ["a", "b", "c"])
     with Image.open(path) as image:

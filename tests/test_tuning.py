@@ -384,7 +384,7 @@ def test_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    vary = ["--vary", "layer.0.units={choices=[4, 8]}"]
+    vary = ["--vary", "layer.2.units={choices=[4, 8]}"]
     few = ["--set", "training.epochs=3", "--trials", 2]
     told = told_here(capsys, "tune", "iris", *vary, *few)
     assert "2 trials: 2 complete" in told
@@ -396,7 +396,7 @@ def test_the_command_line(
     assert "for 3 epochs" in told
     assert Path("tunes/iris-1/report.md").exists()
     told = told_here(capsys, "inspect", "tunes/iris-1/spec.toml")
-    assert 'space = {"layer.0.units" = {choices = [4, 8]}}' in told
+    assert 'space = {"layer.2.units" = {choices = [4, 8]}}' in told
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ struct Move {
   std::vector<Entry<Geometry>> parts;
   std::optional<Entry<Elastic<T>>> elastic;
   T fill = 0;
+  Border border = Border::constant;
 };
 
 template <class T>
@@ -109,8 +110,11 @@ class Augmenter<T>::Changes {
   Move<T>& move(const Attributes& one) {
     const T fill = static_cast<T>(one.number("fill"));
     auto* last = steps_.empty() ? nullptr : std::get_if<Move<T>>(&steps_.back());
-    if (last != nullptr && !last->elastic && last->fill == fill) return *last;
-    steps_.push_back(Move<T>{.parts = {}, .elastic = {}, .fill = fill});
+    const Border border =
+        one.has("border") ? border_of(one.word("border")) : Border::constant;
+    const bool alike = last != nullptr && last->fill == fill && last->border == border;
+    if (alike && !last->elastic) return *last;
+    steps_.push_back(Move<T>{.parts = {}, .elastic = {}, .fill = fill, .border = border});
     moves_ = true;
     return std::get<Move<T>>(steps_.back());
   }
@@ -171,7 +175,7 @@ class Augmenter<T>::Changes {
     }
     if (map.identity() && dy == nullptr) return false;
     frame(from, moves.fill);
-    Sampler<T>(from, to, map, dy, dx).run();
+    Sampler<T>(from, to, map, dy, dx).run(moves.border);
     return true;
   }
 

@@ -83,6 +83,8 @@ void buffers_suffice() {
       change("shear", {{"degrees", 80.0}}, 3),
       change("elastic", {{"alpha", 1000.0}, {"sigma", 9.0}}, 5),
       change("rotate", {{"degrees", 180.0}}, 7),
+      change("scale", {{"smallest", 0.01}, {"largest", 9.0}, {"border", "reflect"}}, 17),
+      change("elastic", {{"alpha", 1000.0}, {"sigma", 9.0}, {"border", "edge"}}, 19),
       change("cutout", {{"size", int64_t{50}}}, 9),
       change("jitter",
              {{"brightness", 1.0}, {"contrast", 1.0}, {"saturation", 1.0}, {"hue", 180.0}},

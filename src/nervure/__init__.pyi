@@ -17,9 +17,13 @@ from nervure.data import augmentation as augmentation
 from nervure.diagnosis.diagnosis import Diagnosis as Diagnosis
 from nervure.diagnosis.diagnosis import diagnose as diagnose
 from nervure.ensemble.ensemble import Ensemble as Ensemble
+from nervure.exchange.errors import CheckpointError as CheckpointError
 from nervure.exchange.errors import ExchangeError as ExchangeError
+from nervure.exchange.estimators import from_sklearn as from_sklearn
 from nervure.exchange.exporting import export as export
 from nervure.exchange.importing import import_onnx as import_onnx
+from nervure.exchange.weights import WeightReport as WeightReport
+from nervure.exchange.weights import load_weights as load_weights
 from nervure.findings.finding import Finding as Finding
 from nervure.findings.finding import FindingWarning as FindingWarning
 from nervure.graph.graph import Graph as Graph

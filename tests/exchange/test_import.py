@@ -84,6 +84,14 @@ def test_a_network_comes_back_with_the_same_bits(
     np.testing.assert_array_equal(same.forward(x), net.forward(x))
 
 
+def test_a_resnet_comes_back_with_the_same_bits(exported: Any) -> None:
+    net = nv.zoo.resnet20(classes=4)
+    same = nv.import_onnx(exported(net))
+    x = single(2, *net.graph.input_shapes[0])
+    np.testing.assert_array_equal(same.forward(x), net.forward(x))
+    assert "permute" not in kinds(same)
+
+
 def test_batch_norm_stays_a_layer_that_learns(exported: Any) -> None:
     net = residual()
     same = nv.import_onnx(exported(net))
@@ -418,6 +426,17 @@ def test_names_are_given_once() -> None:
 
 def test_an_output_that_no_node_gives() -> None:
     assert "output 'y' is given by no node" in refusal(relus(("x", "a")))
+
+
+def test_an_output_that_depends_on_no_input() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["y"]),
+        helper.make_node("Relu", ["x"], ["z"]),
+    ]
+    assert refusal(model_of(nodes, {"x": [4]}, {"z": [4], "y": []})) == (
+        "[model] output 'y' is made of no number of the inputs; expected outputs that "
+        "depend on them; leave it out of the model"
+    )
 
 
 def test_more_nodes_than_any_network_has(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,9 @@ def preview(path: str, spec: Path | None, out: Path | None) -> str:
     dataset = load_data(data, dtype="float32")
     changes = _changes(given, dataset, str(spec or place))
     pictures, titles = _sheet(dataset, changes, given.seed if given else 0)
-    write_sheet(file, pictures, titles, columns=1 + STEPS)
     kinds = ", ".join(change.kind for change in changes)
+    legend = f"First the image as it is, then what {STEPS} steps make of it by {kinds}."
+    write_sheet(file, pictures, titles, columns=1 + STEPS, legend=legend)
     images = many(len(pictures) // (1 + STEPS), "image")
     return f"{file}: {images}, and {STEPS} of each by {kinds}"
 
@@ -90,7 +91,7 @@ def _sheet(
         made = augment(images, changes, seed=seed, step=step, scale=scale)
         versions.append(made[0])
         shares.append(made[1])
-    low, high = (0.0, 255 * scale) if images.dtype == np.uint8 else (None, None)
+    low, high = (0.0, 1.0) if images.dtype == np.uint8 else (None, None)
     shown = as_bytes(np.stack(versions, axis=1), low, high)
     if shown.shape[-1] != 3:
         shown = shown[..., :1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def make_sheet(
     titles: Sequence[str] = (),
     *,
     columns: int | None = None,
+    heads: Sequence[str] = (),
+    legend: str = "",
 ) -> Array:
     """Pictures in a grid on white paper, uint8 ``(height, width, 3)``.
 
@@ -57,6 +60,8 @@ def make_sheet(
             other numbers see `as_bytes`.
         titles: lines above the pictures, none or one for each; "" for none.
         columns: pictures in a row; by default about as many as rows.
+        heads: lines above the rows, none or one for each.
+        legend: what the pictures mean, below them all.
 
     Raises:
         ValueError: no pictures, arrays that are none, or a sheet of too many pixels.
@@ -72,12 +77,14 @@ def make_sheet(
             "for each; give as many, or none"
         )
     across = columns or math.ceil(math.sqrt(len(tiles)))
-    top = _LINE if any(titles) else 0
+    head = _LINE if heads else 0
+    top = head + (_LINE if any(titles) else 0)
     height = _GAP + top + max(len(tile) for tile in tiles)
     width = _GAP + max(tile.shape[1] for tile in tiles)
     down = math.ceil(len(tiles) / across)
     across = min(across, len(tiles))
-    shape = (down * height + _GAP, across * width + _GAP, 3)
+    below = textwrap.wrap(_plain(legend), max(1, across * width // _LETTER))
+    shape = (down * height + _GAP + len(below) * _LINE, across * width + _GAP, 3)
     if shape[0] * shape[1] > MOST_PIXELS:
         raise ValueError(
             f"[sheet] {len(tiles)} pictures make {shape[0]:,} x {shape[1]:,} pixels; "
@@ -88,13 +95,14 @@ def make_sheet(
     corners = [(_GAP + i * height + top, _GAP + j * width) for i, j in places]
     for tile, (y, x) in zip(tiles, corners, strict=True):
         paper[y : y + len(tile), x : x + tile.shape[1]] = tile
-    if not top:
-        return paper
     letters = (width - _GAP) // _LETTER
-    named = zip(corners, titles, strict=True)
-    return _with_text(
-        paper, [(y - _LINE, x, _short(title, letters)) for (y, x), title in named]
-    )
+    named = zip(corners, titles or [""] * len(tiles), strict=True)
+    lines = [(y - _LINE, x, _short(title, letters)) for (y, x), title in named]
+    whole = across * width // _LETTER
+    lines += [(_GAP + i * height, _GAP, _short(h, whole)) for i, h in enumerate(heads)]
+    lines += [(down * height + i * _LINE, _GAP, line) for i, line in enumerate(below)]
+    lines = [line for line in lines if line[2]]
+    return _with_text(paper, lines) if lines else paper
 
 
 def write_sheet(
@@ -103,6 +111,8 @@ def write_sheet(
     titles: Sequence[str] = (),
     *,
     columns: int | None = None,
+    heads: Sequence[str] = (),
+    legend: str = "",
 ) -> Path:
     """Write `make_sheet` of these pictures to a PNG file, atomically.
 
@@ -112,7 +122,8 @@ def write_sheet(
     """
     check_name(path)
     pillow = needed("PIL.Image", os.fspath(path))
-    sheet = pillow.fromarray(make_sheet(pictures, titles, columns=columns))
+    made = make_sheet(pictures, titles, columns=columns, heads=heads, legend=legend)
+    sheet = pillow.fromarray(made)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         sheet.save(file, format="PNG", optimize=True)
     return Path(path)
@@ -149,9 +160,14 @@ def _tile(picture: npt.ArrayLike, factor: int, index: int) -> Array:
     return np.broadcast_to(large, (*large.shape[:2], 3))
 
 
+def _plain(text: str) -> str:
+    """The text in one line, in the letters that every font has."""
+    return " ".join(text.split()).encode("latin-1", "replace").decode("latin-1")
+
+
 def _short(title: str, letters: int) -> str:
-    """The title in the letters that every font has, cut to fit."""
-    plain = " ".join(title.split()).encode("latin-1", "replace").decode("latin-1")
+    """The title, cut to fit."""
+    plain = _plain(title)
     return plain if len(plain) <= letters else plain[: max(1, letters - 2)] + ".."
 
 

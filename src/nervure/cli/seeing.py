@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure import sight
+from nervure.base.words import many
 from nervure.cli.pictures import as_bytes, check_name, write_sheet
 from nervure.cli.predicting import predictions
 from nervure.data import prepare
@@ -106,7 +107,11 @@ def _filters(net: Network, out: Path) -> str:
     shown = (found.mean(axis=-1, keepdims=True) if several else found)[:MOST_FILTERS]
     limit = float(np.abs(shown).max())
     pictures = [as_bytes(one, -limit, limit) for one in shown]
-    write_sheet(out, pictures, [str(i) for i in range(len(pictures))])
+    legend = f"black {-limit:.3g}, grey 0, white {limit:.3g}"
+    if shown.shape[-1] == 3:
+        legend = f"each colour from {-limit:.3g} (dark) over 0 (half) to {limit:.3g}"
+    titles = [str(i) for i in range(len(pictures))]
+    write_sheet(out, pictures, titles, legend=legend)
     mean = f", mean of {found.shape[-1]} channels" if several else ""
     size = f"{found.shape[1]} x {found.shape[2]}"
     return f"{len(pictures)} of {len(found)} first filters, {size} pixels{mean}"
@@ -118,6 +123,7 @@ def _features(net: Network, data: Data, out: Path, wish: Wish) -> str:
     blank = np.full(image.shape[:2], 255, np.uint8)
     pictures: list[Array] = []
     titles: list[str] = []
+    heads: list[str] = []
     maps = sight.feature_maps(net, data)
     names = _spread(list(maps))
     for name in names:
@@ -127,8 +133,13 @@ def _features(net: Network, data: Data, out: Path, wish: Wish) -> str:
         shown = [_enlarged(as_bytes(values[..., m], low, high), image) for m in order]
         rest = MOST_MAPS - len(shown)
         pictures += [image, *shown, *[blank] * rest]
-        titles += [name, *(f"map {m}" for m in order), *[""] * rest]
-    write_sheet(out, pictures, titles, columns=1 + MOST_MAPS)
+        titles += ["image", *(f"map {m}" for m in order), *[""] * rest]
+        tall, wide, count = values.shape
+        size = f"{many(count, 'map')} of {tall} x {wide}"
+        heads.append(f"{name}: {size}, black {low:.3g}, white {high:.3g}")
+    legend = "Of each layer the maps that vary most over the image, by one measure."
+    columns = 1 + MOST_MAPS
+    write_sheet(out, pictures, titles, columns=columns, heads=heads, legend=legend)
     return f"{len(names)} of {len(maps)} layers, up to {MOST_MAPS} maps of each"
 
 
@@ -145,18 +156,23 @@ def _heat(net: Network, data: Data, out: Path, wish: Wish) -> str:
     image = _image(data)
     if wish.saliency is not None:
         (values,) = sight.saliency(net, data)
-        title = "score's gradient"
+        title = "gradient of the score"
     else:
         (values,) = sight.occlusion(net, data)
-        title = "fall when hidden"
+        title = "fall of the score when hidden"
     limit = float(np.percentile(np.abs(values), STRONGEST)) or 1.0
     signed = np.clip(values / limit, -1, 1)
     low = -1.0 if signed.min() < 0 else 0.0
+    white, dark, blue = f"white and red {limit:.3g}", "black 0", ""
+    if low < 0:
+        dark, blue = f"black {-limit:.3g}, grey 0", ", blue below 0"
+    legend = f"{title}: {dark}, {white}{blue}"
     said = _said(net, data)
     pictures = [image, as_bytes(signed, low, 1.0), _overlaid(image, signed)]
     factor = -(-LARGE // min(image.shape[:2]))
     pictures = [p.repeat(factor, axis=0).repeat(factor, axis=1) for p in pictures]
-    write_sheet(out, pictures, [said, title, "over the image"], columns=3)
+    titles = [said, title, "over the image"]
+    write_sheet(out, pictures, titles, columns=3, legend=legend)
     return f"{wish.kind} of {said}, largest {np.abs(values).max():.3g}"
 
 
@@ -178,7 +194,7 @@ def _image(data: Data) -> Array:
             f"[sight] a row of shape {x.shape}; expected an image (height, width, "
             "channels); use a model of images"
         )
-    image = x if x.dtype == np.uint8 else as_bytes(x)
+    image = as_bytes(x * data.scale_of(0), 0, 1) if x.dtype == np.uint8 else as_bytes(x)
     image = image if image.ndim == 3 else image[..., None]
     several = image.shape[-1] not in (1, 3)
     return as_bytes(image.mean(axis=-1, keepdims=True), 0, 255) if several else image

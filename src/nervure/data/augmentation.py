@@ -8,9 +8,10 @@ see images as they are.
 
 Changes of place that stand next to each other (shift, flip, rotate, scale, shear, crop,
 and one elastic distortion after them) are one map: the image is interpolated once,
-bilinearly. What comes from outside of the image is ``fill``, in the network's units: 0
-to 1 for images of bytes. Those stay within 0 to 1; other numbers may become what they
-will.
+bilinearly. What comes from outside of the image is ``fill``: a number, in the
+network's units (0 to 1 for images of bytes); "edge", the nearest pixel; or "reflect",
+the image in a mirror on its border pixels. Bytes stay within 0 to 1; other numbers may
+become what they will.
 
 Legend: u a uniform number of its own for each image and change; H, W, C height, width
 and channels of an image.
@@ -19,9 +20,9 @@ and channels of an image.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +30,13 @@ import numpy.typing as npt
 from nervure.base.checks import count, flag, number
 from nervure.base.described import Described, family, hints_of
 from nervure.base.named import read
+from nervure.base.words import unknown
 from nervure.data._errors import fail
 from nervure.data.arrays import as_inputs
 
 Attribute = int | float | str
 Shape = tuple[int, ...]
+Border = Literal["edge", "reflect"]
 
 MOST_CHANGES = 64
 _MOST_PIXELS = 4096
@@ -63,8 +66,12 @@ class Augmentation(Described):
 
     def attributes(self) -> dict[str, Attribute]:
         """What the engine's change reads: by default every field, as what it is."""
+        return self._read({"probability"})
+
+    def _read(self, others: Set[str]) -> dict[str, Attribute]:
+        """The fields but for some, each as the type that it is declared to be."""
         hints = hints_of(type(self))
-        own = [f.name for f in fields(self) if f.name != "probability"]
+        own = [f.name for f in fields(self) if f.name not in others]
         return {name: hints[name](getattr(self, name)) for name in own}
 
     def check(self, shape: Shape) -> None:
@@ -73,11 +80,24 @@ class Augmentation(Described):
 
 @dataclass(frozen=True)
 class _Moving(Augmentation):
-    fill: float = field(default=0.0, kw_only=True)
+    fill: float | Border = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number(self.kind, "fill", self.fill)
+        if not isinstance(self.fill, str):
+            number(self.kind, "fill", self.fill)
+        elif self.fill not in get_args(Border):
+            known = ["a number", *get_args(Border)]
+            raise ValueError(unknown(self.kind, "fill", self.fill, known))
+
+    def attributes(self) -> dict[str, Attribute]:
+        return {**self._outside(), **self._read({"probability", "fill"})}
+
+    def _outside(self) -> dict[str, Attribute]:
+        """What the engine finds outside of the image."""
+        if isinstance(self.fill, str):
+            return {"fill": 0.0, "border": self.fill}
+        return {"fill": float(self.fill)}
 
 
 @dataclass(frozen=True)
@@ -105,7 +125,7 @@ class Shift(_Moving):
 
     def attributes(self) -> dict[str, Attribute]:
         down, across = self._most()
-        return {"down": down, "across": across, "fill": self.fill}
+        return {"down": down, "across": across, **self._outside()}
 
     def check(self, shape: Shape) -> None:
         for most, side in zip(self._most(), shape[:2], strict=True):

@@ -435,6 +435,7 @@ def resize(op: Op) -> Held:
     x = op.held()
     rank = len(x.shape)
     sizes, scales = _sizes(op, x)
+    op.bounded(sizes)
     mode = op.attribute("mode", "nearest")
     if all(n == m for n, m in zip(x.shape, sizes, strict=True)):
         return x

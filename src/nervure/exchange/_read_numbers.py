@@ -198,6 +198,18 @@ def cast(op: Op) -> Held:
     return x if op.whole else truncated(x)
 
 
+def cast_like(op: Op) -> Held:
+    """To the type of another value, which must be one of layers too."""
+    other = op.value(1)
+    if isinstance(other, Known):
+        singles = other.array.dtype.name in ("float32", "float64")
+    else:
+        singles = op.node.input[1] not in op.reader.whole
+    if not singles:
+        raise NotCoveredError("to another type than single or double")
+    return op.held()
+
+
 WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 
 
@@ -464,6 +476,9 @@ def lp_normalization(op: Op) -> Held:
     p = op.attribute("p", 2)
     before, after = ("abs", "") if p == 1 else ("square", "sqrt")
     norm = _applied(x, before, after, "sum", (axis,))
+    zero = op.reader.alike([norm, Known(np.array(0.0))], op.name)
+    none = like(norm, put(Compare("equal"), *zero))
+    norm = like(norm, put(Add(), norm, none))  # 0 stays 0
     both = op.reader.alike([x, norm], op.name)
     return like(both[0], put(Divide(), *both))
 

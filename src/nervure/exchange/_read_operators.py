@@ -30,7 +30,7 @@ OPERATORS: dict[str, Read] = {
     "Size": constants.size,
     "Identity": numbers.same,
     "Cast": numbers.cast,
-    "CastLike": numbers.same,
+    "CastLike": numbers.cast_like,
     "Dropout": numbers.dropout,
     # functions of single elements
     "Abs": function("abs"),

@@ -314,6 +314,7 @@ def pad(op: Op) -> Held:
     pixels of the map itself are taken from it."""
     x = op.held()
     sides = _sides(op, x)
+    op.bounded([n + b + a for n, (b, a) in zip(x.shape, sides, strict=True)])
     mode = op.attribute("mode", "constant")
     for axis, (before, after) in enumerate(sides):
         x = part(x, axis, max(0, -before), x.shape[axis] - max(0, -after), 1)

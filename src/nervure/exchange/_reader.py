@@ -316,5 +316,5 @@ class Op:
         return [ROWS] * self.reader.lead + list(x.shape)
 
     def bounded(self, shape: Sequence[int]) -> None:
-        if math.prod(shape) > MOST_NUMBERS:
+        if math.prod(shape) > MOST_NUMBERS or max(shape, default=0) > MOST_NUMBERS:
             raise NotCoveredError(f"a value of shape {short(tuple(shape))}")

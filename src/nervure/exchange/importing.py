@@ -75,16 +75,27 @@ def import_onnx(
     >>> bool((same.forward([[1, 2, 3, 4]]) == net.forward([[1, 2, 3, 4]])).all())
     True
     """
-    model = open_model(path, external_data)
+    with np.errstate(all="ignore"):  # numbers that are not finite stay so
+        model = open_model(path, external_data)
+        return _read_model(model, dict(shapes or {}), rows, channels_last, dtype)
+
+
+def _read_model(
+    model: OnnxModel,
+    shapes: dict[str, Sequence[int]],
+    rows: bool,
+    channels_last: bool,
+    dtype: str | None,
+) -> Network:
     lead = 1 if rows else 0
     uses = Counter(name for node in model.nodes for name in node.input)
     reader = Reader(model.opset, lead, uses, frozenset(model.outputs))
     for name, array in model.constants.items():
         reader.values[name] = Known(array, learned=array.dtype.kind == "f")
-    begins = _inputs(reader, model, dict(shapes or {}), channels_last)
+    begins = _inputs(reader, model, shapes, channels_last)
     _read_nodes(reader, model)
     ends = [
-        _end(reader, name, channels_last and _gives_maps(model, name))
+        _end(reader, model, name, channels_last and _gives_maps(model, name))
         for name in model.outputs
     ]
     return _network(reader, model, begins, ends, dtype or _dtype(model))
@@ -289,15 +300,20 @@ def _as_end(reader: Reader, name: str, value: Value | None) -> Value | None:
 # -- outputs ---------------------------------------------------------------------------
 
 
-def _end(reader: Reader, name: str, channels_last: bool) -> Held:
+def _end(reader: Reader, model: OnnxModel, name: str, channels_last: bool) -> Held:
     """An output as the network gives it."""
-    value = reader.values.get(name)
+    value, where = reader.values.get(name), model.where
     if value is None:
         raise ExchangeError(
-            f"[onnx] output {short(name)} is given by no node; expected one; save the "
-            "model again"
+            f"[{where}] output {short(name)} is given by no node; expected one; save "
+            "the model again"
         )
     if isinstance(value, Known):
+        if reader.lead or value.symbolic or value.array.size == 0:
+            raise ExchangeError(
+                f"[{where}] output {short(name)} is made of no number of the inputs; "
+                "expected outputs that depend on them; leave it out of the model"
+            )
         return reader.stored(value, name)
     last = (*range(1, len(value.shape)), 0)
     if channels_last and value.order is None and value.axes == last:
@@ -328,5 +344,10 @@ def _network(
     initialize(replace(net.layout, segments=tuple(own)), net.seed, net.values)
     views = net.parameters
     for name in views.keys() & given.keys():
+        if given[name].shape != views[name].shape:
+            raise ExchangeError(
+                f"[{model.where}] {short(name)} has shape {given[name].shape}; its "
+                f"operator takes {views[name].shape}; save the model again"
+            )
         views[name] = np.asarray(given[name], np.float64)
     return net

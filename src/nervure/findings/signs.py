@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.graph.graph import Graph
-from nervure.layers import Embedding
+from nervure.layers import Embedding, PeriodicEmbedding
 from nervure.record import Record
 
 Array = npt.NDArray[Any]
@@ -56,7 +56,7 @@ class Signs:
 
     @cached_property
     def weighted(self) -> tuple[Weighted, ...]:
-        """Layers with weights, first to last; those of embeddings left out."""
+        """Layers with weights, first to last; embeddings left out."""
         layout = self._record.latest("layout")
         layers = list(self._record.layers)
         found: list[Weighted] = []
@@ -64,7 +64,7 @@ class Signs:
         for column, name in enumerate(self._record.parameters):
             shape: list[int] = shapes[column]
             layer = self._layer_of(name)
-            if len(shape) < 2 or layer not in layers or self._is_embedding(name):
+            if len(shape) < 2 or layer not in layers or not self._is_weight(name):
                 continue
             inputs = math.prod(shape[:-1])
             found.append(
@@ -90,11 +90,15 @@ class Signs:
             return self._graph.nodes[self._graph.index[node]].group
         return node
 
-    def _is_embedding(self, parameter: str) -> bool:
-        node = parameter.rpartition(".")[0]
-        if self._graph is None or node not in self._graph.index:
+    def _is_weight(self, parameter: str) -> bool:
+        """Whether sums over inputs are taken with it: no scale, and no embedding."""
+        node, _, name = parameter.rpartition(".")
+        if not name.endswith("weight"):
             return False
-        return isinstance(self._graph.nodes[self._graph.index[node]].layer, Embedding)
+        if self._graph is None or node not in self._graph.index:
+            return True
+        layer = self._graph.nodes[self._graph.index[node]].layer
+        return not isinstance(layer, Embedding | PeriodicEmbedding)
 
     # -- columns ------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ def default_for(
     """
     raw = read_data(data)
     data = dataclasses.replace(held_apart(data, raw), image_size=raw.image_size)
+    if not isinstance(raw.inputs, np.ndarray) and data.numbers is None:
+        data = dataclasses.replace(data, numbers="robust")
     dataset = load_data(data, seed, dtype, raw)
     return default_spec(dataset, data, seed), dataset
 

@@ -57,7 +57,7 @@ class DataSpec:
     validation: float | None = None
     test: float | None = None
     calibration: float = 0.0
-    numbers: Method = "standard"
+    numbers: Method | None = None
     categories: Categories = "auto"
     columns: dict[str, Use] | None = None
     dates: dict[str, str] | None = None
@@ -75,7 +75,9 @@ class DataSpec:
     @property
     def encodings(self) -> Encodings:
         """How the columns of a table become inputs."""
-        return Encodings(self.numbers, self.categories, self.columns or {})
+        return Encodings(
+            self.numbers or "standard", self.categories, self.columns or {}
+        )
 
 
 @dataclass(frozen=True)

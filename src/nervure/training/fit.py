@@ -60,7 +60,8 @@ def fit(
 
     Args:
         X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
-            or outputs; or a `nervure.data.Dataset` as ``X`` alone.
+            or outputs, sparse matrices of SciPy as inputs; or a `nervure.data.Dataset`
+            as ``X`` alone.
         loss: name, table, `Loss`, or a function ``(target, output)`` of NumPy arrays
             returning ``(value, gradient)``; one, or one per output. By default the one
             that fits the output layer.
@@ -99,7 +100,10 @@ def fit(
             result does not depend on it.
 
     Returns:
-        The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
+        The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``. ``loss``
+        is the mean over an epoch's steps, of rows as training changes them (dropout,
+        augmentation); ``validation_loss`` is the same loss, label smoothing and weights
+        of classes too, of the rows as they are, after the epoch.
 
     Raises:
         ValueError: arguments or data that do not fit, before anything is trained.

@@ -158,6 +158,9 @@ def _asked(
     return dataclasses.replace(spec, tune=tuning)
 
 
+_DENSE = ("dense", "ensemble_dense")
+
+
 def default_space(spec: Spec) -> dict[str, Range]:
     """A space around a spec: learning rate, batch size, hidden units, dropout.
 
@@ -173,7 +176,7 @@ def default_space(spec: Spec) -> dict[str, Range]:
     (16, 32, 64)
     """
     found: dict[str, Range] = {}
-    dense = [i for i, e in enumerate(spec.layers) if e.layer.kind == "dense"]
+    dense = [i for i, e in enumerate(spec.layers) if e.layer.kind in _DENSE]
     for i, entry in enumerate(spec.layers):
         layer: Any = entry.layer
         if i in dense[:-1]:
