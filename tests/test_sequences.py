@@ -435,6 +435,6 @@ def test_very_long_sequences_are_told_before_anything_is_computed() -> None:
     series = np.broadcast_to(np.zeros((1, 1), np.float32), (10**7, 1))
     rows = nv.Ragged(series, [10**7])
     with pytest.raises(
-        ValueError, match="10,000,000 steps take .*; use shorter sequences"
+        ValueError, match=r"10,000,000 steps take .*; use shorter sequences"
     ):
         nv.fit(net, rows, rows, loss="mse", epochs=1, progress=False)
