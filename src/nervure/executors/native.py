@@ -67,6 +67,8 @@ KEPT = 4
 """Engines kept for another call like an earlier one, each with its arena."""
 
 
+SHORTER = "use shorter sequences (nervure.data.chunks), or smaller layers"
+
 Key = tuple[Mode, Extent, Objective | None]
 
 
@@ -363,6 +365,7 @@ class NativeExecutor:
         what = f"the layers' values for {many(extent.rows, 'row')}"
         if extent.steps:
             what += f" of {many(max(extent.steps), 'step')}"
+            check_memory(wanted, "plan", what, SHORTER)
         check_memory(wanted, "plan", what)
 
 
