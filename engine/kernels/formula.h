@@ -57,7 +57,8 @@ class FormulaStep final : public Step<T> {
   }
 
   Formula<T> formula_;
-  mutable std::exception_ptr error_;  // one worker calls, and the caller asks when it is done
+  mutable std::exception_ptr
+      error_;  // one worker calls, and the caller asks when it is done
 };
 
 }  // namespace nervure

@@ -45,11 +45,11 @@ Formula<T> formula(nb::callable function) {
     const bool steps = nb::cast<bool>(function.attr("gives_steps"));
     const int64_t values = steps ? rows_of(c.inputs[0]) : c.rows;
     const int64_t size = values * c.output.size;
-    const nb::object found = function(
-        forward, inputs, lengths,
-        forward ? nb::none() : matrix(c.output.value, values, c.output.size),
-        forward ? nb::none() : matrix(c.output.gradient, values, c.output.size),
-        nb::make_tuple(c.training, c.seed, c.step));
+    const nb::object found =
+        function(forward, inputs, lengths,
+                 forward ? nb::none() : matrix(c.output.value, values, c.output.size),
+                 forward ? nb::none() : matrix(c.output.gradient, values, c.output.size),
+                 nb::make_tuple(c.training, c.seed, c.step));
     if (forward) return take(found, c.output.value, size, false, "output of a formula");
     for (size_t i = 0; i < c.inputs.size(); ++i) {
       const Operand<T>& x = c.inputs[i];
