@@ -11,7 +11,18 @@ namespace nervure {
 
 enum class Element { float32, float64, uint8, int32, int64 };
 
-// One array of the data set: rows of `columns` elements, read as element * scale.
+// The steps of the rows of a data set, where rows are sequences: row r has `lengths[r]`
+// of them, from `starts[r]` on; side by side with those of the other rows they would begin
+// at `offsets[r]`. Null where a row is one.
+struct Sequences {
+  const int64_t* starts = nullptr;
+  const int64_t* lengths = nullptr;
+  const int64_t* offsets = nullptr;
+  [[nodiscard]] explicit operator bool() const { return starts != nullptr; }
+};
+
+// One array of the data set: rows, or their steps, of `columns` elements, read as
+// element * scale.
 //
 // Of sparse rows only the elements that are there lie in `data`: those of row i are the
 // elements from starts[i] on, up to starts[i + 1], in the columns that `at` says, which
@@ -23,6 +34,7 @@ struct Source {
   double scale = 1;
   const int64_t* starts = nullptr;
   const int32_t* at = nullptr;
+  Sequences sequences = {};
 
   [[nodiscard]] bool sparse() const { return starts != nullptr; }
 };
@@ -83,7 +95,7 @@ void read_sparse_row(const Source& source, int64_t row, Range columns, T* target
   });
 }
 
-// Some columns of one row, as numbers of type T.
+// Some columns of one row, or of rows that follow it, as numbers of type T.
 template <class T>
 void read_row(const Source& source, int64_t row, Range columns, T* target) {
   if (source.sparse()) return read_sparse_row(source, row, columns, target);

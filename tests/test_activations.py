@@ -250,7 +250,7 @@ def test_unknown_names():
 
 def test_misplaced_options():
     assert error(Activation, "softmax", name="out") == (
-        "[activation 'out'] softmax works on whole rows, not on single elements; "
+        "[activation 'out'] softmax is a layer of its own, no function of single elements; "
         "use nv.Softmax()"
     )
     assert error(Activation, "relu", alpha=0.1) == (

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import nervure as nv
+from nervure.layers import activation_names
 
 ROWS = 60
 rng = np.random.default_rng(0)
@@ -433,10 +434,9 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "activation": (
         lambda: nv.Network([nv.Input(4), nv.Dense(3, activation="thanh")]),
-        "[activation] unknown activation 'thanh'; did you mean 'tanh' or 'gelu_tanh' "
-        "or 'scaled_tanh'? Known: tanh, gelu_tanh, scaled_tanh, elu, gaussian_cdf, "
-        "gelu, hard_sigmoid, heaviside, leaky_relu, linear, log_softmax, logistic, relu, "
-        "relu6, selu, sigmoid, silu, softmax, softplus, softsign",
+        "[activation] unknown activation 'thanh'; did you mean 'tanh' or 'tan' or "
+        "'arctanh'? Known: tanh, tan, arctanh, "
+        f"{', '.join(sorted({*activation_names()} - {'tanh', 'tan', 'arctanh'}))}",
     ),
     "initializer": (
         lambda: nv.Dense(3, initializer="he"),
@@ -770,8 +770,9 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a list called on": (
         lambda: nv.Network(inputs=x, outputs=nv.Add()([x])),
-        "[graph] [Input(name='x', shape=(2,))] is used as a layer's input; expected "
-        "layers called on each other, one argument for each; write e.g. nv.Add()(a, b)",
+        "[graph] [Input(name='x', shape=(2,), time=False)] is used as a layer's input; "
+        "expected layers called on each other, one argument for each; write e.g. "
+        "nv.Add()(a, b)",
     ),
     "a number called on": (
         lambda: nv.Network(inputs=x, outputs=nv.Dense(2)(3.0)),
@@ -797,10 +798,11 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
         "[graph] outputs= is empty; expected at least one layer called on its inputs; "
         "name what the network gives",
     ),
-    "an image into dense": (
-        lambda: nv.Network([nv.Input((2, 2)), nv.Dense(1)]),
-        "[dense 'dense'] input of shape (2, 2), expected (features,); put nv.Flatten() "
-        "before it",
+    "rows into a layer along time": (
+        lambda: nv.Network([nv.Input(2), nv.LSTM(1)]),
+        "[lstm 'lstm'] input of shape (2,), expected a sequence (time, features); begin "
+        "with nv.Input((None, features)), or bring it into shape with "
+        "nv.Reshape((time, features))",
     ),
     "seed": (
         lambda: regressor(seed=-1),
@@ -852,7 +854,7 @@ LAYERS: dict[str, tuple[Callable[[], Any], str]] = {
         "[input] shape = 2.0; use a whole number as shape",
     ),
     "input with None": (
-        lambda: nv.Input((None, 3)),
+        lambda: nv.Input((3, None)),
         "[input] shape = None; use a whole number as shape",
     ),
     "dropout 1": (

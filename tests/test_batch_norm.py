@@ -12,6 +12,7 @@ import pytest
 import nervure as nv
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
+from nervure.executors.plan import Extent, Room
 from nervure.layers import BatchNorm, LayerError, Pass
 from nervure.network.inputs import make_data
 
@@ -71,7 +72,7 @@ def test_training_computes_the_formula(dtype: str) -> None:
         graph.parameters[name] = net.parameters[name]
     model = Model(graph.graph, graph.layout, graph.values, graph.gradients)
     executor = NativeExecutor(model)
-    held = executor._take(("infer", ROWS, None))
+    held = executor._take(("infer", Extent(ROWS), None), Room())
     out = np.empty(x.shape, dtype)
     arrays = executor.hold(Data((x,)))
     own = {k.split(".")[1]: v.astype(float) for k, v in graph.parameters.items()}

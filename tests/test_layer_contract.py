@@ -16,6 +16,8 @@ import pytest
 import nervure as nv
 from nervure.base.plain import Faults
 from nervure.executors import Data, Model
+from nervure.executors._jax_fold import Packed, Room, Sequences
+from nervure.executors._jax_fold import fold as fold_graph
 from nervure.executors.native import NativeExecutor
 from nervure.graph.entries import layer_from_dict, with_name
 from nervure.graph.graph import Graph
@@ -38,6 +40,7 @@ from nervure.spec.written import write_spec
 
 SOURCES = ("input", "constant", "learned")
 ROWS = 5
+LENGTHS = (3, 1, 7, 2, 4)
 SEED = 11
 STEP = 1e-3
 RTOL = 5e-6
@@ -71,7 +74,7 @@ def graph_of(example: Any) -> Graph:
     names = [f"x{i}" for i in range(len(example.inputs))]
     feeds = [
         Entry(Input(shape), name)
-        for name, shape in zip(names, example.inputs, strict=True)
+        for shape, name in zip(example.shapes, names, strict=True)
     ]
     spare = [] if feeds else [Entry(Input(1), "unused")]
     return Graph.of(
@@ -89,24 +92,28 @@ def network(example: Any, dtype: str = "float64") -> Network:
     return net
 
 
-def inputs_of(net: Network, seed: int = 1) -> tuple[np.ndarray, ...]:
+def inputs_of(net: Network, seed: int = 1) -> tuple[Any, ...]:
     """Values at least 0.05 away from 0 and from 3 and 6, the kinks of activations, and
-    no two alike, for the sake of maxima."""
+    no two alike, for the sake of maxima. Sequences are of 1 to 7 steps, not in order."""
     rng = np.random.default_rng(seed)
+    lengths = np.resize(LENGTHS, ROWS)
     found = []
-    for shape in net.graph.input_shapes:
+    for i, shape in zip(net.graph.inputs, net.graph.input_shapes, strict=True):
+        along = net.graph.nodes[i].clock is not None
+        count = int(lengths.sum()) if along else ROWS
         k = len(found)  # no two alike among the inputs either
-        spaced = np.linspace(0.05 + 0.001 * k, 2.9 + 0.01 * k, ROWS * math.prod(shape))
-        x = rng.permutation(spaced).reshape(ROWS, *shape)
+        spaced = np.linspace(0.05 + 0.001 * k, 2.9 + 0.01 * k, count * math.prod(shape))
+        x = rng.permutation(spaced).reshape(count, *shape)
         x *= rng.choice([-1, 1], x.shape)
         x.reshape(-1)[::7] *= 2.1  # beyond 3 and below 6.1
         x = np.where(np.abs(np.abs(x) - 3) < 0.05, 2.5, x)
         x = np.where(np.abs(np.abs(x) - 6) < 0.1, 5.5, x)
-        found.append(_within(net, x).astype(net.dtype))
-    for codes in net.graph.codes:
-        flat = found[codes.input].reshape(ROWS, -1)
-        shape = (ROWS, codes.columns.size)
-        flat[:, codes.columns] = rng.integers(0, codes.sizes, shape)
+        x = _within(net, x).astype(net.dtype)
+        for codes in (c for c in net.graph.codes if c.input == k):
+            flat = x.reshape(count, -1)
+            size = (count, codes.columns.size)
+            flat[:, codes.columns] = rng.integers(0, codes.sizes, size)
+        found.append(nv.Ragged(x, lengths) if along else x)
     return tuple(found)
 
 
@@ -119,15 +126,26 @@ def _within(net: Network, x: np.ndarray) -> np.ndarray:
     return low + (high - low) * (0.15 + 0.7 / (1 + np.exp(-x)))
 
 
-def fold(xp: Any, net: Network, parameters: Any, inputs: Any) -> Any:
-    """Fold the layers' formulas over the graph; the output of its last node."""
-    found: list[Any] = []
-    given = dict(zip(net.graph.inputs, inputs, strict=True))
-    for i, node in enumerate(net.graph.nodes):
-        feeds = [given[i]] if i in given else [found[j] for j in node.inputs]
-        own = {s.parameter.name: parameters[s.name] for s in net.layout.of_node(i)}
-        y = node.layer.formula(xp, own, *feeds, info=Pass(node=node.random_key))
-        found.append(xp.broadcast_to(y, (len(inputs[0]), *node.shape)))
+def steps(x: Any) -> Any:
+    """The values of rows, or of their steps."""
+    return x.values if isinstance(x, nv.Ragged) else x
+
+
+def fold(
+    xp: Any, net: Network, parameters: Any, inputs: Any, values: Any = None
+) -> Any:
+    """Fold the layers' formulas over the graph; the output of its last node.
+
+    ``values`` stand in for those of the inputs, whose lengths stay.
+    """
+    values = [steps(x) for x in inputs] if values is None else values
+    packed = [
+        Packed(v, xp.asarray(x.lengths)) if isinstance(x, nv.Ragged) else v
+        for x, v in zip(inputs, values, strict=True)
+    ]
+    room = Room.of(Data(inputs), len(inputs[0]))
+    clocks = Sequences(xp, net.graph, packed, room.inputs)
+    found = fold_graph(xp, net.graph, parameters, values, Pass(), sequences=clocks)
     return found[net.graph.outputs[0]]
 
 
@@ -136,11 +154,16 @@ def formula(net: Network, inputs: Any) -> Any:
     return fold(np, net, wide, inputs)
 
 
-def weighted_sum(net: Network) -> tuple[Any, np.ndarray]:
+def weighted_sum(net: Network) -> tuple[Any, Any]:
     """The cost sum(c * y) as a loss, so that dC/dy = c for known c."""
     (shape,) = net.graph.output_shapes
     size = math.prod(shape)
-    c = np.random.default_rng(9).normal(size=(ROWS, size))
+    rng = np.random.default_rng(9)
+    if net.graph.nodes[net.graph.outputs[0]].clock is None:
+        c: Any = rng.normal(size=(ROWS, size))
+    else:
+        lengths = np.resize(LENGTHS, ROWS)
+        c = nv.Ragged(rng.normal(size=(int(lengths.sum()), size)), lengths)
 
     def loss(output: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         return float((target * output).sum() / len(output)), target / len(output)
@@ -164,6 +187,13 @@ def gradients(
     found = executor.trace(data, objective)
     wanted = [found.gradients[i] for i in net.graph.inputs]
     return net.gradients.copy(), wanted, list(found.values)
+
+
+def wide(x: Any) -> Any:
+    """In float64."""
+    if isinstance(x, nv.Ragged):
+        return x.with_values(x.values.astype(np.float64))
+    return x.astype(np.float64)
 
 
 def differences(function: Any, at: np.ndarray) -> np.ndarray:
@@ -191,7 +221,11 @@ def test_the_inferred_shape_is_the_produced_one(example: Any) -> None:
     assert net.graph.output_shapes == (shape,)
     inputs = inputs_of(net)
     y = net.forward(list(inputs) if len(inputs) > 1 else inputs[0])
-    assert y.shape == (ROWS, *shape)
+    if isinstance(y, nv.Ragged):
+        assert y.values.shape == (sum(LENGTHS), *shape)
+        assert y.lengths.tolist() == list(LENGTHS)
+    else:
+        assert y.shape == (ROWS, *shape)
     assert shape == example.layer.output_shape(*example.inputs)
 
 
@@ -200,8 +234,8 @@ def test_the_inferred_shape_is_the_produced_one(example: Any) -> None:
 def test_the_kernel_computes_the_formula(example: Any, dtype: str) -> None:
     net = network(example, dtype)
     inputs = inputs_of(net)
-    found = net.executor().outputs(Data(inputs))[0]
-    expected = formula(net, [x.astype(np.float64) for x in inputs])
+    found = steps(net.executor().outputs(Data(inputs))[0])
+    expected = formula(net, [wide(x) for x in inputs])
     rtol, atol = (1e-12, 1e-13) if dtype == "float64" else (2e-5, 2e-6)
     assert found.dtype == dtype
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
@@ -216,13 +250,13 @@ def test_gradients_are_finite_differences(example: Any) -> None:
 
     def cost() -> float:
         y = formula(net, inputs)
-        return float((c * y.reshape(ROWS, -1)).sum() / ROWS)
+        return float((steps(c) * y.reshape(len(y), -1)).sum() / len(y))
 
     for i, found, x in zip(net.graph.inputs, wanted, inputs, strict=True):
         if not net.graph.consumers(i) and i not in net.graph.outputs:
             continue  # beside a source
         assert found is not None
-        expected = differences(cost, x)
+        expected = differences(cost, steps(x))
         np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-10)
     for s in net.layout.segments:
         if s.parameter.trainable:
@@ -240,10 +274,16 @@ def test_gradients_are_those_of_jax(example: Any) -> None:
     flat, wanted, _ = gradients(net, inputs)
     _, c = weighted_sum(net)
     own = {s.name: s.view(net.values).copy() for s in net.layout.segments}
+
+    def folded(p: Any, values: Any) -> Any:
+        return fold(jax.numpy, net, p, inputs, values)
+
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else x64(jax):
-        _, pull = jax.vjp(lambda p, x: fold(jax.numpy, net, p, x), own, inputs)
+        values = [jax.numpy.asarray(steps(x)) for x in inputs]
+        _, pull = jax.vjp(folded, own, values)
         (shape,) = net.graph.output_shapes
-        expected, at_inputs = pull(jax.numpy.asarray(c.reshape(ROWS, *shape) / ROWS))
+        each = steps(c).reshape(-1, *shape)
+        expected, at_inputs = pull(jax.numpy.asarray(each / len(each)))
     for found, one in zip(wanted, at_inputs, strict=True):
         if found is None:  # beside a source
             assert not np.asarray(one).any()
@@ -265,7 +305,7 @@ def x64(jax: Any) -> Any:
 def test_gradients_accumulate_over_consumers(example: Any) -> None:
     """x -> layer twice, outputs added: twice the gradient; also where x is one value
     that fans out to both, behind another layer whose parameters see the sum."""
-    kinds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(example.inputs)]
+    kinds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(example.shapes)]
     scaled = [
         Entry(nv.Activation("scaled_tanh"), f"s{i}", (e.name,))
         for i, e in enumerate(kinds)
@@ -293,8 +333,10 @@ def test_gradients_accumulate_over_consumers(example: Any) -> None:
         np.testing.assert_allclose(t.view(twice), s.view(once), rtol=1e-12, atol=0)
 
 
-def plan_of_four(self: NativeExecutor, mode: Any, _: int, objective: Any) -> Any:
-    return self.plan(mode, 4, objective)
+def plan_of_four(
+    self: NativeExecutor, mode: Any, _: int, objective: Any, room: Any = None
+) -> Any:
+    return self.plan(mode, 4, objective, room)
 
 
 @pytest.mark.parametrize("example", of(*SOURCES, training=True))
@@ -320,8 +362,8 @@ def test_threads_change_no_bit(
 ) -> None:
     net = network(example, dtype)
     rows = 300
-    inputs = tuple(np.resize(x, (rows, *x.shape[1:])) for x in inputs_of(net))
     monkeypatch.setattr(f"{__name__}.ROWS", rows)
+    inputs = inputs_of(net)
     results = []
     for threads in (1, 2, 4):
         flat, wanted, values = gradients(net, inputs, threads=threads)
@@ -357,9 +399,9 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
     feeds = tuple(f"x{i}" for i in range(len(example.inputs)))
     below = [
         entry
-        for name, shape in zip(feeds, example.inputs, strict=True)
+        for i, (name, shape) in enumerate(zip(feeds, example.inputs, strict=True))
         for entry in (
-            Entry(Input((math.prod(shape),)), f"in_{name}"),
+            Entry(Input(math.prod(shape), i < example.layer.sequences), f"in_{name}"),
             Entry(Dense(math.prod(shape)), f"d_{name}", (f"in_{name}",)),
             *within(example.layer, f"d_{name}"),
             Entry(nv.Reshape(shape), name),
@@ -372,11 +414,18 @@ def test_loss_falls_on_one_batch(example: Any) -> None:
     ]
     net = Network.from_graph(Graph.of([*below, *above]), seed=1)
     rng = np.random.default_rng(4)
-    X = [rng.normal(size=(16, *s)).astype(np.float32) for s in net.graph.input_shapes]
-    y = 3 + np.sin(X[0].sum(axis=1))
+    along = [net.graph.nodes[i].clock is not None for i in net.graph.inputs]
+    X: list[Any] = [
+        rng.normal(size=(16, *(7,) * time, *s)).astype(np.float32)
+        for s, time in zip(net.graph.input_shapes, along, strict=True)
+    ]
+    y = 3 + np.sin(X[0].sum(axis=-1))
+    if along and along[0] and not example.layer.keeps_time:
+        y = y.mean(axis=1)
     layer = net.graph.groups["layer"][-1]
     model = Model(net.graph, net.layout, net.values, net.gradients)
-    seen = NativeExecutor(model).trace(Data(tuple(X)), None).values[layer]
+    data = Data(net.arrays(X if len(X) > 1 else X[0]))
+    seen = NativeExecutor(model).trace(data, None).values[layer]
     varies = bool(np.ptp(seen, axis=0).any())  # softmax of one element does not
     last = f"d_{feeds[-1]}.weight"  # the first input may be a condition
     before = net.parameters[last].copy()
@@ -432,7 +481,8 @@ def test_masks_are_those_of_the_formula(
     data = Data((x,), (c,))
     if first:
         monkeypatch.setattr(NativeExecutor, "plan_that_fits", plan_of_four)
-    held = executor._take(("trace", rows, objective), data)
+    room = executor._room(data)
+    held = executor._take(("trace", room.extent(rows), objective), room, data)
     out = np.empty((rows, size))
     where = (1, executor.hold(data), None, 0, rows, training, SEED, 7)
     held.gradient(*where, [out.reshape(-1)], None)

@@ -30,7 +30,7 @@ from nervure.layers import (
     layer,
 )
 
-ROWS = 3
+ROWS, TIME = 3, 4
 EXAMPLES = [
     pytest.param(example, id=f"{kind.kind}-{i}")
     for kind in LAYERS
@@ -41,7 +41,12 @@ EXAMPLES = [
 
 def arrays(example, seed=0):
     rng = np.random.default_rng(seed)
-    found = [rng.normal(size=(ROWS, *shape)) for shape in example.inputs]
+    found = [
+        rng.normal(
+            size=(ROWS, *(TIME if extent is None else extent for extent in shape))
+        )
+        for shape in example.shapes
+    ]
     if example.layer.domain is None:
         return found
     low, high = example.layer.domain
@@ -59,7 +64,8 @@ def stored(example):
 
 def run(layer, *inputs, parameters=None, info=INFERENCE, xp=np):
     given = [xp.asarray(x) for x in inputs]
-    return layer.formula(xp, parameters or {}, *given, info=info)
+    found = layer.formula(xp, parameters or {}, *given, info=info)
+    return found[0] if isinstance(found, tuple) else found  # without further outputs
 
 
 # -- every layer -----------------------------------------------------------------------
@@ -69,7 +75,8 @@ def run(layer, *inputs, parameters=None, info=INFERENCE, xp=np):
 def test_inferred_shape_is_produced(example):
     found = run(example.layer, *arrays(example), parameters=stored(example))
     rows = ROWS if example.inputs else 1
-    assert found.shape == (rows, *example.layer.output_shape(*example.inputs))
+    time = (TIME,) if example.layer.sequences and example.layer.keeps_time else ()
+    assert found.shape == (rows, *time, *example.layer.output_shape(*example.inputs))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

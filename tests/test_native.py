@@ -77,7 +77,7 @@ def test_few_engines_are_kept() -> None:
     net = small()
     for rows in range(1, 600, 7):
         net.forward(np.ones((rows, 4)))
-    assert [rows for _, rows, _ in kept(net)] == list(PLANNED_ROWS)
+    assert [extent.rows for _, extent, _ in kept(net)] == list(PLANNED_ROWS)
     for loss in ("mse", "mae", "huber", "log_cosh", "quadratic"):
         net.evaluate(np.ones((3, 4)), np.ones((3, 2)), loss=loss)
         net.trace(np.ones((len(loss), 4)), np.ones((len(loss), 2)), loss=loss)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from nervure.exchange._pickle import Global, Meaning, PickleError, read_pickle
+from nervure.exchange._torch_file import _MEANING, read_torch
 from nervure.zoo import CheckpointError
-from nervure.zoo._pickle import Global, Meaning, PickleError, read_pickle
-from nervure.zoo._torch_file import _MEANING, read_torch
 
 NO_CODE = Meaning(lambda name: False, lambda *call: None, lambda key: None)
 

@@ -20,7 +20,7 @@ import nervure as nv
 from nervure.executors import Data, Model
 from nervure.executors._arena import NOWHERE, Buffer, allocate
 from nervure.executors.native import NativeExecutor
-from nervure.executors.plan import Plan, Traits, make_plan
+from nervure.executors.plan import Extent, Plan, Traits, make_plan
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.graph.symbols import from_symbols, sequence
@@ -110,7 +110,7 @@ def planned(draw: Any) -> tuple[Graph, Plan, list[Traits], set[int]]:
     trainable = {i for i in dense if draw(flags)}
     mode = draw(st.sampled_from(["infer", "train", "trace"]))
     plan = make_plan(
-        graph, lambda i, _: traits[i], rows=ROWS, mode=mode, cost_nodes=costs,
+        graph, lambda i, _: traits[i], extent=Extent(ROWS), mode=mode, cost_nodes=costs,
         trainable=trainable, input_gradients=draw(flags),
     )  # fmt: skip
     return graph, plan, traits, costs
@@ -353,7 +353,12 @@ def test_nothing_below_the_lowest_learning_layer_has_a_gradient() -> None:
     graph = Graph.of(sequence([Input(2), Activation("tanh"), Dense(3), Dense(1)]))
     none = Traits(0, 0, False, False, False)
     plan = make_plan(
-        graph, lambda *_: none, rows=ROWS, mode="train", cost_nodes=[3], trainable=[3]
+        graph,
+        lambda *_: none,
+        extent=Extent(ROWS),
+        mode="train",
+        cost_nodes=[3],
+        trainable=[3],
     )
     assert [step.backward for step in plan.steps] == [False, False, False, True]
     assert [step.gradient == NOWHERE for step in plan.steps] == [

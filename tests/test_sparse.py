@@ -123,6 +123,13 @@ def test_validation_data_weights_and_several_inputs() -> None:
 def test_other_ways_through_the_library() -> None:
     """Ensembles, traces, L-BFGS and JAX."""
     X, y = words(60, np.float32)
+    layers = [nv.Input(300), nv.Dense(3, activation="softmax")]
+    means = []
+    for rows in (X, X.toarray()):
+        ensemble = nv.Ensemble.of(nv.Network(layers, seed=0), 2)
+        ensemble.fit(rows, y, epochs=2, validation=0.2, progress=False)
+        means.append(ensemble.predict(rows))
+    np.testing.assert_array_equal(*means)
     net = trained(X, y, optimizer="lbfgs", epochs=2)
     other = trained(X.toarray(), y, optimizer="lbfgs", epochs=2)
     np.testing.assert_array_equal(net.values, other.values)
@@ -198,6 +205,7 @@ def test_tables(kind: str) -> None:
     assert rows.nnz == X.nnz
     np.testing.assert_array_equal(model.predict_proba(X.toarray()), found)
     np.testing.assert_array_equal(model.network_.predict(X.toarray()), found)
+    np.testing.assert_array_equal(model.network_.predict(X), found)
     amounts = TabularRegressor(members=2, epochs=2, random_state=0).fit(X, 1.0 * y)
     np.testing.assert_array_equal(amounts.predict(X), amounts.predict(X.toarray()))
     dense = TabularClassifier(members=2, epochs=1, random_state=0).fit(X.toarray(), y)

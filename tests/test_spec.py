@@ -341,8 +341,8 @@ def test_all_faults_at_once() -> None:
         (
             layer_spec('type = "dense"', "units = 3", 'activation = "rellu"'),
             "layer[0]: unknown activation 'rellu'; did you mean 'relu' or 'relu6' or "
-            "'elu'? Known: relu, relu6, elu, "
-            f"{', '.join(sorted({*activation_names()} - {'relu', 'relu6', 'elu'}))}",
+            "'prelu'? Known: relu, relu6, prelu, "
+            f"{', '.join(sorted({*activation_names()} - {'relu', 'relu6', 'prelu'}))}",
         ),
         (
             layer_spec('type = "dense"', "units = 0"),

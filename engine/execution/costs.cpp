@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace nervure {
 namespace {
@@ -26,6 +27,16 @@ Target<T> plain_target(const Targets<T>& targets, int64_t row) {
   return target;
 }
 
+// What the places of a row weigh, beside those of a row on average.
+template <class T>
+double places_weigh(const Targets<T>& targets, int64_t row) {
+  if (!targets.sequences) return 1;
+  const int64_t places = targets.sequences.lengths[row];
+  if (targets.weights == nullptr) return static_cast<double>(places) / targets.scale;
+  const double* weights = targets.weights + targets.weights_from[row];
+  return std::accumulate(weights, weights + places, 0.0) / targets.scale;
+}
+
 // to += part * target, a class being a row with a single 1.
 template <class T>
 void add_target(const Target<T>& target, T part, int64_t size, T* to) {
@@ -39,14 +50,6 @@ void add_target(const Target<T>& target, T part, int64_t size, T* to) {
 }  // namespace
 
 template <class T>
-struct Costs<T>::Pass {
-  const Data<T>& data;
-  const Batch& batch;
-  const Gathering<T>& gathering;
-  bool gradients;
-};
-
-template <class T>
 void Costs<T>::prepare(const Gathering<T>& gathering) {
   if (!gathering.mixes()) return;
   mixed_.resize(losses_.size());
@@ -57,11 +60,55 @@ void Costs<T>::prepare(const Gathering<T>& gathering) {
 }
 
 template <class T>
-void Costs<T>::run(Worker& worker, const Data<T>& data, const Batch& batch,
-                   const Gathering<T>& gathering, bool gradients) {
-  const Pass pass{data, batch, gathering, gradients};
-  for (size_t which = 0; which < losses_.size(); ++which)
-    losses_[which].callback ? callback(worker, pass, which) : native(worker, pass, which);
+void Costs<T>::run(Worker& worker, const Pass& pass) {
+  for (size_t which = 0; which < losses_.size(); ++which) {
+    const LossPlan<T>& plan = losses_[which];
+    if (plan.callback)
+      callback(worker, pass, which);
+    else if (plan.places == 1)
+      native(worker, pass, which);
+    else
+      of_places(worker, pass, which);
+  }
+}
+
+template <class T>
+void Costs<T>::of_places(Worker& worker, const Pass& pass, size_t which) {
+  worker.each_row(pass.batch.rows.count, 1, [&](int64_t row) {
+    add(which, row, losses_[which].weight * row_of_places(pass, which, row));
+  });
+}
+
+// The cost of a row whose places have targets of their own: those that weigh something.
+template <class T>
+double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
+  const LossPlan<T>& plan = losses_[which];
+  const Targets<T>& targets = pass.data.targets[which];
+  const auto index = static_cast<size_t>(plan.node);
+  const int clock = plan_.nodes[index].clock;
+  const Lengths lengths = clock == nowhere ? Lengths{nullptr, plan.places}
+                                           : Lengths{pass.clocks.offsets(clock)};
+  const int64_t width = nodes_[index].size / std::max<int64_t>(1, plan.places);
+  const int64_t begin = lengths.begin(row) * width, of_data = pass.batch.rows[row];
+  const T* y = nodes_[index].value + begin;
+  T* dy = pass.gradients ? nodes_[index].gradient + begin : nullptr;
+  const double share = plan.weight * pass.data.share(pass.batch, row) / targets.scale;
+  double sum = 0;
+  for (int64_t place = 0; place < lengths.of(row); ++place, y += width) {
+    const double weight = targets.weights == nullptr
+                              ? 1
+                              : targets.weights[targets.weights_from[of_data] + place];
+    if (weight == 0 && dy != nullptr) std::fill_n(dy, width, T(0));
+    if (weight != 0) {
+      const Target<T> aim =
+          plain_target(targets, targets.sequences.starts[of_data] + place);
+      sum += weight * plan.loss->row(y, aim, width, dy);
+      const T factor = static_cast<T>(share * weight);
+      for (int64_t j = 0; dy != nullptr && j < width; ++j) dy[j] *= factor;
+    }
+    if (dy != nullptr) dy += width;
+  }
+  return sum / targets.scale;
 }
 
 template <class T>
@@ -89,20 +136,23 @@ void Costs<T>::callback(Worker& worker, const Pass& pass, size_t which) {
     const LossPlan<T>& plan = losses_[which];
     const Operand<T>& node = nodes_[static_cast<size_t>(plan.node)];
     const int64_t rows = pass.batch.rows.count;
+    const int clock = plan_.nodes[static_cast<size_t>(plan.node)].clock;
+    const int64_t values = clock == nowhere ? rows : pass.clocks.steps(clock);
     T* dy = pass.gradients ? node.gradient : nullptr;
     double cost = std::numeric_limits<double>::quiet_NaN();
     try {
-      cost = plan.weight * plan.callback(node.value, pass.batch.rows, dy);
+      cost = plan.weight * plan.callback(node.value, values, pass.batch.rows, dy);
     } catch (...) {
       error_ = std::current_exception();
     }
     double part = 0;
     for (int64_t i = 0; i < rows; ++i) {
-      add(which, i, cost);
-      part += pass.data.share(pass.batch, i);
+      const double weight = places_weigh(pass.data.targets[which], pass.batch.rows[i]);
+      add(which, i, weight * cost);
+      part += weight * pass.data.share(pass.batch, i);
     }
     const T factor = static_cast<T>(plan.weight * part);
-    for (int64_t j = 0; dy != nullptr && j < rows * node.size; ++j) dy[j] *= factor;
+    for (int64_t j = 0; dy != nullptr && j < values * node.size; ++j) dy[j] *= factor;
   });
 }
 

@@ -9,13 +9,16 @@
 #include <vector>
 
 #include "../losses/list.h"
+#include "clocks.h"
 #include "gathering.h"
 
 namespace nervure {
 
-// A loss as the user's own function: (output, rows, gradient or null) -> mean cost.
+// A loss as the user's own function: (output, values of it, the rows that they are of,
+// gradient or null) -> mean cost.
 template <class T>
-using Callback = std::function<double(const T* output, Rows rows, T* gradient)>;
+using Callback =
+    std::function<double(const T* output, int64_t values, Rows rows, T* gradient)>;
 
 template <class T>
 struct LossPlan {
@@ -24,14 +27,25 @@ struct LossPlan {
   int node = 0;         // whose value the loss reads: the output, or its input where fused
   int64_t members = 1;  // of an ensemble there: each has a cost, the row their mean
   double weight = 1;
+  int64_t places = 1;  // with targets of their own, of a row; 0: each of its steps has one
+};
+
+// What the losses of one batch have in common.
+template <class T>
+struct CostPass {
+  const Data<T>& data;
+  const Batch& batch;
+  const Gathering<T>& gathering;
+  const Clocks& clocks;
+  bool gradients;
 };
 
 template <class T>
 class Costs {
  public:
-  // `nodes` are what those of the network give, for batches of at most `rows`.
-  Costs(const std::vector<Operand<T>>& nodes, int64_t rows)
-      : nodes_(nodes), rows_(static_cast<size_t>(rows)) {}
+  // `nodes` are what those of the plan give.
+  Costs(const Plan& plan, const std::vector<Operand<T>>& nodes)
+      : plan_(plan), nodes_(nodes), rows_(static_cast<size_t>(plan.rows)) {}
 
   void set_losses(std::vector<LossPlan<T>> losses) { losses_ = std::move(losses); }
   [[nodiscard]] const std::vector<LossPlan<T>>& losses() const { return losses_; }
@@ -39,8 +53,7 @@ class Costs {
   void prepare(const Gathering<T>& gathering);
 
   // The costs of all rows of a batch and, where asked for, dC/doutput.
-  void run(Worker& worker, const Data<T>& data, const Batch& batch,
-           const Gathering<T>& gathering, bool gradients);
+  void run(Worker& worker, const CostPass<T>& pass);
   [[nodiscard]] double of_row(int64_t row) const { return rows_[static_cast<size_t>(row)]; }
 
   // Throws on what the user's function has thrown.
@@ -49,9 +62,11 @@ class Costs {
   }
 
  private:
-  struct Pass;  // what the losses of one batch have in common
+  using Pass = CostPass<T>;
 
   void native(Worker& worker, const Pass& pass, size_t which);
+  void of_places(Worker& worker, const Pass& pass, size_t which);
+  double row_of_places(const Pass& pass, size_t which, int64_t row);
   void callback(Worker& worker, const Pass& pass, size_t which);
   Target<T> target(const Pass& pass, size_t which, int64_t row, int64_t size);
   // The cost of a row is the sum over the losses.
@@ -60,6 +75,7 @@ class Costs {
     total = which == 0 ? cost : total + cost;
   }
 
+  const Plan& plan_;
   const std::vector<Operand<T>>& nodes_;
   std::vector<double> rows_;
   std::vector<LossPlan<T>> losses_;

@@ -9,12 +9,18 @@
 
 namespace nervure {
 
-// Targets of one output: classes, or rows of values.
+// Targets of one output: classes, or rows of values. Where each of several places of a
+// row has one, of its steps for example, the cost of the row is the sum of theirs, weighed
+// and divided by `scale`.
 template <class T>
 struct Targets {
   const int32_t* labels = nullptr;
   const T* values = nullptr;
   int64_t columns = 0;
+  Sequences sequences = {};
+  const double* weights = nullptr;        // of the places, or null
+  const int64_t* weights_from = nullptr;  // where those of each row begin
+  double scale = 1;
 };
 
 // Where the random numbers of a pass begin.

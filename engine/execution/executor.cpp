@@ -20,7 +20,10 @@ std::optional<size_t> only_reader(const Plan& plan) {
       if (edge.node == input) readers.push_back(i);
   const bool put_out = std::ranges::find(plan.outputs, input) != plan.outputs.end();
   if (put_out || readers.size() != 1) return {};
-  return readers[0];
+  const NodePlan& reader = plan.nodes[readers[0]];
+  const bool row_by_row =
+      reader.clock == nowhere && reader.spread == 1 && reader.sequences == 0;
+  return row_by_row ? std::optional(readers[0]) : std::nullopt;
 }
 
 // What a training step does with its gradients.
@@ -40,7 +43,11 @@ class Executor<T>::Program {
  public:
   Program(Executor& executor, const Data<T>& data, const Results<T>& results,
           const Worker& worker)
-      : executor_(executor), data_(data), results_(results), worker_(worker) {}
+      : executor_(executor),
+        data_(data),
+        results_(results),
+        worker_(worker),
+        clocks_(executor.plan_) {}
 
   // The steps from `step` to `end`; returns the first one not taken.
   int64_t train(const TrainRequest& request, int64_t step, int64_t end, Update<T>& update) {
@@ -93,19 +100,20 @@ class Executor<T>::Program {
   // With `halves` the first reader reads the rows itself.
   void forward_pass(const Batch& batch, bool halves = false) {
     halves_ = halves;
+    clocks_.set(data_, batch);
     if (!halves) executor_.gathering_.run(worker_, data_, batch, executor_.inputs_);
     for (size_t node = 0; node < executor_.steps_.size(); ++node) {
       const Step<T>* step = executor_.steps_[node].get();
       if (step == nullptr || executor_.skipped_[node]) continue;
       const Context<T> context = context_of(node, batch);
-      worker_.each_task(step->forward_work(batch.rows.count),
+      worker_.each_task(step->forward_work(extent(context)),
                         [&](Task task) { step->forward(context, task); });
     }
     keep_outputs(batch);
   }
 
   void loss_pass(const Batch& batch, bool gradients) {
-    executor_.costs_.run(worker_, data_, batch, executor_.gathering_, gradients);
+    executor_.costs_.run(worker_, {data_, batch, executor_.gathering_, clocks_, gradients});
     if (results_.costs == nullptr) return;
     worker_.once([&] {
       for (int64_t i = 0; i < batch.rows.count; ++i)
@@ -124,18 +132,44 @@ class Executor<T>::Program {
       if (learning != nullptr)
         context.learner =
             &learner.emplace(learning->update, learning->early, learning->now, node);
-      worker_.each_task(step->backward_work(batch.rows.count),
+      worker_.each_task(step->backward_work(extent(context)),
                         [&](Task task) { step->backward(context, task); });
     }
   }
 
-  [[nodiscard]] Context<T> context_of(size_t node, const Batch& batch) const {
+  // What the kernel of a node sees: its rows are those of the batch, or their steps.
+  [[nodiscard]] Context<T> context_of(size_t node, const Batch& batch) {
     Context<T> context = executor_.context(node, batch);
+    const NodePlan& plan = executor_.plan_.nodes[node];
+    if (plan.sequences > 0) {
+      go_along(context, plan);
+    } else if (plan.clock != nowhere) {
+      context.rows = clocks_.steps(plan.clock) * plan.spread;
+      context.first_row = clocks_.first(plan.clock) * plan.spread;
+    }
     if (halves_ && node == executor_.first_reader_) {
       context.source = data_.inputs.data();
       context.source_rows = batch.rows;
     }
     return context;
+  }
+
+  // The inputs of a kernel along time, those that are sequences with their lengths.
+  void go_along(Context<T>& context, const NodePlan& plan) {
+    along_.assign(context.inputs.begin(), context.inputs.end());
+    for (size_t i = 0; i < plan.times.size(); ++i) {
+      const auto from = static_cast<size_t>(plan.inputs[i].node);
+      along_[i].lengths.length = plan.times[i];
+      if (plan.times[i] == 0)
+        along_[i].lengths.offsets = clocks_.offsets(executor_.plan_.nodes[from].clock);
+    }
+    context.inputs = along_;
+  }
+  [[nodiscard]] static Extent extent(const Context<T>& context) {
+    const auto steps = [&](size_t i) {
+      return i < context.inputs.size() ? context.inputs[i].lengths.begin(context.rows) : 0;
+    };
+    return {context.rows, steps(0), steps(1)};
   }
 
   // Are rows of the only input read by the kernel's parts that use them?
@@ -150,18 +184,36 @@ class Executor<T>::Program {
       T* to = results_.outputs[i];
       if (to == nullptr) continue;
       const Operand<T>& node = executor_.node_(executor_.plan_.outputs[i]);
+      const int clock =
+          executor_.plan_.nodes[static_cast<size_t>(executor_.plan_.outputs[i])].clock;
+      if (clock != nowhere) {
+        keep_steps(batch, node, clock, to);
+        continue;
+      }
       worker_.each_row(batch.rows.count, rows_per_part(node.size), [&](int64_t row) {
         std::copy_n(node.value + row * node.size, node.size,
                     to + batch.rows[row] * node.size);
       });
     }
   }
+  void keep_steps(const Batch& batch, const Operand<T>& node, int clock, T* to) {
+    const auto input =
+        static_cast<size_t>(executor_.plan_.clocks[static_cast<size_t>(clock)]);
+    const int64_t *from = clocks_.offsets(clock),
+                  *kept = data_.inputs[input].sequences.offsets;
+    worker_.each_row(batch.rows.count, 4, [&](int64_t row) {
+      std::copy_n(node.value + from[row] * node.size,
+                  (from[row + 1] - from[row]) * node.size,
+                  to + kept[batch.rows[row]] * node.size);
+    });
+  }
 
   // This worker's share of the next batch.
   void look_ahead(const TrainRequest& request, const PassKey& key, int64_t begin) {
     const Source& source = data_.inputs[0];
     const int64_t count = std::min(request.batch_size, request.rows.count - begin);
-    if (count <= 0 || source.sparse()) return worker_.ahead().begin(source, {}, {0, 0});
+    if (count <= 0 || source.sequences || source.sparse())
+      return worker_.ahead().begin(source, {}, {0, 0});
     const bool across = halves(count, key);
     const Range rows = across ? Range{0, count} : worker_.share(count);
     const Range columns = across ? worker_.share(source.columns) : Range{0, source.columns};
@@ -203,6 +255,8 @@ class Executor<T>::Program {
   const Data<T>& data_;
   const Results<T>& results_;
   Worker worker_;
+  Clocks clocks_;
+  std::vector<Operand<T>> along_;  // inputs of the kernel that goes along time
   bool halves_ = false;
 };
 
@@ -272,6 +326,7 @@ void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& res
     });
   };
   if (!on(workers)) on(1);
+  for (FormulaStep<T>* formula : formulas_) formula->rethrow();
   costs_.rethrow();
 }
 
@@ -287,38 +342,64 @@ Executor<T>::Executor(Plan plan, T* values, T* gradients)
       arena_(static_cast<T*>(memory_.data())),
       first_reader_(only_reader(plan_)),
       skipped_(plan_.nodes.size(), false),
-      costs_(nodes_, plan_.rows) {
+      costs_(plan_, nodes_) {
   for (const NodePlan& node : plan_.nodes) add_node(node);
+  for (const NodePlan& node : plan_.nodes) {
+    auto& ports = ports_.emplace_back();
+    for (const int port : node.ports)
+      ports.push_back(port == nowhere ? Operand<T>{} : node_(port));
+  }
   for (const int input : plan_.inputs) inputs_.push_back(node_(input).value);
 }
 
 template <class T>
 void Executor<T>::add_node(const NodePlan& node) {
-  steps_.push_back(node.kernel.empty()
-                       ? nullptr
-                       : make_step<T>(node.kernel, node.attributes, node.shapes));
-  nodes_.push_back({at(node.value), at(node.gradient), size_of(node.shapes.output), false});
+  steps_.push_back(step_of(node));
+  nodes_.push_back({at(node.value), at(node.gradient), size_of(node.value_shape), false});
   auto& edges = edges_.emplace_back();
   for (const EdgePlan& edge : node.inputs) {
     Operand<T>& from = edges.emplace_back(node_(edge.node));
     if (!edge.gradient) from.gradient = nullptr;
     from.accumulate = edge.accumulate;
+    const size_t place = edges.size() - 1;
+    const bool fixed = place < node.times.size() && node.times[place] > 0;
+    from.size /= fixed ? node.times[place] : node.spread;
   }
   auto& weights = weights_.emplace_back();
   for (const ParameterPlan& p : node.parameters)
     weights.push_back({parameters_ + p.offset,
                        p.trainable ? parameter_gradients_ + p.offset : nullptr, p.size,
-                       false});
+                       p.accumulate});
   weights_again_.push_back(weights);
   for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
 }
 
 template <class T>
+std::unique_ptr<Step<T>> Executor<T>::step_of(const NodePlan& node) {
+  if (node.kernel.empty()) return nullptr;
+  if (node.kernel != FormulaStep<T>::name)
+    return make_step<T>(node.kernel, node.attributes, node.shapes);
+  auto step = std::make_unique<FormulaStep<T>>();
+  formulas_.push_back(step.get());
+  return step;
+}
+
+template <class T>
+void Executor<T>::set_formula(int node, Formula<T> formula) {
+  const auto* step = steps_.at(static_cast<size_t>(node)).get();
+  for (FormulaStep<T>* own : formulas_)
+    if (own == step) own->set(std::move(formula));
+}
+
+template <class T>
 Context<T> Executor<T>::context(size_t index, const Batch& batch) const {
   const NodePlan& node = plan_.nodes[index];
-  return {.rows = batch.rows.count,
+  Operand<T> output = nodes_[index];
+  output.size = size_of(node.shapes.output);
+  return {.rows = batch.rows.count * node.spread,
           .inputs = edges_[index],
-          .output = nodes_[index],
+          .output = output,
+          .ports = ports_[index],
           .parameters = batch.first_row > 0 ? weights_again_[index] : weights_[index],
           .saved = at(node.saved),
           .scratch = at(node.scratch),
@@ -326,7 +407,7 @@ Context<T> Executor<T>::context(size_t index, const Batch& batch) const {
           .seed = batch.key.seed,
           .step = batch.key.step,
           .node = node.random_key,
-          .first_row = batch.first_row,
+          .first_row = batch.first_row * node.spread,
           .learner = nullptr,
           .source = nullptr,
           .source_rows = {}};
@@ -335,7 +416,7 @@ Context<T> Executor<T>::context(size_t index, const Batch& batch) const {
 template <class T>
 void Executor<T>::set_augmentation(const std::vector<Attributes>& changes) {
   const auto input = static_cast<size_t>(plan_.inputs.at(0));
-  gathering_.set_changes(changes, plan_.nodes[input].shapes.output);
+  gathering_.set_changes(changes, plan_.nodes[input].value_shape);
 }
 
 // Nodes that neither a loss nor a wanted output depends on: a softmax whose derivative is

@@ -9,9 +9,11 @@
 #include <optional>
 #include <vector>
 
+#include "../kernels/formula.h"
 #include "../kernels/step.h"
 #include "../memory.h"
 #include "../optimizers/update.h"
+#include "clocks.h"
 #include "costs.h"
 #include "data.h"
 #include "gathering.h"
@@ -41,6 +43,8 @@ class Executor {
 
   void set_losses(std::vector<LossPlan<T>> losses) { costs_.set_losses(std::move(losses)); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
+  // The formula of a node whose kernel is called so.
+  void set_formula(int node, Formula<T> formula);
   // Changes of the images of the only input, made in training steps alone.
   void set_augmentation(const std::vector<Attributes>& changes);
 
@@ -66,7 +70,9 @@ class Executor {
   class Program;
 
   void add_node(const NodePlan& node);
+  std::unique_ptr<Step<T>> step_of(const NodePlan& node);
   [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
+  [[nodiscard]] int64_t spread(size_t node) const { return plan_.nodes[node].spread; }
   void skip_idle_nodes(const Results<T>& results);
   void prepare_updates(const TrainRequest& request);
   [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
@@ -87,9 +93,10 @@ class Executor {
   Memory memory_;
   T* arena_;
   std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
+  std::vector<FormulaStep<T>*> formulas_;        // those of the steps that Python computes
   std::vector<Operand<T>> nodes_;                // what each node gives
   std::vector<T*> inputs_;                       // of the network
-  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_;
+  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_, ports_;
   std::optional<size_t> first_reader_;  // the node that alone reads the only input
   std::vector<bool> skipped_;           // nodes that the present call has no use for
   Gathering<T> gathering_;

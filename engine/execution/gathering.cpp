@@ -23,10 +23,33 @@ void Gathering<T>::run(Worker& worker, const Data<T>& data, const Batch& batch,
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Source& source = data.inputs[i];
     T* x = inputs[i];
+    if (source.sequences) {
+      sequences(worker, source, batch, x);
+      continue;
+    }
     worker.each_row(batch.rows.count, rows_per_part(source.columns), [&](int64_t row) {
       read_row(source, batch.rows[row], {0, source.columns}, x + row * source.columns);
     });
   }
+}
+
+// The steps of every row, side by side with those of the rows before it. A part counts the
+// steps before its own rows: adding some lengths is less than reading the steps.
+template <class T>
+void Gathering<T>::sequences(Worker& worker, const Source& source, const Batch& batch,
+                             T* x) {
+  constexpr int64_t rows_at_once = 4;
+  worker.each_of(parts_of(batch.rows.count, rows_at_once), [&](int64_t part) {
+    const Range range = range_of(batch.rows.count, rows_at_once, part);
+    T* to = x;
+    for (int64_t i = 0; i < range.end; ++i) {
+      const int64_t row = batch.rows[i];
+      const int64_t elements = source.sequences.lengths[row] * source.columns;
+      if (i >= range.begin)
+        read_row(source, source.sequences.starts[row], {0, elements}, to);
+      to += elements;
+    }
+  });
 }
 
 // Pairs of rows, which may be mixed: a pass begins on an even row of its batch.

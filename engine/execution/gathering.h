@@ -34,6 +34,8 @@ class Gathering {
            std::span<T* const> inputs);
 
  private:
+  void sequences(Worker& worker, const Source& source, const Batch& batch, T* x);
+
   void augment(Worker& worker, const Source& source, const Batch& batch, T* x);
 
   std::optional<augment::Augmenter<T>> augmenter_;

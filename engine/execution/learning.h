@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Updates that are made as soon as their gradient is known.
+// Updates that are made as soon as their gradient is known: of parameters that one node
+// has, which always has as many rows.
 //
 // A kernel hands over gradients as they are completed (Learner in kernel.h); the worker
 // that has just written them updates their weights, out of its nearest cache. Where the
@@ -29,7 +30,7 @@ class EarlyUpdates {
     const bool in_one_pass = 0 < rows && rows <= plan.rows;
     if (in_one_pass && update.updater->settings().clip_norm == 0)
       for (size_t i = 0; i < plan.nodes.size(); ++i)
-        if (plan.nodes[i].backward)
+        if (plan.nodes[i].backward && plan.nodes[i].clock == nowhere)
           find(update, plan.nodes[i], steps[i]->early(context(static_cast<int>(i))),
                segments_[i]);
     sweeps_ = bundled(late_, sweep_grain);
@@ -51,6 +52,7 @@ class EarlyUpdates {
     for (size_t p = 0; p < std::min(early.size(), node.parameters.size()); ++p)
       for (size_t s = 0; early[p] && s < update.segments.size(); ++s) {
         const Segment& segment = update.segments[s];
+        if (node.parameters[p].shared) continue;  // other nodes add to its gradient
         if (segment.trainable && segment.offset == node.parameters[p].offset)
           found[p] = static_cast<int>(s);
       }

@@ -12,12 +12,14 @@
 
 namespace nervure {
 
-constexpr int64_t nowhere = -1;
+constexpr int nowhere = -1;
 
 struct ParameterPlan {
   int64_t offset = 0;  // into the flat array of all parameters
   int64_t size = 0;
   bool trainable = true;
+  bool accumulate = false;  // has a later node, tied to this, written its gradient before?
+  bool shared = false;      // have several nodes this parameter?
 };
 
 struct EdgePlan {
@@ -29,7 +31,13 @@ struct EdgePlan {
 struct NodePlan {
   std::string kernel;  // empty for an input of the network
   Attributes attributes;
-  Shapes shapes;
+  Shapes shapes;        // as the kernel sees them
+  Shape value_shape;    // of the value: of a row, or of a step where there is a clock
+  int clock = nowhere;  // which of the plan's clocks says how many steps a row has
+  int64_t spread = 1;   // rows of the kernel for each value
+  int sequences = 0;    // so many of the inputs are sequences that the kernel goes along,
+  std::vector<int64_t> times;  // of so many steps each; 0 where a clock tells
+  std::vector<int> ports;      // nodes of further outputs in their order, or `nowhere`
   std::vector<EdgePlan> inputs;
   std::vector<ParameterPlan> parameters;
   int64_t value = nowhere;     // offsets into the arena, in elements
@@ -42,8 +50,10 @@ struct NodePlan {
 };
 
 struct Plan {
-  int64_t rows = 0;   // largest batch
-  int64_t arena = 0;  // elements
+  int64_t rows = 0;            // largest batch
+  std::vector<int64_t> steps;  // most steps of so many rows, by clock
+  std::vector<int> clocks;     // of which of the inputs the lengths count
+  int64_t arena = 0;           // elements
   std::vector<NodePlan> nodes;
   std::vector<int> inputs, outputs;
 };

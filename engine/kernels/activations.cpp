@@ -2,10 +2,13 @@
 // Activation functions.
 #include "activation.h"
 #include "group.h"
+#include "prelu.h"
 #include "softmax.h"
 
 namespace nervure {
 
-KernelGroup activation_kernels() { return group_of<Activation, Softmax, LogSoftmax>(); }
+KernelGroup activation_kernels() {
+  return group_of<Activation, PReLU, Softmax, LogSoftmax>();
+}
 
 }  // namespace nervure

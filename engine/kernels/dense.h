@@ -145,8 +145,11 @@ struct Dense {
     active(c).each_view(c, of, [&](const Features<T>& v, Range) {
       p.k = v.size;
       const T* weight = c.parameters[0].value + v.first * units + b.column;
-      gemm<T>(p, v.x + b.row * v.stride, v.stride, weight, units, z, units,
-              {.of_b = v.numbers});
+      const T* x = v.x + b.row * v.stride;
+      const Listed rows{.of_b = v.numbers};
+      // In inference a row's bits must not depend on how many are beside it.
+      c.training ? gemm<T>(p, x, v.stride, weight, units, z, units, rows)
+                 : own_gemm(p, x, v.stride, weight, units, z, units, rows);
       p.beta = 1;
     });
   }

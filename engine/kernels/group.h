@@ -27,13 +27,15 @@ struct KernelGroup {
   }
 };
 
-// activations.cpp, arrays.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp
+// activations.cpp, arrays.cpp, convolutions.cpp, maps.cpp, pointwise.cpp, products.cpp,
+// sequences.cpp
 KernelGroup activation_kernels();
 KernelGroup array_kernels();
 KernelGroup convolution_kernels();
 KernelGroup map_kernels();
 KernelGroup pointwise_kernels();
 KernelGroup product_kernels();
+KernelGroup sequence_kernels();
 
 template <class T, Kernel<T> K>
 class StepOf final : public Step<T> {
@@ -42,9 +44,13 @@ class StepOf final : public Step<T> {
   bool reads_input() const override { return kernel_.reads_input(); }
   bool reads_output() const override { return kernel_.reads_output(); }
   bool in_place() const override { return kernel_.in_place(); }
-  Buffers buffers(int64_t rows) const override { return kernel_.buffers(rows); }
-  Work forward_work(int64_t rows) const override { return kernel_.forward_work(rows); }
-  Work backward_work(int64_t rows) const override { return kernel_.backward_work(rows); }
+  Buffers buffers(Extent extent) const override { return kernel_.buffers(size(extent)); }
+  Work forward_work(Extent extent) const override {
+    return kernel_.forward_work(size(extent));
+  }
+  Work backward_work(Extent extent) const override {
+    return kernel_.backward_work(size(extent));
+  }
   bool by_halves(int64_t rows) const override {
     if constexpr (requires { kernel_.by_halves(rows); }) return kernel_.by_halves(rows);
     return false;
@@ -59,6 +65,12 @@ class StepOf final : public Step<T> {
   }
 
  private:
+  static auto size(Extent extent) {
+    if constexpr (AlongTime<K>)
+      return extent;
+    else
+      return extent.rows;
+  }
   K kernel_;
 };
 

@@ -29,12 +29,29 @@ struct Shapes {  // of one sample, without the batch axis
   Shape output;
 };
 
+// Where the steps of each row of a sequence lie: those of row r from begin(r) to
+// begin(r + 1).
+struct Lengths {
+  const int64_t* offsets = nullptr;  // (rows + 1), or null: `length` steps each
+  int64_t length = 1;
+  [[nodiscard]] int64_t begin(int64_t row) const {
+    return offsets != nullptr ? offsets[row] : row * length;
+  }
+  [[nodiscard]] int64_t of(int64_t row) const { return begin(row + 1) - begin(row); }
+};
+
 template <class T>
 struct Operand {
-  T* value = nullptr;     // (rows, size)
-  T* gradient = nullptr;  // (rows, size), or null
-  int64_t size = 0;       // elements of one sample
+  T* value = nullptr;     // (rows, size), of a sequence (steps, size)
+  T* gradient = nullptr;  // the same, or null
+  int64_t size = 0;       // elements of one sample, or step
   bool accumulate = false;
+  Lengths lengths = {};  // of a sequence that a kernel goes along
+};
+
+// Rows of a batch and, for a kernel along time, the steps of its first sequences.
+struct Extent {
+  int64_t rows = 0, steps = 0, other_steps = 0;
 };
 
 // Takes gradients while they lie in the nearest cache, and updates what they belong to.
@@ -55,7 +72,8 @@ template <class T>
 struct Context {
   int64_t rows = 0;                        // samples in this batch
   std::span<const Operand<T>> inputs;      // in the order of the graph's edges
-  Operand<T> output;                       //
+  Operand<T> output;                       // its gradient may be null if there are ports
+  std::span<const Operand<T>> ports;       // further outputs, null where nobody reads them
   std::span<const Operand<T>> parameters;  // in the order the layer declares them
   T* saved = nullptr;                      // kept from forward to backward
   T* scratch = nullptr;                    // free for the taking within one call
@@ -63,7 +81,7 @@ struct Context {
   uint64_t seed = 0;                       // keys of the counter-based random numbers
   uint64_t step = 0;
   uint32_t node = 0;
-  int64_t first_row = 0;                // of these rows within the batch; a multiple of 4
+  int64_t first_row = 0;                // of these rows within the batch
   const Learner<T>* learner = nullptr;  // of the first two parameters (see Early)
   const Source* source = nullptr;       // where the kernel reads its input by itself:
   Rows source_rows;                     // these rows (see by_halves)
@@ -75,6 +93,11 @@ struct Task {
 };
 
 constexpr int64_t elementwise_grain = 4096;
+
+// A kernel along time takes the steps of its sequences, its first inputs, row by row
+// (Operand::lengths) and is asked for its work and buffers with an Extent, where others
+// are with rows:
+//   Work forward_work(Extent)   Work backward_work(Extent)   Buffers buffers(Extent)
 
 // Number of parts of each phase; 0 where there is no such phase.
 using Work = std::array<int64_t, 4>;
@@ -99,21 +122,29 @@ using Early = std::array<bool, 2>;
 // one behind the other. While two cores wrote halves of the same rows, each fetched ahead
 // what was the other's, and reading the rows took four times as long.
 
+template <class K, class Size>
+concept Sized = requires(const K kernel, Size size) {
+  { kernel.buffers(size) } -> std::same_as<Buffers>;
+  { kernel.forward_work(size) } -> std::same_as<Work>;
+  { kernel.backward_work(size) } -> std::same_as<Work>;
+};
+template <class K>
+concept WithRows = Sized<K, int64_t>;
+template <class K>
+concept AlongTime = Sized<K, Extent>;
+
 template <class K, class T>
-concept Kernel =
-    requires(const K kernel, const Attributes& attributes, const Shapes& shapes,
-             const Context<T>& context, Task task, int64_t rows) {
-      { K::name } -> std::convertible_to<std::string_view>;
-      // Does the backward pass read x or y? May y lie over x, and dx over dy?
-      { kernel.reads_input() } -> std::same_as<bool>;
-      { kernel.reads_output() } -> std::same_as<bool>;
-      { kernel.in_place() } -> std::same_as<bool>;
-      { K::read(attributes, shapes) } -> std::same_as<K>;
-      { kernel.buffers(rows) } -> std::same_as<Buffers>;
-      { kernel.forward_work(rows) } -> std::same_as<Work>;
-      { kernel.backward_work(rows) } -> std::same_as<Work>;
-      { kernel.forward(context, task) };
-      { kernel.backward(context, task) };
-    };
+concept Kernel = requires(const K kernel, const Attributes& attributes,
+                          const Shapes& shapes, const Context<T>& context, Task task) {
+  { K::name } -> std::convertible_to<std::string_view>;
+  // Does the backward pass read x or y? May y lie over x, and dx over dy?
+  { kernel.reads_input() } -> std::same_as<bool>;
+  { kernel.reads_output() } -> std::same_as<bool>;
+  { kernel.in_place() } -> std::same_as<bool>;
+  { K::read(attributes, shapes) } -> std::same_as<K>;
+  requires WithRows<K> || AlongTime<K>;
+  { kernel.forward(context, task) };
+  { kernel.backward(context, task) };
+};
 
 }  // namespace nervure

@@ -9,9 +9,9 @@ namespace nervure {
 
 namespace {
 
-std::array<KernelGroup, 6> groups() {
-  return {activation_kernels(), array_kernels(),     convolution_kernels(),
-          map_kernels(),        pointwise_kernels(), product_kernels()};
+std::array<KernelGroup, 7> groups() {
+  return {activation_kernels(), array_kernels(),   convolution_kernels(), map_kernels(),
+          pointwise_kernels(),  product_kernels(), sequence_kernels()};
 }
 
 }  // namespace

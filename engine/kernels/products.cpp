@@ -5,11 +5,13 @@
 #include "ensemble.h"
 #include "group.h"
 #include "periodic.h"
+#include "transposed_dense.h"
 
 namespace nervure {
 
 KernelGroup product_kernels() {
-  return group_of<Dense, EnsembleDense, EnsembleMean, PeriodicEmbedding, Embedding>();
+  return group_of<Dense, TransposedDense, EnsembleDense, EnsembleMean, PeriodicEmbedding,
+                  Embedding>();
 }
 
 }  // namespace nervure

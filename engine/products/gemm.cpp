@@ -260,12 +260,16 @@ void large(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t 
 // The panels of one half of the columns.
 template <class T>
 void pack_half(T* panels, const T* b, int64_t ldb, int64_t k, int64_t columns,
-               int64_t which) {
+               int64_t which, bool transposed) {
   const Range half = half_of(columns, which);
   each_stretch(k, [&](Range steps) {
     T* to = panels + panels_room<T>(steps.begin, columns);
     each_panel<T>(columns, [&]<int width, int vectors>(int64_t column, int64_t count) {
-      if (half.begin <= column && column < half.end)
+      if (column < half.begin || half.end <= column) return;
+      if (transposed)
+        pack_transposed(to + column * steps.size(), b + column * ldb + steps.begin, ldb,
+                        steps.size(), count, width * vectors);
+      else
         pack(to + column * steps.size(), Right<T>{b + steps.begin * ldb + column, ldb},
              steps.size(), count, width * vectors);
     });
@@ -283,9 +287,10 @@ void by_panels(const blas::Product& p, const T* a, int64_t lda, const T* panels,
     for (int64_t i = some.begin; i < some.end; ++i, o.c.add = true) {
       const Range steps = share_of(p.k, stretches, i);
       o.steps.length = steps.size();
-      o.a.data = a + steps.begin * lda;
+      o.a.data = a + steps.begin * (p.transpose_a ? lda : 1);
       o.b.data = panels + panels_room<T>(steps.begin, p.n);
-      by_blocks(part, o, Packed<T>{});
+      p.transpose_a ? by_blocks(part, o, Packed<T>{})
+                    : Packed<T>{}.template multiply<false>(part, o);
     }
   };
   const int64_t parts = parts_of(p.k, most_added);
@@ -294,6 +299,18 @@ void by_panels(const blas::Product& p, const T* a, int64_t lda, const T* panels,
                [&](const blas::Product& part, int64_t i, T* to, int64_t distance) {
                  multiply(part, share_of(stretches, parts, i), to, distance, nullptr);
                });
+}
+
+template <class T>
+void in_chains(const blas::Product& p, const T* a, int64_t lda, const T* b, int64_t ldb,
+               T* c, int64_t ldc) {
+  if (p.m == 0) return;
+  const Operands<T> o = operands(p, a, lda, {b, ldb}, c, ldc, nullptr);
+  each_stretch(p.k, [&](Range steps) {
+    Operands<T> some = stretch_of(p, o, steps);
+    some.b.data += steps.begin * (p.transpose_b ? 1 : ldb);
+    multiply(p, some);
+  });
 }
 
 // ---- A as a window sees it ------------------------------------------------------------
@@ -358,12 +375,20 @@ void large_gemm(const blas::Product& p, const double* a, int64_t lda, const doub
 }
 
 void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which) {
-  pack_half(panels, b, ldb, k, columns, which);
+                 int64_t which, bool transposed) {
+  pack_half(panels, b, ldb, k, columns, which, transposed);
 }
 void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which) {
-  pack_half(panels, b, ldb, k, columns, which);
+                 int64_t which, bool transposed) {
+  pack_half(panels, b, ldb, k, columns, which, transposed);
+}
+void gemm_in_chains(const blas::Product& p, const float* a, int64_t lda, const float* b,
+                    int64_t ldb, float* c, int64_t ldc) {
+  in_chains(p, a, lda, b, ldb, c, ldc);
+}
+void gemm_in_chains(const blas::Product& p, const double* a, int64_t lda, const double* b,
+                    int64_t ldb, double* c, int64_t ldc) {
+  in_chains(p, a, lda, b, ldb, c, ldc);
 }
 void gemm_by_panels(const blas::Product& p, const float* a, int64_t lda,
                     const float* panels, float* c, int64_t ldc, Listed rows) {

@@ -52,16 +52,23 @@ template <class T>
 constexpr int64_t panels_room(int64_t k, int64_t columns) {
   return k * parts_of(columns, panel_columns<T>) * panel_columns<T>;
 }
-// Writes those of one half of the columns, `which` 0 or 1.
+// Writes those of one half of the columns, `which` 0 or 1, of a B that may be stored
+// transposed.
 void pack_panels(float* panels, const float* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which);
+                 int64_t which, bool transposed = false);
 void pack_panels(double* panels, const double* b, int64_t ldb, int64_t k, int64_t columns,
-                 int64_t which);
-// own_gemm with a transposed A and B in panels.
+                 int64_t which, bool transposed = false);
+// own_gemm with B in panels, every element of C being a chain of sums in the order of k.
 void gemm_by_panels(const blas::Product& p, const float* a, int64_t lda,
                     const float* panels, float* c, int64_t ldc, Listed rows = {});
 void gemm_by_panels(const blas::Product& p, const double* a, int64_t lda,
                     const double* panels, double* c, int64_t ldc, Listed rows = {});
+
+// The same with B as it lies, of which few rows would share a copy: the same bits.
+void gemm_in_chains(const blas::Product& p, const float* a, int64_t lda, const float* b,
+                    int64_t ldb, float* c, int64_t ldc);
+void gemm_in_chains(const blas::Product& p, const double* a, int64_t lda, const double* b,
+                    int64_t ldb, double* c, int64_t ldc);
 
 // ---- A as a window sees it ------------------------------------------------------------
 

@@ -71,6 +71,7 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("set_losses", &HeldExecutor<T>::set_losses)
       .def("set_update", &HeldExecutor<T>::set_update, nb::arg("kind"),
            nb::arg("attributes"), nb::arg("slots"), nb::arg("segments"))
+      .def("set_formula", &HeldExecutor<T>::set_formula)
       .def("set_augmentation", &HeldExecutor<T>::set_augmentation)
       .def("forward", &HeldExecutor<T>::forward, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),
@@ -87,9 +88,11 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
 }
 
 nb::dict describe(const std::string& kernel, const nb::dict& fields,
-                  const std::vector<Shape>& inputs, const Shape& output, int64_t rows) {
+                  const std::vector<Shape>& inputs, const Shape& output, int64_t rows,
+                  const std::vector<int64_t>& steps) {
   const auto step = make_step<float>(kernel, attributes(fields), {inputs, output});
-  const Buffers buffers = step->buffers(rows);
+  const auto of = [&](size_t i) { return i < steps.size() ? steps[i] : 0; };
+  const Buffers buffers = step->buffers({rows, of(0), of(1)});
   nb::dict result;
   result["saved"] = buffers.saved;
   result["scratch"] = buffers.scratch;

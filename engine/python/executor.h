@@ -5,6 +5,7 @@
 
 #include "../execution/executor.h"
 #include "data.h"
+#include "formula.h"
 #include "released.h"
 #include "update.h"
 
@@ -12,19 +13,19 @@ namespace nervure {
 
 template <class T>
 Callback<T> callback(nb::callable function, int64_t columns) {
-  return [function, columns](const T* output, Rows rows, T* gradient) {
+  return [function, columns](const T* output, int64_t values, Rows rows, T* gradient) {
     const nb::gil_scoped_acquire gil;
-    const auto count = static_cast<size_t>(rows.count);
+    const auto count = static_cast<size_t>(values);
     const auto width = static_cast<size_t>(columns);
-    std::vector<int64_t> index(count);
-    for (size_t i = 0; i < count; ++i) index[i] = rows[static_cast<int64_t>(i)];
+    std::vector<int64_t> index(static_cast<size_t>(rows.count));
+    for (size_t i = 0; i < index.size(); ++i) index[i] = rows[static_cast<int64_t>(i)];
     using Matrix = nb::ndarray<nb::numpy, const T, nb::ndim<2>>;
     using Numbers = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;
     const nb::object result =
         function(Matrix(output, {count, width}).cast(nb::rv_policy::copy),
-                 Numbers(index.data(), {count}).cast(nb::rv_policy::copy));
+                 Numbers(index.data(), {index.size()}).cast(nb::rv_policy::copy));
     const auto slope = array_of<nb::ndarray<const T, nb::ndim<2>, nb::c_contig>>(
-        nb::object(result[1]), "gradient of the loss", rows.count * columns);
+        nb::object(result[1]), "gradient of the loss", values * columns);
     if (gradient != nullptr) std::copy_n(slope.data(), count * width, gradient);
     return nb::cast<double>(nb::object(result[0]));
   };
@@ -45,17 +46,22 @@ class HeldExecutor {
       loss.weight = nb::cast<double>(entry["weight"]);
       loss.members = nb::cast<int64_t>(entry["members"]);
       const nb::object function = entry["callback"];
+      loss.places = nb::cast<int64_t>(entry["places"]);
       const NodePlan& node = executor_.plan().nodes.at(static_cast<size_t>(loss.node));
-      const int64_t size = size_of(node.shapes.output);
-      if (loss.members < 1 || size % loss.members != 0)
-        refuse("loss: members that do not share the outputs evenly");
+      const int64_t all = size_of(node.value_shape),
+                    places = std::max<int64_t>(1, loss.places);
+      if (loss.members < 1 || loss.places < 0 || all % (loss.members * places) != 0 ||
+          (loss.places == 0 && node.clock == nowhere))
+        refuse("loss: members or places that do not share the outputs evenly");
+      const int64_t size = all / places;
       if (function.is_none()) {
         loss.loss = make_loss<T>(nb::cast<std::string>(entry["kind"]),
                                  attributes(nb::cast<nb::dict>(entry["attributes"])));
-        widths_.push_back({size / loss.members, loss.loss->takes_classes()});
+        widths_.push_back(
+            {size / loss.members, loss.loss->takes_classes(), loss.places, node.clock});
       } else {
-        loss.callback = callback<T>(nb::cast<nb::callable>(function), size);
-        widths_.push_back({nowhere, true});
+        loss.callback = callback<T>(nb::cast<nb::callable>(function), all);
+        widths_.push_back({nowhere, true, 1, nowhere});
       }
     }
     executor_.set_losses(std::move(losses));
@@ -68,6 +74,12 @@ class HeldExecutor {
         read_update<T>(kind, fields, values_, gradients_, slots_, segments));
   }
 
+  // function(forward, inputs, lengths, output, delta, (training, seed, step)):
+  // the output, or the gradients of inputs and parameters, None where there is none.
+  void set_formula(int node, nb::callable function) {
+    executor_.set_formula(node, formula<T>(std::move(function)));
+  }
+
   void set_augmentation(const nb::list& entries) {
     executor_.set_augmentation(all_attributes(entries));
   }
@@ -77,7 +89,7 @@ class HeldExecutor {
                const nb::list& outputs, nb::object costs) {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
-    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const Results<T> results = held.checked(executor_.plan(), data);
     const Released free;
     executor_.forward(workers, data.data(), rows, {training, seed, step}, results);
   }
@@ -87,7 +99,7 @@ class HeldExecutor {
                   const nb::list& outputs, nb::object costs) {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
-    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const Results<T> results = held.checked(executor_.plan(), data);
     const Released free;
     return executor_.gradient(workers, data.data(), rows, {training, seed, step}, results);
   }
@@ -110,7 +122,7 @@ class HeldExecutor {
     if (batch_size < 1 || steps != parts_of(count, batch_size))
       refuse("steps, batch size and rows do not agree");
     const HeldResults held(outputs, nb::none());
-    const Results<T> results = held.checked(executor_.plan(), data.rows());
+    const Results<T> results = held.checked(executor_.plan(), data);
     const Released free;
     return executor_.train({fewest, most}, data.data(), request, results);
   }
@@ -142,13 +154,16 @@ class HeldExecutor {
         : outputs_(vectors_of<T>(outputs, "outputs")) {
       if (!costs.is_none()) costs_ = array_of<Vector<double>>(costs, "costs");
     }
-    [[nodiscard]] Results<T> checked(const Plan& plan, int64_t rows) const {
+    [[nodiscard]] Results<T> checked(const Plan& plan, const HeldData<T>& data) const {
       Results<T> results;
+      const int64_t rows = data.rows();
       if (outputs_.size() > plan.outputs.size()) refuse("outputs: more than the net has");
       for (size_t i = 0; i < outputs_.size(); ++i) {
         const auto node = static_cast<size_t>(plan.outputs[i]);
         const auto size = static_cast<int64_t>(outputs_[i].size());
-        if (size != 0 && size < rows * size_of(plan.nodes.at(node).shapes.output))
+        const NodePlan& from = plan.nodes.at(node);
+        const int64_t values = from.clock == nowhere ? rows : steps_of(plan, from, data);
+        if (size != 0 && size < values * size_of(from.value_shape))
           refuse("outputs: an array too small for the rows");
         results.outputs.push_back(size == 0 ? nullptr : outputs_[i].data());
       }
@@ -160,6 +175,13 @@ class HeldExecutor {
     }
 
    private:
+    // Of all rows of the data, by the clock of a node.
+    static int64_t steps_of(const Plan& plan, const NodePlan& node,
+                            const HeldData<T>& data) {
+      const int input = plan.clocks.at(static_cast<size_t>(node.clock));
+      const Sequences& rows = data.data().inputs.at(static_cast<size_t>(input)).sequences;
+      return rows ? rows.offsets[data.rows()] : 0;
+    }
     std::vector<Vector<T>> outputs_;
     Vector<double> costs_;
   };
@@ -177,6 +199,7 @@ class HeldExecutor {
       throw std::out_of_range("[engine] rows outside of the data");
     if (rows.index != nullptr) check_index(rows.index, {begin, begin + count}, data.rows());
     check_inputs(data.data());
+    check_lengths(data, rows);
     check_targets(data);
     return rows;
   }
@@ -187,9 +210,36 @@ class HeldExecutor {
       refuse("one array is needed for each input");
     for (size_t i = 0; i < data.inputs.size(); ++i) {
       const auto node = static_cast<size_t>(plan.inputs[i]);
-      if (data.inputs[i].columns != size_of(plan.nodes.at(node).shapes.output))
+      if (data.inputs[i].columns != size_of(plan.nodes.at(node).value_shape))
         refuse("input: " + std::to_string(data.inputs[i].columns) +
                " numbers in each row, which is not what the net takes");
+      if (static_cast<bool>(data.inputs[i].sequences) !=
+          (plan.nodes.at(node).clock != nowhere))
+        refuse("input: rows where the net takes sequences, or the other way round");
+    }
+  }
+
+  // Sequences that go together are equally long, and no pass has more steps than planned.
+  void check_lengths(const HeldData<T>& data, const Rows& rows) const {
+    const Plan& plan = executor_.plan();
+    for (size_t i = 0; i < plan.inputs.size(); ++i) {
+      const int clock = plan.nodes.at(static_cast<size_t>(plan.inputs[i])).clock;
+      if (clock == nowhere) continue;
+      const auto first = static_cast<size_t>(plan.clocks.at(static_cast<size_t>(clock)));
+      const int64_t* lengths = data.data().inputs[i].sequences.lengths;
+      const int64_t* others = data.data().inputs.at(first).sequences.lengths;
+      const int64_t most = plan.steps.at(static_cast<size_t>(clock));
+      std::vector<int64_t> longest;
+      for (int64_t r = 0; r < rows.count; ++r) {
+        if (lengths[rows[r]] != others[rows[r]])
+          refuse("input: sequences that go together have different lengths");
+        longest.push_back(lengths[rows[r]]);
+      }
+      std::ranges::sort(longest, std::greater{});
+      int64_t steps = 0;
+      for (size_t r = 0; r < longest.size() && static_cast<int64_t>(r) < plan.rows; ++r)
+        steps += longest[r];
+      if (steps > most) refuse("input: more steps than the plan has room for");
     }
   }
 
@@ -198,8 +248,9 @@ class HeldExecutor {
     if (targets.empty() || widths_.empty()) return;
     if (targets.size() != widths_.size()) refuse("targets: not as many as losses");
     for (size_t i = 0; i < targets.size(); ++i) {
-      const auto& [width, takes_classes] = widths_[i];
+      const auto& [width, takes_classes, places, clock] = widths_[i];
       if (width == nowhere) continue;  // the user's function reads them
+      check_places(data, i);
       if (targets[i].labels == nullptr) {
         if (targets[i].columns != width) refuse("targets: not one number for each output");
         continue;
@@ -212,10 +263,31 @@ class HeldExecutor {
     }
   }
 
+  // Where each place has a target, rows have as many as places.
+  void check_places(const HeldData<T>& data, size_t which) const {
+    const Sequences& rows = data.data().targets[which].sequences;
+    const auto& [width, takes_classes, places, clock] = widths_[which];
+    if (static_cast<bool>(rows) != (places != 1))
+      refuse("targets: not one for each row, or for each place of it");
+    if (!rows) return;
+    const int64_t* lengths = nullptr;
+    if (clock != nowhere) {
+      const int input = executor_.plan().clocks.at(static_cast<size_t>(clock));
+      lengths = data.data().inputs.at(static_cast<size_t>(input)).sequences.lengths;
+    }
+    for (int64_t r = 0; r < data.rows(); ++r)
+      if (rows.lengths[r] != (lengths == nullptr ? places : lengths[r]))
+        refuse("targets: not as many in a row as it has places");
+  }
+
   nb::object copy_of(const T* data, int node, int64_t rows) const {
     if (data == nullptr) return nb::none();
-    if (rows < 0 || rows > executor_.plan().rows) refuse("more rows than a batch has");
-    const Shape& shape = executor_.plan().nodes.at(static_cast<size_t>(node)).shapes.output;
+    const Plan& plan = executor_.plan();
+    const NodePlan& of = plan.nodes.at(static_cast<size_t>(node));
+    const int64_t most =
+        of.clock == nowhere ? plan.rows : plan.steps.at(static_cast<size_t>(of.clock));
+    if (rows < 0 || rows > most) refuse("more rows than a batch has");
+    const Shape& shape = of.value_shape;
     std::vector<size_t> extents{static_cast<size_t>(rows)};
     for (int64_t extent : shape) extents.push_back(static_cast<size_t>(extent));
     return nb::ndarray<nb::numpy, const T>(data, extents.size(), extents.data())
@@ -225,6 +297,8 @@ class HeldExecutor {
   struct Width {  // of what a loss reads of a row; `nowhere`: the user's function
     int64_t outputs;
     bool takes_classes;
+    int64_t places;
+    int clock;
   };
 
   Vector<T> values_, gradients_;

@@ -40,12 +40,19 @@ NodePlan node_plan(const nb::dict& fields) {
   node.attributes = attributes(nb::cast<nb::dict>(fields["attributes"]));
   node.shapes = {nb::cast<std::vector<Shape>>(fields["input_shapes"]),
                  nb::cast<Shape>(fields["shape"])};
+  node.value_shape = nb::cast<Shape>(fields["values"]);
+  node.clock = nb::cast<int>(fields["clock"]);
+  node.spread = nb::cast<int64_t>(fields["spread"]);
+  node.sequences = nb::cast<int>(fields["sequences"]);
+  node.times = nb::cast<std::vector<int64_t>>(fields["times"]);
+  node.ports = nb::cast<std::vector<int>>(fields["ports"]);
   for (nb::handle edge : nb::cast<nb::list>(fields["inputs"]))
     node.inputs.push_back(
         {nb::cast<int>(edge[0]), nb::cast<bool>(edge[1]), nb::cast<bool>(edge[2])});
   for (nb::handle p : nb::cast<nb::list>(fields["parameters"]))
-    node.parameters.push_back(
-        {nb::cast<int64_t>(p[0]), nb::cast<int64_t>(p[1]), nb::cast<bool>(p[2])});
+    node.parameters.push_back({nb::cast<int64_t>(p[0]), nb::cast<int64_t>(p[1]),
+                               nb::cast<bool>(p[2]), nb::cast<bool>(p[3]),
+                               nb::cast<bool>(p[4])});
   node.value = nb::cast<int64_t>(fields["value"]);
   node.gradient = nb::cast<int64_t>(fields["gradient"]);
   node.saved = nb::cast<int64_t>(fields["saved"]);
@@ -61,6 +68,8 @@ NodePlan node_plan(const nb::dict& fields) {
 Plan plan(const nb::dict& fields) {
   Plan result;
   result.rows = nb::cast<int64_t>(fields["rows"]);
+  result.steps = nb::cast<std::vector<int64_t>>(fields["steps"]);
+  result.clocks = nb::cast<std::vector<int>>(fields["clocks"]);
   result.arena = nb::cast<int64_t>(fields["arena"]);
   for (nb::handle node : nb::cast<nb::list>(fields["nodes"]))
     result.nodes.push_back(node_plan(nb::cast<nb::dict>(node)));

@@ -19,17 +19,18 @@ _MODULES = {
         "Activation AdaptiveAveragePool1D AdaptiveAveragePool2D AdaptiveAveragePool3D "
         "AdaptiveL2Pool1D AdaptiveL2Pool2D AdaptiveL2Pool3D AdaptiveMaxPool1D "
         "AdaptiveMaxPool2D AdaptiveMaxPool3D Add AveragePool1D AveragePool2D "
-        "AveragePool3D BatchNorm Broadcast Clip Compare Concatenate Constant Conv1D "
-        "Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D "
-        "Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Divide Dropout "
-        "EmbedColumns Embedding EnsembleDense EnsembleMean Flatten "
-        "GlobalAveragePool1D GlobalAveragePool2D GlobalAveragePool3D GlobalL2Pool1D "
-        "GlobalL2Pool2D GlobalL2Pool3D GlobalMaxPool1D GlobalMaxPool2D "
-        "GlobalMaxPool3D GroupNorm Input L2Pool1D L2Pool2D L2Pool3D Layer LayerError "
-        "LayerNorm Learned LocalResponseNorm LogSoftmax MatMul MaxPool1D MaxPool2D "
-        "MaxPool3D Maximum Minimum Multiply Normalize PeriodicEmbedding Permute "
-        "Power RMSNorm Reduce Reshape SeparableConv1D SeparableConv2D Slice Softmax "
-        "SpatialDropout StochasticDepth Subtract Take UpSampling1D UpSampling2D "
+        "AveragePool3D BatchNorm Bidirectional Broadcast Clip Compare Concatenate "
+        "Constant Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D "
+        "Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D "
+        "DepthwiseConv2D Divide Dropout EmbedColumns Embedding EnsembleDense "
+        "EnsembleMean Flatten GRU GlobalAveragePool1D GlobalAveragePool2D "
+        "GlobalAveragePool3D GlobalL2Pool1D GlobalL2Pool2D GlobalL2Pool3D "
+        "GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GroupNorm Input L2Pool1D "
+        "L2Pool2D L2Pool3D LSTM Layer LayerError LayerNorm Learned LocalResponseNorm "
+        "LogSoftmax MatMul MaxPool1D MaxPool2D MaxPool3D Maximum Minimum Multiply "
+        "Normalize PReLU PeriodicEmbedding Permute Power RMSNorm Reduce Reshape "
+        "SeparableConv1D SeparableConv2D SimpleRNN Slice Softmax SpatialDropout "
+        "StochasticDepth Subtract Take Tied TransposedDense UpSampling1D UpSampling2D "
         "UpSampling3D Where ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
     "nervure.graph.graph": "Graph GraphError",
@@ -40,12 +41,13 @@ _MODULES = {
     "nervure.exchange.exporting": "export",
     "nervure.exchange.importing": "import_onnx",
     "nervure.exchange.estimators": "from_sklearn",
-    "nervure.exchange.errors": "ExchangeError",
+    "nervure.exchange.weights": "WeightReport load_weights",
+    "nervure.exchange.errors": "CheckpointError ExchangeError",
     "nervure.runs.loading": "load",
     "nervure.spec.tables": "Spec SpecError",
     "nervure.spec.reading": "load_spec",
     "nervure.network.modelfile": "ModelFileError",
-    "nervure.data": "Dataset DataError",
+    "nervure.data": "Dataset DataError Ragged",
     "nervure.losses": (
         "BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE MSE "
         "Pinball Poisson Quadratic"

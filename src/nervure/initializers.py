@@ -26,7 +26,10 @@ Floats = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 
 RELU_FAMILY = frozenset(
-    {"relu", "leaky_relu", "relu6", "elu", "gelu", "gelu_tanh", "silu", "softplus"}
+    {
+        *("relu", "leaky_relu", "prelu", "relu6"),
+        *("elu", "gelu", "gelu_tanh", "silu", "softplus"),
+    }
 )
 """Activations for which half of the signal is lost, so that the variance doubles."""
 
@@ -393,7 +396,8 @@ def default_for(activation: Any) -> Initializer:
     >>> default_for(None)
     GlorotUniform()
     """
-    function = getattr(activation, "function", None)
+    kind = getattr(activation, "kind", None)
+    function = getattr(activation, "function", kind)
     if function in RELU_FAMILY:
         return HeNormal()
     return LeCunNormal() if function == "selu" else GlorotUniform()

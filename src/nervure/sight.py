@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import count, number
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective, gives_probabilities
@@ -261,12 +262,13 @@ def _rows(data: Data, first: int, size: int, classes: Array | None = None) -> Da
     """Some rows, perhaps with their classes as targets."""
     part = slice(first, first + size)
     targets = () if classes is None else (classes[part],)
-    return Data(tuple(x[part] for x in data.inputs), targets, None, data.scales)
+    inputs = tuple(x[part] for x in data.inputs)
+    return Data(inputs, targets, None, data.scales)
 
 
 def _outputs(net: Network, rows: Array) -> Array:
     (found,) = net.executor().outputs(Data((rows,)))
-    return found.reshape(len(found), -1)
+    return one_each(found, "sight").reshape(len(found), -1)
 
 
 def _single(net: Network) -> None:
@@ -293,7 +295,7 @@ def _targets(net: Network, data: Data, target: Any) -> Array:
     size = math.prod(net.graph.output_shapes[0])
     if target is None:
         (found,) = net.executor().outputs(data)
-        return found.reshape(data.rows, -1).argmax(axis=1)
+        return one_each(found, "sight").reshape(data.rows, -1).argmax(axis=1)
     classes = np.asarray(target)
     fits = classes.ndim == 0 or classes.shape == (data.rows,)
     whole = classes.dtype.kind in "iu"

@@ -84,6 +84,14 @@ def test_a_network_comes_back_with_the_same_bits(
     np.testing.assert_array_equal(same.forward(x), net.forward(x))
 
 
+def test_a_resnet_comes_back_with_the_same_bits(exported: Any) -> None:
+    net = nv.zoo.resnet20(classes=4)
+    same = nv.import_onnx(exported(net))
+    x = single(2, *net.graph.input_shapes[0])
+    np.testing.assert_array_equal(same.forward(x), net.forward(x))
+    assert "permute" not in kinds(same)
+
+
 def test_batch_norm_stays_a_layer_that_learns(exported: Any) -> None:
     net = residual()
     same = nv.import_onnx(exported(net))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -99,3 +99,72 @@ def stop_gradient(xp: Any, x: Any) -> Any:
     import jax
 
     return jax.lax.stop_gradient(x)
+
+
+def along_time(
+    xp: Any,
+    step: Any,
+    begin: tuple[Any, ...],
+    inputs: Any,
+    lengths: Any | None,
+    reverse: bool = False,
+) -> tuple[tuple[Any, ...], Any]:
+    """Fold ``step`` over the steps of sequences: the last states, and what it told.
+
+    ``step(states, x)`` gives the states after a step, each ``(rows, ...)``, and a tree
+    of arrays that it tells of it. A row whose sequence has ended keeps its states.
+
+    Args:
+        inputs: ``(rows, time, ...)``.
+        lengths: of the rows, or None where all have every step.
+        reverse: from the last step of each sequence to its first.
+
+    Returns:
+        The final states, and what the steps told, with time as the second axis.
+
+    >>> total = lambda states, x: ((states[0] + x,), states[0] + x)
+    >>> x = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 9.0]])
+    >>> (end,), sums = along_time(np, total, (np.zeros(2),), x, np.array([3, 2]))
+    >>> end.tolist(), sums[0].tolist()
+    ([6.0, 2.0], [1.0, 3.0, 6.0])
+    """
+    time = inputs.shape[1]
+
+    def body(states: Any, at: Any) -> tuple[Any, Any]:
+        x, t = at
+        new, told = step(states, x)
+        if lengths is not None:
+            alive = t < lengths
+            new = tuple(
+                xp.where(alive.reshape(-1, *(1,) * (n.ndim - 1)), n, old)
+                for n, old in zip(new, states, strict=True)
+            )
+        return new, told
+
+    steps = xp.moveaxis(inputs, 1, 0), xp.arange(time)
+    if xp is not np:
+        import jax
+
+        states, told = jax.lax.scan(body, begin, steps, reverse=reverse)
+
+        def behind_rows(y: Any) -> Any:
+            return xp.moveaxis(y, 0, 1)
+
+        return states, jax.tree.map(behind_rows, told)
+    states: Any = begin
+    found: list[Any] = [None] * time
+    for t in range(time - 1, -1, -1) if reverse else range(time):
+        states, found[t] = body(states, (steps[0][t], t))
+    return states, _stacked(found)
+
+
+def _stacked(found: list[Any]) -> Any:
+    """A list of trees of arrays as a tree of arrays, the list being the second axis."""
+    first = found[0]
+    if isinstance(first, dict):
+        keys = list(cast(dict[str, Any], first))
+        return {key: _stacked([one[key] for one in found]) for key in keys}
+    if isinstance(first, tuple):
+        places = range(len(cast(tuple[Any, ...], first)))
+        return tuple(_stacked([one[i] for one in found]) for i in places)
+    return np.stack(found, axis=1)

@@ -10,6 +10,7 @@ faults, each with the path of its key. Nothing read here is imported or evaluate
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import types
@@ -38,7 +39,9 @@ from nervure.base.words import (
 DEPTH = 24
 """How deep tables and lists may be nested."""
 
-_MOST_FAULTS = 50
+_MOST_FAULTS, _MOST_TOLD = 50, 6_000
+"""Lines and characters that are told of one source: its end says if there are more."""
+
 _MOST_TEXT = 3_000
 _INTEGERS = range(-(2**63), 2**64)
 
@@ -56,13 +59,19 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        return len(self.lines) > _MOST_FAULTS
+        return len(self.lines) > self._told
+
+    @property
+    def _told(self) -> int:
+        """How many of the lines are told: one at least."""
+        sizes = itertools.accumulate(map(len, self.lines[:_MOST_FAULTS]))
+        return max(1, sum(size <= _MOST_TOLD for size in sizes))
 
     def raise_as(self, error: type[Exception]) -> None:
         """Raise all that was collected, if anything was."""
         if self.lines:
             more = ["... and more"] if self.full else []
-            raise error("\n".join(self.lines[:_MOST_FAULTS] + more))
+            raise error("\n".join(self.lines[: self._told] + more))
 
 
 class _Bad:

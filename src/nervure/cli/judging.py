@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nervure.base.plain import write_fields
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import one_each
 from nervure.data.records import Classes
 from nervure.executors import Data
 from nervure.graph.objective import PROBABILITIES, Cost, Objective
@@ -87,10 +88,10 @@ def _judge(
     metrics: Sequence[Metric],
 ) -> Judgement:
     """The judgement of one output: the loss is its own."""
-    target = data.targets[cost.output]
+    target = one_each(data.targets[cost.output], "evaluate")
     alone = dataclasses.replace(data, targets=(target,))
     outputs, costs = network.executor().row_costs(alone, Objective((cost,)))
-    y = outputs[cost.output].reshape(data.rows, -1)
+    y = one_each(outputs[cost.output], "evaluate").reshape(data.rows, -1)
     values = {"loss": float(np.mean(costs))}
     values |= {one.name: one(target, y) for one in metrics}
     values |= _coverage(network.conformal, record, target, y)

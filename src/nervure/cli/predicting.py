@@ -19,6 +19,7 @@ from nervure.cli.writing import Columns, as_csv, format_of, write
 from nervure.data import prepare, row_names
 from nervure.data.columns import Column
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
 from nervure.data.sources import columns_beside, is_table_file
 from nervure.executors import Data
@@ -164,7 +165,8 @@ def _columns(
     )
     columns: Columns = {}
     for name, own, y in outputs:
-        found = predictions(own, y.reshape(len(y), -1), network.conformal, wanted)
+        rows = one_each(y, "predict").reshape(len(y), -1)
+        found = predictions(own, rows, network.conformal, wanted)
         prefix = f"{name}_" if len(names) > 1 else ""
         columns |= {f"{prefix}{key}": column for key, column in found.items()}
     return columns

@@ -15,6 +15,7 @@ from nervure.base.words import many
 from nervure.cli.pictures import as_bytes, check_name, write_sheet
 from nervure.cli.predicting import predictions
 from nervure.data import prepare
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
 from nervure.network.network import Network
@@ -179,7 +180,7 @@ def _said(net: Network, data: Data) -> str:
     """What the network says of the image."""
     record = net.preprocessing
     assert record is not None
-    y = net.executor().outputs(data)[0].reshape(1, -1)
+    y = one_each(net.executor().outputs(data)[0], "sight").reshape(1, -1)
     (label,) = predictions(record, y)["prediction"].tolist()
     share = f" {100 * y.max():.0f} %" if y.shape[1] > 1 and y.max() <= 1 else ""
     return f"{label}{share}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nervure.data.fitting import fit_preprocessing
     from nervure.data.idx import read_idx
     from nervure.data.preprocessing import Preprocessing
+    from nervure.data.ragged import Ragged, as_sequences, chunks
     from nervure.data.sources import load, prepare, read, row_names
     from nervure.data.splitting import split
 
@@ -31,11 +32,14 @@ __all__ = [
     "Dataset",
     "Encodings",
     "Preprocessing",
+    "Ragged",
     "Raw",
     "UnknownCategoryWarning",
     "as_inputs",
+    "as_sequences",
     "as_targets",
     "cache_folder",
+    "chunks",
     "fit_preprocessing",
     "load",
     "make_dataset",
@@ -52,11 +56,14 @@ _HOMES = {
     "Dataset": "._dataset",
     "Encodings": ".encodings",
     "Preprocessing": ".preprocessing",
+    "Ragged": ".ragged",
     "Raw": "._raw",
     "UnknownCategoryWarning": "._encode_table",
     "as_inputs": ".arrays",
+    "as_sequences": ".ragged",
     "as_targets": ".arrays",
     "cache_folder": ".download",
+    "chunks": ".ragged",
     "fit_preprocessing": ".fitting",
     "load": ".sources",
     "make_dataset": "._dataset",

@@ -73,7 +73,7 @@ class Dataset:
 
         >>> from nervure.data import load
         >>> load("iris").entrance()
-        [Input(name=None, shape=(4,))]
+        [Input(name=None, shape=(4,), time=False)]
         """
         return entrance(self.inputs.shape[1:], self.preprocessing.categories)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from nervure.data.frames import (
 from nervure.data.meaning.labels import folded
 from nervure.data.opening import How, features_of
 from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
+from nervure.data.sparse import Sparse, is_sparse
 
 Array = NDArray[Any]
 _CHUNK = 1 << 18
@@ -39,10 +40,20 @@ def encode(
     where: str | None = None,
 ) -> Array:
     """See `Preprocessing.encode`."""
+    if is_sparse(raw):
+        parts = _dense_parts(Sparse.of(raw, where or "rows"))
+        made = [encode(record, part, dtype=dtype, where=where) for part in parts]
+        return np.concatenate(made)
     rows, where = _opened(record, raw, query, where)
     if isinstance(record, TableInput):
         return encode_table(record, rows, dtype, where).warned(where, 3)
     return encode_array(record, rows, dtype, where)
+
+
+def _dense_parts(rows: Sparse) -> Iterator[Array]:
+    """Some sparse rows after the other, as arrays."""
+    step = max(1, _CHUNK // rows.shape[1])
+    return (np.asarray(rows[i : i + step]) for i in range(0, len(rows), step))
 
 
 def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
@@ -89,7 +100,7 @@ def _named_columns(
 
 def _by_position(record: TableInput, raw: Any, where: str) -> Table:
     """An array of rows as a table with the names of the training data."""
-    array = as_array(raw)
+    array = _as_array(raw)
     if array.ndim != 2 or array.shape[1] != len(record.names):
         raise fail(
             where,
@@ -103,7 +114,7 @@ def _by_position(record: TableInput, raw: Any, where: str) -> Table:
     return table_of(columns, where)
 
 
-def as_array(raw: Any) -> Array:
+def _as_array(raw: Any) -> Array:
     """An array as it is; a list as objects, so that kinds are not mixed up."""
     if isinstance(raw, np.ndarray):
         return cast("Array", raw)
@@ -207,7 +218,7 @@ def _target_columns(target: Classes | Amounts, raw: Any) -> list[Column]:
     if isinstance(raw, Mapping):
         table = table_from_mapping(cast("Mapping[str, Any]", raw), "targets")
         return [table[name] for name in names]
-    array = as_array(raw)
+    array = _as_array(raw)
     if array.ndim == 1:
         return [column_of(names[0], array, "targets")]
     if array.ndim != 2 or array.shape[1] != len(names):

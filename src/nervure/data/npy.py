@@ -99,7 +99,7 @@ def _dtype(described: object) -> np.dtype[Any]:
         raise ValueError("it holds records; expected plain numbers")
     try:
         dtype = np.dtype(described)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):
         raise ValueError(f"values of an unknown type ({described!r:.30})") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects")

@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.diagnosis.rows import skill
 from nervure.executors import Data, Job, Stretch
 from nervure.findings.facts import classes_of, evenly, task_of
@@ -27,6 +29,12 @@ Rows = npt.NDArray[np.int64]
 FEW = 16
 STEPS = 200
 RATES = (1e-3, 3e-3, 1e-2)
+
+
+def _of_means(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Every row the mean of all."""
+    mean = x.mean(axis=0, keepdims=True).astype(np.float32)
+    return np.broadcast_to(mean, x.shape).copy()
 
 
 class Laboratory:
@@ -115,19 +123,16 @@ class Laboratory:
         some = take(self._prepared.data, evenly(self._prepared.rows, 256))
         if any(x.dtype.kind not in "fu" for x in some.inputs) or self._net.graph.codes:
             return None
-        arrays = [np.asarray(x) for x in some.inputs]
-        means = [x.mean(axis=0, keepdims=True).astype(np.float32) for x in arrays]
-        flat = tuple(
-            np.broadcast_to(m, x.shape).copy()
-            for m, x in zip(means, arrays, strict=True)
-        )
+        arrays = [np.asarray(one_each(x, "doctor")) for x in some.inputs]
+        flat = tuple(map(_of_means, arrays))
         return self._skill(self._net, some) - self._skill(
             self._net, replace(some, inputs=flat)
         )
 
     def _few(self) -> Rows:
         """Rows of as many classes as possible."""
-        rows, targets = self._prepared.rows, self._prepared.data.targets[0]
+        rows = self._prepared.rows
+        targets = one_each(self._prepared.data.targets[0], "doctor")
         if task_of(targets[rows[:1024]]) != "classes":
             return evenly(rows, FEW)
         labels = classes_of(targets[rows])
@@ -135,12 +140,11 @@ class Laboratory:
         return rows[evenly(order, FEW)]
 
     def _skill(self, net: Network, data: Data) -> float:
-        task = task_of(data.targets[0])
+        target = one_each(data.targets[0], "doctor")
         with np.errstate(all="ignore"):
-            y = net.executor().outputs(Data(data.inputs, scales=data.scales))[0]
-            return float(
-                skill(np.nan_to_num(y.reshape(len(y), -1)), data.targets[0], task)
-            )
+            found = net.executor().outputs(Data(data.inputs, scales=data.scales))[0]
+            y = np.nan_to_num(one_each(found, "doctor").reshape(data.rows, -1))
+            return float(skill(y, target, task_of(target)))
 
     def _job(self, net: Network, rule: UpdateRule, size: int) -> Job:
         slots = tuple(aligned_zeros(net.layout.size, net.dtype) for _ in rule.slots)

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.findings.facts import Task, classes_of, looked_at, task_of
 from nervure.network.inputs import take
@@ -69,7 +70,7 @@ class Study:
     """
 
     def __init__(self, data: Data, rows: Rows, held_out: Data | None) -> None:
-        self._data, self._targets = data, data.targets[0]
+        self._data, self._targets = data, one_each(data.targets[0], "doctor")
         self._order = looked_at(data, np.asarray(rows, np.int64), MOST)
         self._held_out = held_out
         self.task: Task = task_of(self._targets[rows[:1024]])
@@ -91,7 +92,7 @@ class Study:
         held = self._held_out
         order = looked_at(held, np.arange(held.rows), MOST)
         x = self._scaled(_flat(held, order))
-        return Sample(x, held.targets[0][order], order)
+        return Sample(x, one_each(held.targets[0], "doctor")[order], order)
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
@@ -242,9 +243,10 @@ def _flat(data: Data, rows: Rows) -> Floats:
 
 def read(data: Data) -> list[Array]:
     """The inputs as the network reads them."""
+    arrays = [one_each(x, "doctor") for x in data.inputs]
     return [
         x if data.scale_of(i) == 1 else np.asarray(x) * np.float32(data.scale_of(i))
-        for i, x in enumerate(data.inputs)
+        for i, x in enumerate(arrays)
     ]
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from nervure.base.words import short
 from nervure.data import DataError, Dataset
+from nervure.data.ragged import one_each
 from nervure.diagnosis.experiments import Laboratory
 from nervure.diagnosis.rows import Study, read, skill
 from nervure.ensemble.ensemble import EnsembleRun
@@ -85,6 +87,8 @@ class Subject:
         """What experiments say, within a time limit; empty where none can be made."""
         if self.network is None or self.prepared is None or self.objective is None:
             return {}
+        if self.prepared.data.ragged:
+            return {}
         training = self.spec.training or TrainingSpec()
         return Laboratory(
             self.network, self.prepared, self.objective, training, seconds
@@ -94,6 +98,8 @@ class Subject:
         known = Facts.of_event(self.record.latest("data"))
         if known is not None or self.prepared is None or self.graph is None:
             return known
+        if self.prepared.data.ragged:
+            return None
         assert self.objective is not None
         p = self.prepared
         return facts_of(self.graph, self.objective, p.data, p.rows, p.validation)
@@ -102,11 +108,11 @@ class Subject:
     def _deep(self) -> dict[str, Any]:
         """What the rows as a whole say, and how the network does on them."""
         p = self.prepared
-        if p is None or len(p.rows) < 8:
+        if p is None or len(p.rows) < 8 or p.data.ragged:
             return {}
-        held = p.validation
+        held, target = p.validation, _target(p.data)
         if _gives_back(p.data):
-            return self._skills(p, task_of(p.data.targets[0])) if self.trained else {}
+            return self._skills(p, task_of(target)) if self.trained else {}
         study = Study(p.data, p.rows, held)
         place, told, next_told = study.telling
         by, moved = study.shifted
@@ -140,17 +146,17 @@ class Subject:
                 y = self.network.executor().outputs(
                     Data(data.inputs, scales=data.scales)
                 )[0]
-                y = y.reshape(len(y), -1)
-                known = skill(np.nan_to_num(y), data.targets[0], task)
+                y = one_each(y, "doctor").reshape(len(y), -1)
+                known = skill(np.nan_to_num(y), _target(data), task)
             found[name] = known
         return found
 
     @cached_property
     def _scales(self) -> tuple[Any, Any] | None:
         """Means and deviations of the features of the only input."""
-        if self.prepared is None or len(self.prepared.data.inputs) != 1:
-            return None
         p = self.prepared
+        if p is None or len(p.data.inputs) != 1 or p.data.ragged:
+            return None
         some = take(p.data, looked_at(p.data, p.rows, _LOOKED_AT))
         x = np.asarray(read(some)[0], np.float64)
         if x.ndim > 2 or x.shape[1] > _COLUMNS:  # pixels are of one kind
@@ -163,9 +169,12 @@ class Subject:
     def _target_scales(self) -> tuple[list[float], list[float]] | None:
         """Means and deviations of the only target's columns."""
         p = self.prepared
-        if p is None or len(p.data.targets) != 1 or p.data.targets[0].ndim != 2:
+        if p is None or len(p.data.targets) != 1 or p.data.ragged:
             return None
-        y = p.data.targets[0][p.rows].astype(np.float64)
+        target = _target(p.data)
+        if target.ndim != 2:
+            return None
+        y = target[p.rows].astype(np.float64)
         std = y.std(axis=0)
         if not (std > 0).all():
             return None
@@ -180,9 +189,14 @@ def _brief(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def _target(data: Data) -> npt.NDArray[Any]:
+    """The first target, which is one for each row."""
+    return one_each(data.targets[0], "doctor")
+
+
 def _gives_back(data: Data) -> bool:
     """Whether the targets are the inputs: what simple models do there says nothing."""
-    x, y = data.inputs[0], data.targets[0]
+    x, y = one_each(data.inputs[0], "doctor"), _target(data)
     if y.ndim != 2 or math.prod(x.shape[1:]) != y[0].size:
         return False
     own = np.asarray(x[:64]).reshape(len(y[:64]), -1) * data.scale_of(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +17,12 @@ from nervure.base.files import WriteError
 from nervure.base.html import html_lines
 from nervure.base.words import many, short
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import Ragged, one_each, packed
 from nervure.ensemble.training import fit_members
-from nervure.executors import Data
+from nervure.executors import Data, Rows, as_rows, count_of
 from nervure.findings.finding import Finding
 from nervure.graph.graph import Graph
-from nervure.graph.objective import Objective, activation_of
+from nervure.graph.objective import Cost, Objective, activation_of
 from nervure.graph.parameters import LARGEST_SEED
 from nervure.graph.summary import html_summary
 from nervure.losses import CustomLoss
@@ -159,7 +161,8 @@ class Ensemble:
             predicting.decoded(self, one.executor().outputs(data))
             for one in self.members
         ]
-        return predicting.alone([np.stack(some) for some in zip(*each, strict=True)])
+        rows = (map(partial(one_each, where="ensemble"), some) for some in each)
+        return predicting.alone([np.stack(some) for some in zip(*rows, strict=True)])
 
     def variance(self, X: Any) -> Any:
         """Variance between the members, ``1/k sum_i (y_i - y)^2``, ``(rows, ...)``.
@@ -205,11 +208,11 @@ class Ensemble:
         for member in self.members:
             member.preprocessing = record
 
-    def arrays(self, X: Any) -> tuple[Array, ...]:
+    def arrays(self, X: Any) -> tuple[Rows, ...]:
         """The inputs as arrays (see `Network.arrays`)."""
         return self.members[0].arrays(X)
 
-    def targets(self, y: Any) -> list[Array]:
+    def targets(self, y: Any) -> list[Rows]:
         """The targets as arrays, one per output."""
         return self.members[0].targets(y)
 
@@ -310,36 +313,51 @@ class Average:
     def __init__(self, members: Sequence[Network], executor: str) -> None:
         self._members, self._executor = members, executor
 
-    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Array]:
+    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Rows]:
         """The average output for every row; sums are taken in float64, in order."""
         graph, dtype = self._members[0].graph, self._members[0].dtype
-        logs = [graph.nodes[i].layer.kind == "log_softmax" for i in graph.outputs]
-        sums = [np.zeros((data.rows, *shape)) for shape in graph.output_shapes]
+        ends = graph.outputs
+        logs = [graph.nodes[i].layer.kind == "log_softmax" for i in ends]
+        sums = [
+            np.zeros((count_of(graph, data, i), *graph.nodes[i].shape)) for i in ends
+        ]
         for member in self._members:
             found = member.executor(self._executor).outputs(data, batch_size=batch_size)
             for total, y, log in zip(sums, found, logs, strict=True):
-                total += np.exp(y, dtype=np.float64) if log else y
+                total += np.exp(packed(y), dtype=np.float64) if log else packed(y)
         k = len(self._members)
         return [
-            _mean(total, k, log, dtype) for total, log in zip(sums, logs, strict=True)
+            as_rows(graph, data, i, _mean(total, k, log, dtype))
+            for i, total, log in zip(ends, sums, logs, strict=True)
         ]
 
     def row_costs(
         self, data: Data, objective: Objective
-    ) -> tuple[list[Array], npt.NDArray[np.float64]]:
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
         """Average outputs and the cost of every row.
 
         Raises:
             LossError: a loss is a Python function, which has no cost of single rows.
         """
         outputs, costs = self.outputs(data), np.zeros(data.rows)
-        for cost, target in zip(objective.costs, data.targets, strict=True):
-            y = outputs[cost.output].reshape(data.rows, -1).astype(np.float64)
-            if isinstance(cost.loss, CustomLoss):
-                costs += cost.weight * cost.loss.evaluate(y, target, data.weights)[0]
-            else:
-                costs += cost.weight * cost.loss.costs(np, y, target, cost.activation)
+        for i, cost in enumerate(objective.costs):
+            costs += cost.weight * _costs(cost, outputs[cost.output], data, i)
         return outputs, costs
+
+
+def _costs(cost: Cost, output: Rows, data: Data, i: int) -> npt.NDArray[np.float64]:
+    """Of each row for one output; of sequences, by the weights of their steps."""
+    target, steps = data.targets[i], data.steps_of(i)
+    known = packed(target)
+    y = packed(output).reshape(len(known), -1).astype(np.float64)
+    if isinstance(cost.loss, CustomLoss):
+        return np.full(data.rows, cost.loss.evaluate(y, known, data.weights)[0])
+    costs = cost.loss.costs(np, y, known, cost.activation)
+    if not isinstance(target, Ragged):
+        return costs
+    if steps is not None:
+        costs = costs * steps.packed()
+    return np.add.reduceat(costs, target.offsets[:-1]) / data.step_scale(i)
 
 
 def _mean(total: Array, members: int, log: bool, dtype: str) -> Array:

@@ -38,6 +38,7 @@ from nervure.layers import (
     PeriodicEmbedding,
     Permute,
     Power,
+    PReLU,
     Reduce,
     Reshape,
     RMSNorm,
@@ -47,6 +48,7 @@ from nervure.layers import (
     StochasticDepth,
     Subtract,
     Take,
+    TransposedDense,
     Where,
 )
 from nervure.layers.adaptive_pooling import (
@@ -70,7 +72,9 @@ Write = Any
 LAYERS: dict[type[Layer], Write] = {
     Constant: simple.constant,
     Dense: simple.dense,
+    TransposedDense: simple.transposed_dense,
     Activation: functions.activation,
+    PReLU: simple.prelu,
     Softmax: simple.softmax,
     LogSoftmax: simple.log_softmax,
     EnsembleDense: simple.ensemble_dense,

@@ -39,13 +39,30 @@ def _for_every_row(at: Site, value: str) -> Value:
 
 
 def dense(at: Site, x: Value) -> Value:
-    weight = at.parameters["weight"]
+    return _affine(at, x, at.parameters["weight"])
+
+
+def transposed_dense(at: Site, x: Value) -> Value:
+    return _affine(at, x, at.parameters["weight"].T)
+
+
+def _affine(at: Site, x: Value, weight: Any) -> Value:
+    if len(x.shape) > 1:
+        return _on_last_axis(at, at.writer.as_last(x), weight)
     if x.order is not None:
         weight = weight[x.order]
     inputs = [x.name, at.parameter("weight", weight)]
     if at.layer.bias:
         inputs.append(at.parameter("bias"))
     return Value(at.last("Gemm", inputs), at.node.shape)
+
+
+def _on_last_axis(at: Site, x: Value, weight: Any) -> Value:
+    inputs = [x.name, at.parameter("weight", weight)]
+    if not at.layer.bias:
+        return Value(at.last("MatMul", inputs), at.node.shape)
+    product = at.step("MatMul", inputs, "product")
+    return Value(at.last("Add", [product, at.parameter("bias")]), at.node.shape)
 
 
 def ensemble_dense(at: Site, x: Value) -> Value:
@@ -100,6 +117,11 @@ def embedding(at: Site, x: Value) -> Value:
 
 
 # -- rows of probabilities ------------------------------------------------------------
+
+
+def prelu(at: Site, x: Value) -> Value:
+    x = at.writer.as_last(x)
+    return Value(at.last("PRelu", [x.name, at.parameter("alpha")]), x.shape)
 
 
 def softmax(at: Site, x: Value) -> Value:

@@ -165,6 +165,12 @@ def _check(
             f"[export] ONNX operators for {', '.join(bad)} are not known; expected "
             "layers that ONNX can express; replace them"
         )
+    open_ones = [n for n in nodes.values() if n.clock is not None]
+    if open_ones:
+        raise ExchangeError(
+            f"[export] {open_ones[0].name!r} takes sequences of any length; expected "
+            "inputs of one shape; give nv.Input the number of steps instead of None"
+        )
     if record is not None:
         check_rows(record)
     elif resize:

@@ -10,10 +10,15 @@ from nervure.executors._executor import (
     Executor,
     Job,
     Model,
+    Rows,
     Stretch,
     StretchResult,
     Trace,
     Trainer,
+    as_rows,
+    count_of,
+    places_of,
+    sequences_of,
 )
 
 EXECUTORS = ("native", "jax")
@@ -44,9 +49,14 @@ __all__ = [
     "Executor",
     "Job",
     "Model",
+    "Rows",
     "Stretch",
     "StretchResult",
     "Trace",
     "Trainer",
+    "as_rows",
+    "count_of",
     "make_executor",
+    "places_of",
+    "sequences_of",
 ]

@@ -76,13 +76,15 @@ def _on_weight(layer: Any, scale: Floats, shape: tuple[int, ...]) -> Floats:
 def foldable(graph: Graph) -> dict[int, int]:
     """Each BatchNorm that a layer can take up, and that layer: positions of nodes."""
     fed = Counter(feed for node in graph.nodes for feed in node.inputs)
+    tied = {p.of for node in graph.nodes for p in node.parameters}
     found: dict[int, int] = {}
     for i, node in enumerate(graph.nodes):
         if not isinstance(node.layer, BatchNorm):
             continue
         (feed,) = node.inputs
         weighs = isinstance(graph.nodes[feed].layer, Dense | Convolving)
-        if weighs and fed[feed] == 1 and feed not in graph.outputs:
+        names = {*node.parameter_names, *graph.nodes[feed].parameter_names}
+        if weighs and not names & tied and fed[feed] == 1 and feed not in graph.outputs:
             found[i] = feed
     return found
 
@@ -142,11 +144,14 @@ def _without(graph: Graph, pairs: Mapping[int, int]) -> tuple[Graph, dict[int, i
             places[i] = places[pairs[i]]
             continue
         layer: Any = node.layer
+        inputs = tuple(places[feed] for feed in node.inputs)
+        parameters = node.parameters
         if i in absorbing:
             layer = replace(layer, bias=True)
-        inputs = tuple(places[feed] for feed in node.inputs)
-        parameters = layer.parameters(*node.input_shapes)
+            parameters = layer.parameters(*node.seen)
         places[i] = len(nodes)
-        nodes.append(replace(node, layer=layer, inputs=inputs, parameters=parameters))
+        clock = None if node.clock is None else places[node.clock]
+        parts = {"inputs": inputs, "parameters": parameters, "clock": clock}
+        nodes.append(replace(node, layer=layer, **parts))
     ends = (tuple(places[i] for i in some) for some in (graph.inputs, graph.outputs))
     return Graph(graph.entries, tuple(nodes), *ends), places

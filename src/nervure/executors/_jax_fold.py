@@ -8,18 +8,32 @@ layout (``dense.weight``), values by the positions of their nodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from nervure.base.extras import needed
+from nervure.data.ragged import Ragged
 from nervure.executors._executor import Data, Model
+from nervure.executors._jax_sequences import (
+    Packed,
+    Packing,
+    Size,
+    Sizes,
+    Steps,
+    sizes_of,
+    steps_of,
+    taken,
+)
 from nervure.graph.graph import Graph
-from nervure.graph.objective import Objective
+from nervure.graph.node import Node
+from nervure.graph.objective import Cost, Objective
 from nervure.graph.parameters import Layout
 from nervure.layers import Layer, Pass
+from nervure.layers._layer import Further
 from nervure.losses import CustomLoss
 
 Array = Any
@@ -27,8 +41,30 @@ Array = Any
 
 Arrays = Mapping[str, Array]
 
-Batch = tuple[tuple[Array, ...], tuple[Array, ...], Array | None]
-"""Inputs and targets of the rows, and their weights or None."""
+
+class Batch(NamedTuple):
+    """Inputs and targets of rows, their weights or None; weights of steps, and scales.
+
+    Of a data set, sequences are `Steps`; of a batch, `Packed`.
+    """
+
+    inputs: tuple[Any, ...]
+    targets: tuple[Any, ...]
+    weights: Array | None
+    step_weights: tuple[Any, ...]
+    step_scales: tuple[Array, ...]
+
+
+class Room(NamedTuple):
+    """Room for the steps of a batch: of its inputs, and of its targets."""
+
+    inputs: Sizes
+    targets: Sizes
+
+    @classmethod
+    def of(cls, data: Data, count: int) -> Room:
+        """For any ``count`` rows of the data."""
+        return cls(sizes_of(data.inputs, count), sizes_of(data.targets, count))
 
 
 def load_jax() -> Any:
@@ -81,11 +117,11 @@ def learning(model: Model) -> tuple[str, ...]:
 def storing(model: Model) -> tuple[str, ...]:
     """Names of the parameters that training moves without an optimizer."""
     return tuple(
-        f"{node.name}.{parameter.name}"
+        name
         for i, node in enumerate(model.graph.nodes)
         if type(node.layer).state_updates is not Layer.state_updates
         and not model.is_still(i)
-        for parameter in node.parameters
+        for name, parameter in zip(node.parameter_names, node.parameters, strict=True)
         if not parameter.trainable
     )
 
@@ -110,6 +146,41 @@ def join(layout: Layout, flat: Array, parts: Arrays) -> Array:
 # -- forward ---------------------------------------------------------------------
 
 
+class Sequences:
+    """The clocks of a batch: how the steps of each lie side by side."""
+
+    def __init__(
+        self, xp: Any, graph: Graph, inputs: Sequence[Array | Packed], sizes: Sizes
+    ) -> None:
+        self.packings = {
+            node: Packing(xp, x.lengths, size)
+            for node, x, size in zip(graph.inputs, inputs, sizes, strict=True)
+            if isinstance(x, Packed) and size is not None
+        }
+
+    def of(self, node: Node) -> Packing | None:
+        """Of the clock of a node."""
+        return None if node.clock is None else self.packings[node.clock]
+
+    def count(self, node: Node, inputs: Sequence[Array]) -> int:
+        """Values of a node: one for each row, or for each step there is room for."""
+        packing = self.of(node)
+        if packing is not None:
+            return int(packing.row.shape[0])
+        rows = next((p.lengths for p in self.packings.values()), inputs[0])
+        return int(rows.shape[0])
+
+    def seen(self, nodes: Sequence[Node], feeds: Sequence[Array], count: int) -> Any:
+        """Sequences as layers see them, and their lengths: the first ``count``."""
+        found = [self.of(node) for node in nodes[:count]]
+        pairs = zip(feeds, [*found, *(None for _ in feeds[count:])], strict=True)
+        lengths = [None if one is None else one.lengths for one in found]
+        return (
+            [x if one is None else one.unpack(x) for x, one in pairs],
+            (*lengths, None, None)[:2],
+        )
+
+
 def fold(
     xp: Any,
     graph: Graph,
@@ -119,48 +190,83 @@ def fold(
     shifts: Mapping[int, Array] | None = None,
     stored: dict[str, Array] | None = None,
     still: frozenset[int] = frozenset(),
+    sequences: Sequences | None = None,
 ) -> list[Array]:
     """The value of every node for a batch.
 
     ``shifts`` are added to the values of nodes as their consumers see them: the
     derivative of a cost in a shift is the one in the node's value. Into ``stored`` goes
     what layers store in training (running statistics), by name. Nodes that are
-    ``still`` do what they do in inference.
+    ``still`` do what they do in inference. The steps of ``sequences`` lie side by side.
     """
-    rows = inputs[0].shape[0]
+    clocks = sequences or Sequences(xp, graph, (), ())
     given = dict(zip(graph.inputs, inputs, strict=True))
     values: list[Array] = []
+    further: dict[int, tuple[Array, ...]] = {}
     for i, node in enumerate(graph.nodes):
+        if isinstance(node.layer, Further):
+            value = further[node.inputs[0]][node.layer.number]
+            values.append(value + shifts[i] if shifts and i in shifts else value)
+            continue
         feeds = [given[i]] if i in given else [values[j] for j in node.inputs]
-        own = {p.name: parameters[f"{node.name}.{p.name}"] for p in node.parameters}
+        names = zip(node.parameters, node.parameter_names, strict=True)
+        own = {p.name: parameters[name] for p, name in names}
         training = info.training and i not in still
-        key = Pass(training, info.seed, info.step, node.random_key)
-        value = node.layer.formula(xp, own, *feeds, info=key)
+        packing = clocks.of(node)
+        valid = None if packing is None else packing.valid
+        key = Pass(training, info.seed, info.step, node.random_key, valid=valid)
+        if node.layer.sequences:
+            sources = [graph.nodes[j] for j in node.inputs]
+            feeds, lengths = clocks.seen(sources, feeds, node.layer.sequences)
+            key = replace(key, lengths=lengths)
+        value: Any = node.layer.formula(xp, own, *feeds, info=key)
+        if isinstance(value, tuple):
+            value, *others = cast(tuple[Any, ...], value)
+            further[i] = tuple(y.astype(inputs[0].dtype) for y in others)
+        if node.layer.sequences and packing is not None:
+            value = packing.pack(value)
         if stored is not None and i not in still:
-            moved = node.layer.state_updates(xp, own, *feeds)
+            moved = node.layer.state_updates(xp, own, *feeds, info=key)
             stored.update({f"{node.name}.{name}": v for name, v in moved.items()})
-        if not node.inputs:  # a Constant gives one row
-            value = xp.broadcast_to(value, (rows, *node.shape))
+        if not node.inputs and i not in given:  # a Constant gives one row
+            value = xp.broadcast_to(value, (clocks.count(node, inputs), *node.shape))
         value = value.astype(inputs[0].dtype)
         values.append(value + shifts[i] if shifts and i in shifts else value)
     return values
 
 
 def row_costs(
-    xp: Any, objective: Objective, values: Sequence[Array], targets: Sequence[Array]
+    xp: Any,
+    objective: Objective,
+    values: Sequence[Array],
+    batch: Batch,
+    sizes: Sizes,
 ) -> Array:
     """Cost of every row, all outputs together, ``(batch,)``."""
     total: Array = 0.0
-    for cost, target in zip(objective.costs, targets, strict=True):
-        value = values[cost.node]
+    for i, cost in enumerate(objective.costs):
+        value, target = values[cost.node], batch.targets[i]
+        if isinstance(target, Packed):
+            size, weights = sizes[i], batch.step_weights[i]
+            y = value.reshape(target.values.shape[0], -1)
+            costs = _costs(xp, cost, y, target.values)
+            if weights is not None:
+                costs = costs * weights.values
+            assert size is not None
+            sums = Packing(xp, target.lengths, size).sum_rows(costs)
+            total = total + cost.weight * sums / batch.step_scales[i]
+            continue
         y = value.reshape(value.shape[0] * cost.members, -1)
         own = xp.repeat(target, cost.members, axis=0)
-        if cost.fused:
-            costs = cost.loss.logits_formula(xp, y, own, cost.fused)
-        else:
-            costs = cost.loss.costs(xp, y, own, cost.activation)
+        costs = _costs(xp, cost, y, own)
         total = total + cost.weight * costs.reshape(-1, cost.members).mean(axis=1)
     return total
+
+
+def _costs(xp: Any, cost: Cost, y: Array, target: Array) -> Array:
+    if cost.fused:
+        return cost.loss.logits_formula(xp, y, target, cost.fused)
+    return cost.loss.costs(xp, y, target, cost.activation)
 
 
 def mean_cost(
@@ -193,35 +299,64 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
     Weights become shares of the largest one, so that they fit float32, unless their
     size matters.
     """
-    inputs = tuple(
-        np.asarray(x, np.uint8 if x.dtype == np.uint8 else dtype) for x in data.inputs
+
+    def input_of(x: Array) -> Array:
+        return np.asarray(x, np.uint8 if x.dtype == np.uint8 else dtype)
+
+    def target_of(y: Array) -> Array:
+        return y if y.dtype == np.int32 else np.asarray(y, dtype)
+
+    def floats(x: Array) -> Array:
+        return np.asarray(x, dtype)
+
+    weights = data.weights
+    if weights is not None:
+        largest = 1.0 if data.by_rows else float(weights.max(initial=0.0)) or 1.0
+        weights = (weights / largest).astype(dtype)
+    return Batch(
+        tuple(_uploaded(x, input_of) for x in data.inputs),
+        tuple(_uploaded(y, target_of) for y in data.targets),
+        weights,
+        tuple(
+            None if data.steps_of(i) is None else _uploaded(data.steps_of(i), floats)
+            for i in range(len(data.targets))
+        ),
+        tuple(np.asarray(data.step_scale(i), dtype) for i in range(len(data.targets))),
     )
-    targets = tuple(
-        y if y.dtype == np.int32 else np.asarray(y, dtype) for y in data.targets
-    )
-    if data.weights is None:
-        return inputs, targets, None
-    largest = 1.0 if data.by_rows else float(data.weights.max(initial=0.0)) or 1.0
-    return inputs, targets, (data.weights / largest).astype(dtype)
 
 
-def take(batch: Batch, rows: Any) -> Batch:
+def _uploaded(rows: Any, call: Callable[[Array], Array]) -> Array | Steps:
+    if isinstance(rows, Ragged):
+        return steps_of(rows, call(rows.values))
+    return call(rows)
+
+
+def take(xp: Any, batch: Batch, rows: Any, room: Room) -> Batch:
     """These rows of the arrays, of NumPy or JAX."""
-    inputs, targets, weights = batch
-    return (
-        tuple(x[rows] for x in inputs),
-        tuple(y[rows] for y in targets),
-        None if weights is None else weights[rows],
+
+    def of(array: Any, size: Size | None) -> Any:
+        if isinstance(array, Steps):
+            assert size is not None
+            return taken(xp, array, rows, size)
+        return None if array is None else array[rows]
+
+    return Batch(
+        tuple(map(of, batch.inputs, room.inputs)),
+        tuple(map(of, batch.targets, room.targets)),
+        None if batch.weights is None else batch.weights[rows],
+        tuple(map(of, batch.step_weights, room.targets)),
+        batch.step_scales,
     )
 
 
 def scaled(
-    graph: Graph, inputs: Sequence[Array], scales: Sequence[float], dtype: Any
+    graph: Graph, inputs: Sequence[Array | Packed], scales: Sequence[float], dtype: Any
 ) -> list[Array]:
     """The inputs as numbers: ``array * scale``, each in the shape of its node."""
+    plain = [x.values if isinstance(x, Packed) else x for x in inputs]
     return [
         x.reshape(x.shape[0], *shape).astype(dtype) * np.asarray(scale, dtype)
-        for x, shape, scale in zip(inputs, graph.input_shapes, scales, strict=True)
+        for x, shape, scale in zip(plain, graph.input_shapes, scales, strict=True)
     ]
 
 

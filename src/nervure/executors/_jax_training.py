@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.executors import _jax_fold as compute
-from nervure.executors._executor import Floats, Job, Model, Stretch, StretchResult
+from nervure.executors._executor import (
+    Floats,
+    Job,
+    Model,
+    Stretch,
+    StretchResult,
+    places_of,
+)
 from nervure.layers import Pass
 from nervure.optimizers import Setting, enter, leave, update
 
@@ -42,7 +49,11 @@ class Program:
     """
 
     def __init__(
-        self, jax: Any, model: Model, job: Job, scales: tuple[float, ...]
+        self,
+        jax: Any,
+        model: Model,
+        job: Job,
+        scales: tuple[float, ...],
     ) -> None:
         self._jax, self._xp = jax, jax.numpy
         self._graph, self._layout = model.graph, model.layout
@@ -60,8 +71,8 @@ class Program:
         }
         kinds = {node.layer.native for node in model.graph.nodes}
         self.loops = jax.default_backend() != "cpu" or not kinds & STEPPED
-        self.one = jax.jit(self._one, static_argnums=5, donate_argnums=0)
-        self.many = jax.jit(self._many, static_argnums=6, donate_argnums=0)
+        self.one = jax.jit(self._one, static_argnums=(5, 6), donate_argnums=0)
+        self.many = jax.jit(self._many, static_argnums=(6, 7), donate_argnums=0)
 
     def _one(
         self,
@@ -71,11 +82,12 @@ class Program:
         rate: Array,
         number: Array,
         wanted: tuple[int, ...],
+        room: compute.Room,
     ) -> tuple[State, Array, list[Array]]:
         """A step with the batch ``rows``: state, its cost and the wanted outputs."""
-        batch = compute.take(data, rows)
+        batch = compute.take(self._xp, data, rows, room)
         moving, cost, outputs = self._step(
-            state[0], self._split(state), batch, rate, number
+            state[0], self._split(state), batch, room, rate, number
         )
         return self._join(state, moving), cost, [outputs[i] for i in wanted]
 
@@ -88,15 +100,19 @@ class Program:
         first: Array,
         count: Array,
         wanted: tuple[int, ...],
+        room: compute.Room,
     ) -> tuple[State, Array, list[Array]]:
         """``count`` steps with the batches ``rows (steps, batch)``.
 
         Ends after a step whose cost is not finite.
         """
         xp, (steps, size) = self._xp, rows.shape
-        shapes = self._graph.output_shapes
         costs = xp.zeros(steps, state[0].dtype)
-        kept = [xp.zeros((steps, size, *shapes[k]), costs.dtype) for k in wanted]
+        shapes = self._graph.output_shapes
+        kept = [
+            xp.zeros((steps, self._count(k, size, room), *shapes[k]), costs.dtype)
+            for k in wanted
+        ]
 
         def goes_on(carry: Any) -> Array:
             i, costs = carry[0], carry[2]
@@ -104,10 +120,10 @@ class Program:
 
         def body(carry: Any) -> Any:
             i, moving, costs, kept = carry
-            batch = compute.take(data, rows[i])
+            batch = compute.take(xp, data, rows[i], room)
             number = first + i.astype(first.dtype)
             moving, cost, outputs = self._step(
-                state[0], moving, batch, rates[i], number
+                state[0], moving, batch, room, rates[i], number
             )
             found = [outputs[k] for k in wanted]
             kept = [k.at[i].set(y) for k, y in zip(kept, found, strict=True)]
@@ -117,11 +133,21 @@ class Program:
         end = self._jax.lax.while_loop(goes_on, body, begin)
         return self._join(state, end[1]), end[2], end[3]
 
+    def _count(self, output: int, rows: int, room: compute.Room) -> int:
+        """Values of an output that a batch has room for."""
+        node = self._graph.nodes[self._graph.outputs[output]]
+        if node.clock is None:
+            return rows
+        size = room.inputs[self._graph.inputs.index(node.clock)]
+        assert size is not None
+        return size.steps
+
     def _step(
         self,
         flat: Array,
         moving: Moving,
         batch: compute.Batch,
+        room: compute.Room,
         rate: Array,
         number: Array,
     ) -> tuple[Moving, Array, list[Array]]:
@@ -130,7 +156,8 @@ class Program:
         Where the cost is not finite, parameters and slots stay.
         """
         xp, graph, rule = self._xp, self._graph, self._rule
-        inputs = compute.scaled(graph, batch[0], self._scales, flat.dtype)
+        inputs = compute.scaled(graph, batch.inputs, self._scales, flat.dtype)
+        clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
         known = compute.split(self._layout, flat)
         info = Pass(True, self._seed, number)
         still = {**known, **moving[2]}
@@ -139,10 +166,17 @@ class Program:
             stored: dict[str, Array] = {}
             every = {**still, **parameters}
             values = compute.fold(
-                xp, graph, every, inputs, info, stored=stored, still=self._still
+                xp,
+                graph,
+                every,
+                inputs,
+                info,
+                stored=stored,
+                still=self._still,
+                sequences=clocks,
             )
-            costs = compute.row_costs(xp, self._objective, values, batch[1])
-            mean = compute.mean_cost(xp, costs, batch[2], self._by_rows)
+            costs = compute.row_costs(xp, self._objective, values, batch, room.targets)
+            mean = compute.mean_cost(xp, costs, batch.weights, self._by_rows)
             return mean, ([values[i] for i in graph.outputs], stored)
 
         differentiate = self._jax.value_and_grad(cost, has_aux=True)
@@ -196,6 +230,7 @@ class JaxTrainer:
         self._model = model
         # All stretches have the shape of a whole epoch: one compilation.
         self._capacity = max(1, job.data.rows // job.batch_size)
+        self._rooms: dict[int, compute.Room] = {}
         arrays = compute.on_host(job.data, self._model.dtype)
         with self._precision():
             self._data = jax.tree.map(jax.numpy.asarray, arrays)
@@ -215,7 +250,7 @@ class JaxTrainer:
                 rows = stretch.rows[len(costs) * size :][:size]
                 state, cost, found = self._single(state, stretch, len(costs), wanted)
                 costs = np.append(costs, np.asarray(cost, np.float64))
-                self._keep(rows, found, wanted, outputs)
+                self._keep(rows, [y[None] for y in found], wanted, outputs)
             self._download(state)
         costs = costs[: len(costs) - int(not np.isfinite(costs[-1:]).all())]
         return StretchResult(
@@ -233,7 +268,7 @@ class JaxTrainer:
         rates[:count] = stretch.learning_rates[:count]
         first, taken = np.uint32(stretch.first_step), np.int32(count)
         state, costs, found = self._program.many(
-            state, self._data, rows, rates, first, taken, wanted
+            state, self._data, rows, rates, first, taken, wanted, self._room(size)
         )
         costs = np.asarray(costs, np.float64)[:count]
         bad = np.flatnonzero(~np.isfinite(costs))
@@ -247,17 +282,28 @@ class JaxTrainer:
         rows = stretch.rows[step * size : (step + 1) * size].astype(np.int32)
         rate = np.asarray(stretch.learning_rates[step], self._model.dtype)
         number = np.uint32(stretch.first_step + step)
-        return self._program.one(state, self._data, rows, rate, number, wanted)
+        room = self._room(len(rows))
+        return self._program.one(state, self._data, rows, rate, number, wanted, room)
 
-    @staticmethod
+    def _room(self, rows: int) -> compute.Room:
+        """Room for the steps of any batch of so many rows."""
+        if rows not in self._rooms:
+            self._rooms[rows] = compute.Room.of(self._job.data, rows)
+        return self._rooms[rows]
+
     def _keep(
+        self,
         rows: npt.NDArray[np.int64],
         found: Sequence[Array],
         wanted: tuple[int, ...],
         outputs: Sequence[Floats],
     ) -> None:
-        for i, y in zip(wanted, found, strict=True):
-            outputs[i][rows] = np.asarray(y).reshape(len(rows), *outputs[i].shape[1:])
+        graph, data, size = self._model.graph, self._job.data, self._job.batch_size
+        for i, batches in zip(wanted, found, strict=True):
+            for k, values in enumerate(batches):
+                own = rows[k * size : (k + 1) * size]
+                where = places_of(graph, data, graph.outputs[i], own)
+                outputs[i][where] = np.asarray(values)[: len(where)]
 
     def _weights(self, stretch: Stretch, steps: int) -> npt.NDArray[np.float64]:
         """What the cost of each step was divided by."""

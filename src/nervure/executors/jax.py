@@ -11,14 +11,25 @@ version of jaxlib helps; checkpoints of a run (``directory=``) survive it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import Ragged
 from nervure.executors import _jax_fold as compute
-from nervure.executors._executor import Data, Draw, Floats, Job, Model, Trace
+from nervure.executors._executor import (
+    Data,
+    Draw,
+    Job,
+    Model,
+    Rows,
+    Trace,
+    as_rows,
+    empty_outputs,
+    places_of,
+)
 from nervure.executors._jax_training import JaxTrainer, Program
 from nervure.graph.objective import Objective
 from nervure.layers import INFERENCE, Pass
@@ -44,7 +55,7 @@ class JaxExecutor:
 
     def outputs(
         self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
-    ) -> list[Floats]:
+    ) -> list[Rows]:
         """What the network gives for every row, in inference.
 
         With ``draw``, dropout and its like draw as they do in training: for all rows
@@ -55,7 +66,7 @@ class JaxExecutor:
 
     def row_costs(
         self, data: Data, objective: Objective
-    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference.
 
         Raises:
@@ -70,50 +81,60 @@ class JaxExecutor:
         objective: Objective | None,
         most: int,
         draw: Draw | None = None,
-    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
-        model = self.model
-        outputs = model.empty_outputs(data.rows)
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
+        model, graph = self.model, self.model.graph
+        outputs = empty_outputs(model, data)
+        ends = list(zip(graph.outputs, outputs, strict=True))
         costs = np.empty(data.rows)
         scales = self._scales(data)
         seed, step = draw or (None, 0)
-        forward = self._kept(
-            ("infer", objective, scales, seed),
-            lambda: self._forward(objective, scales, seed),
-        )
         arrays = compute.on_host(data, model.dtype)
         size = compute.rounded(data.rows, most)
+        batches = [
+            # The last batch is filled up with its first row: one shape for all.
+            np.append(rows, np.full(size - len(rows), rows[0]))
+            for first in range(0, data.rows, size)
+            for rows in [np.arange(first, min(first + size, data.rows))]
+        ]
+        room = _room(data, batches)
+        forward = self._kept(
+            ("infer", objective, scales, seed, room),
+            lambda: self._forward(objective, scales, seed, room),
+        )
         with compute.precision(self.jax, model.dtype):
             values = compute.upload(self.jax, model.values)
-            for first in range(0, data.rows, size):
-                rows = np.arange(first, min(first + size, data.rows))
-                # The last batch is filled up with its first row: one shape for all.
-                filled = np.append(rows, np.full(size - len(rows), first))
-                batch = compute.take(arrays, filled)[:2]
+            for i, filled in enumerate(batches):
+                rows = np.arange(i * size, min((i + 1) * size, data.rows))
+                batch = compute.take(np, arrays, filled, room)
                 found, part = forward(values, batch, np.uint32(step))
-                for y, kept in zip(found, outputs, strict=True):
-                    kept[rows] = np.asarray(y)[: len(rows)]
-                costs[rows] = np.asarray(part)[: len(rows)]
-        return outputs, costs
+                for y, (node, kept) in zip(found, ends, strict=True):
+                    where = places_of(graph, data, node, rows)
+                    kept[where] = np.asarray(y)[: len(where)]
+                costs[rows] = np.asarray(part)[: len(rows)] if objective else 0
+        return [as_rows(graph, data, node, y) for node, y in ends], costs
 
     def _forward(
         self,
         objective: Objective | None,
         scales: tuple[float, ...],
         seed: int | None,
+        room: compute.Room,
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
 
         def forward(
-            flat: Any, batch: tuple[Any, Any], step: Any
+            flat: Any, batch: compute.Batch, step: Any
         ) -> tuple[list[Any], Any]:
             parameters = compute.split(layout, flat)
-            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
+            inputs = compute.scaled(graph, batch.inputs, scales, flat.dtype)
             info = INFERENCE if seed is None else Pass(True, seed, step)
-            values = compute.fold(xp, graph, parameters, inputs, info)
+            clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
+            values = compute.fold(xp, graph, parameters, inputs, info, sequences=clocks)
             outputs = [values[i] for i in graph.outputs]
             if objective is None:
-                return outputs, xp.zeros(inputs[0].shape[0], flat.dtype)
-            return outputs, compute.row_costs(xp, objective, values, batch[1])
+                return outputs, xp.zeros((), flat.dtype)
+            costs = compute.row_costs(xp, objective, values, batch, room.targets)
+            return outputs, costs
 
         return forward
 
@@ -129,11 +150,12 @@ class JaxExecutor:
         """
         compute.refuse_custom(objective)
         info, scales = Pass(training, int(seed) if training else 0), self._scales(data)
+        room = _room(data, [np.arange(data.rows)])
         function = self._kept(
-            ("gradient", objective, info, scales),
-            lambda: self._value_and_gradient(objective, info, scales),
+            ("gradient", objective, info, scales, room),
+            lambda: self._value_and_gradient(objective, info, scales, room),
         )
-        batch = compute.on_host(data, self.model.dtype)
+        batch = self._whole(data, room)
         with compute.precision(self.jax, self.model.dtype):
             values = compute.upload(self.jax, self.model.values)
             cost, gradients = function(values, batch)
@@ -141,20 +163,27 @@ class JaxExecutor:
         return float(cost)
 
     def _value_and_gradient(
-        self, objective: Objective, info: Pass, scales: tuple[float, ...]
+        self,
+        objective: Objective,
+        info: Pass,
+        scales: tuple[float, ...],
+        room: compute.Room,
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
         names, still = compute.learning(self.model), self.model.still_nodes
 
         def function(flat: Any, batch: compute.Batch) -> tuple[Any, Any]:
             every = compute.split(layout, flat)
-            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
+            inputs = compute.scaled(graph, batch.inputs, scales, flat.dtype)
+            clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
 
             def cost(moving: compute.Arrays) -> Any:
                 known = {**every, **moving}
-                values = compute.fold(xp, graph, known, inputs, info, still=still)
-                costs = compute.row_costs(xp, objective, values, batch[1])
-                return compute.mean_cost(xp, costs, batch[2])
+                values = compute.fold(
+                    xp, graph, known, inputs, info, still=still, sequences=clocks
+                )
+                costs = compute.row_costs(xp, objective, values, batch, room.targets)
+                return compute.mean_cost(xp, costs, batch.weights)
 
             return self.jax.value_and_grad(cost)({name: every[name] for name in names})
 
@@ -174,11 +203,12 @@ class JaxExecutor:
         if objective is not None:
             compute.refuse_custom(objective)
         scales, (seed, step) = self._scales(data), draw or (None, 0)
+        room = _room(data, [np.arange(data.rows)])
         function = self._kept(
-            ("trace", objective, seed, scales),
-            lambda: self._everything(objective, seed, scales),
+            ("trace", objective, seed, scales, room),
+            lambda: self._everything(objective, seed, scales, room),
         )
-        batch = compute.on_host(data, self.model.dtype)
+        batch = self._whole(data, room)
         with compute.precision(self.jax, self.model.dtype):
             cost, values, deltas, gradients = function(
                 compute.upload(self.jax, self.model.values), batch, np.uint32(step)
@@ -193,7 +223,11 @@ class JaxExecutor:
         )
 
     def _everything(
-        self, objective: Objective | None, seed: int | None, scales: tuple[float, ...]
+        self,
+        objective: Objective | None,
+        seed: int | None,
+        scales: tuple[float, ...],
+        room: compute.Room,
     ) -> Function:
         graph, layout, xp = self.model.graph, self.model.layout, self.jax.numpy
         names, frozen = compute.learning(self.model.thawed), self.model.still_nodes
@@ -204,25 +238,31 @@ class JaxExecutor:
         ) -> tuple[Any, Any, Any, Any]:
             info = INFERENCE if seed is None else Pass(True, seed, step)
             every = compute.split(layout, flat)
-            inputs = compute.scaled(graph, batch[0], scales, flat.dtype)
-            rows = inputs[0].shape[0]
+            inputs = compute.scaled(graph, batch.inputs, scales, flat.dtype)
+            clocks = compute.Sequences(xp, graph, batch.inputs, room.inputs)
 
             def cost(moving: compute.Arrays, shifts: dict[int, Any]) -> Any:
                 known = {**every, **moving}
                 values = compute.fold(
-                    xp, graph, known, inputs, info, shifts, still=frozen
+                    *(xp, graph, known, inputs, info, shifts),
+                    still=frozen,
+                    sequences=clocks,
                 )
                 if objective is None:
                     return xp.nan, values
-                costs = compute.row_costs(xp, objective, values, batch[1])
-                return compute.mean_cost(xp, costs, batch[2]), values
+                costs = compute.row_costs(xp, objective, values, batch, room.targets)
+                return compute.mean_cost(xp, costs, batch.weights), values
 
             moving = {name: every[name] for name in names}
             if objective is None:
                 mean, values = cost(moving, {})
                 return mean, values, {}, {}
             unmoved = {
-                i: xp.zeros((rows, *graph.nodes[i].shape), flat.dtype) for i in nodes
+                i: xp.zeros(
+                    (clocks.count(graph.nodes[i], inputs), *graph.nodes[i].shape),
+                    flat.dtype,
+                )
+                for i in nodes
             }
             differentiate = self.jax.value_and_grad(cost, argnums=(0, 1), has_aux=True)
             (mean, values), (gradients, deltas) = differentiate(moving, unmoved)
@@ -256,6 +296,11 @@ class JaxExecutor:
             self._compiled[same] = Program(self.jax, self.model, job, scales)
         return JaxTrainer(self.jax, self.model, job, self._compiled[same])
 
+    def _whole(self, data: Data, room: compute.Room) -> compute.Batch:
+        """All rows as one batch."""
+        arrays = compute.on_host(data, self.model.dtype)
+        return compute.take(np, arrays, np.arange(data.rows), room)
+
     # -- shared -------------------------------------------------------------------
 
     def _kept(self, key: Hashable, make: Callable[[], Function]) -> Function:
@@ -267,3 +312,17 @@ class JaxExecutor:
     @staticmethod
     def _scales(data: Data) -> tuple[float, ...]:
         return tuple(float(data.scale_of(i)) for i in range(len(data.inputs)))
+
+
+def _room(data: Data, batches: Sequence[npt.NDArray[np.int64]]) -> compute.Room:
+    """Room for the largest of these batches; as few sizes as possible to compile."""
+
+    def sizes(arrays: Sequence[Rows]) -> compute.Sizes:
+        return tuple(
+            compute.Size(max(int(x.lengths[b].sum()) for b in batches), x.longest)
+            if isinstance(x, Ragged)
+            else None
+            for x in arrays
+        )
+
+    return compute.Room(sizes(data.inputs), sizes(data.targets))

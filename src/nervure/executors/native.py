@@ -16,6 +16,7 @@ from nervure.base.engine import in_memory
 from nervure.base.memory import check_memory
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
+from nervure.data.ragged import Ragged
 from nervure.data.sparse import Sparse
 from nervure.executors._executor import (
     Array,
@@ -24,13 +25,29 @@ from nervure.executors._executor import (
     Floats,
     Job,
     Model,
+    Rows,
     Stretch,
     StretchResult,
     Trace,
+    as_rows,
+    count_of,
+    empty_outputs,
+    sequences_of,
 )
 from nervure.executors._folding import Folding, folding_of
-from nervure.executors.plan import Mode, Plan, Traits, engine_plan, make_plan
+from nervure.executors._formula import FormulaCall
+from nervure.executors.plan import (
+    Extent,
+    Mode,
+    Plan,
+    Room,
+    Traits,
+    View,
+    engine_plan,
+    make_plan,
+)
 from nervure.graph.objective import Cost, Objective
+from nervure.layers.formula import Formula
 from nervure.losses import CustomLoss
 from nervure.regularizers import L2, Regularizer
 
@@ -50,7 +67,7 @@ KEPT = 4
 """Engines kept for another call like an earlier one, each with its arena."""
 
 
-Key = tuple[Mode, int, Objective | None]
+Key = tuple[Mode, Extent, Objective | None]
 
 
 @functools.cache
@@ -73,7 +90,7 @@ class NativeExecutor:
 
     def outputs(
         self, data: Data, *, batch_size: int | None = None, draw: Draw | None = None
-    ) -> list[Floats]:
+    ) -> list[Rows]:
         """What the network gives for every row, in inference.
 
         With ``draw``, dropout and its like draw as they do in training.
@@ -82,12 +99,24 @@ class NativeExecutor:
         if folding is not None and data.rows >= folding.least_rows:
             folding.fill(self.model.values)
             return self._folded.outputs(data, batch_size=batch_size)
-        results = self.model.empty_outputs(data.rows)
-        key: Key = ("infer", _planned(batch_size or data.rows), None)
-        native = self._take(key)
+        results = empty_outputs(self.model, data)
+        room = self._room(data, rounded=True)
+        key: Key = ("infer", room.extent(_planned(batch_size or data.rows)), None)
+        native = self._take(key, room)
         self._forward(native, data, results, None, draw)
         self._keep(key, native)
-        return results
+        return self._as_rows(data, results)
+
+    def _as_rows(self, data: Data, results: list[Floats]) -> list[Rows]:
+        graph = self.model.graph
+        pairs = zip(graph.outputs, results, strict=True)
+        return [as_rows(graph, data, node, y) for node, y in pairs]
+
+    def _room(self, data: Data, rounded: bool = False) -> Room:
+        """Room for the sequences of the data."""
+        graph = self.model.graph
+        found = [sequences_of(graph, data, clock) for clock in graph.clocks]
+        return Room([x.lengths for x in found if x is not None], rounded)
 
     @functools.cached_property
     def _folding(self) -> Folding | None:
@@ -101,14 +130,15 @@ class NativeExecutor:
 
     def row_costs(
         self, data: Data, objective: Objective
-    ) -> tuple[list[Floats], npt.NDArray[np.float64]]:
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row, in inference."""
-        results, costs = self.model.empty_outputs(data.rows), np.empty(data.rows)
-        key: Key = ("infer", _planned(data.rows), objective)
-        native = self._take(key, data)
+        results, costs = empty_outputs(self.model, data), np.empty(data.rows)
+        room = self._room(data, rounded=True)
+        key: Key = ("infer", room.extent(_planned(data.rows)), objective)
+        native = self._take(key, room, data)
         self._forward(native, data, results, costs)
         self._keep(key, native)
-        return results, costs
+        return self._as_rows(data, results), costs
 
     def _forward(
         self,
@@ -120,7 +150,7 @@ class NativeExecutor:
     ) -> None:
         rows, (seed, step) = data.rows, draw or (0, 0)
         flat = [result.reshape(-1) for result in results]
-        workers = self.workers(min(rows, PLANNED_ROWS[-1]))
+        workers = self.workers(data, min(rows, PLANNED_ROWS[-1]))
         drawn = draw is not None
         native.forward(
             workers, self.hold(data), None, 0, rows, drawn, seed, step, flat, costs
@@ -132,10 +162,11 @@ class NativeExecutor:
         self, data: Data, objective: Objective, *, training: bool = False, seed: int = 0
     ) -> float:
         """Mean cost of all rows; its gradients go to ``model.gradients``."""
-        key: Key = ("train", data.rows, objective)
-        native = self._take(key, data)
+        room = self._room(data)
+        key: Key = ("train", room.extent(data.rows), objective)
+        native = self._take(key, room, data)
         cost = native.gradient(
-            self.workers(data.rows),
+            self.workers(data, data.rows),
             self.hold(data, objective),
             None,
             0,
@@ -157,11 +188,12 @@ class NativeExecutor:
         With ``draw`` as in that step of training: dropout's masks, statistics of the
         batch, which also move the running ones.
         """
-        key: Key = ("trace", data.rows, objective)
-        native = self._take(key, data)
+        room, graph = self._room(data), self.model.graph
+        key: Key = ("trace", room.extent(data.rows), objective)
+        native = self._take(key, room, data)
         training, (seed, step) = draw is not None, draw or (0, 0)
         held = self.hold(data, objective)
-        where = (self.workers(data.rows), held, None, 0, data.rows)
+        where = (self.workers(data, data.rows), held, None, 0, data.rows)
         how: tuple[Any, ...] = (training, seed, step, [], None)
         if objective is None:
             native.forward(*where, *how)
@@ -169,11 +201,11 @@ class NativeExecutor:
         else:
             self.model.gradients[:] = 0
             cost = native.gradient(*where, *how)
-        count = range(len(self.model.graph.nodes))
-        values = tuple(native.value(i, data.rows) for i in count)
+        counts = [count_of(graph, data, i) for i in range(len(graph.nodes))]
+        values = tuple(native.value(i, count) for i, count in enumerate(counts))
         gradients = tuple(
-            native.gradient_of(i, data.rows) if objective is not None else None
-            for i in count
+            native.gradient_of(i, count) if objective is not None else None
+            for i, count in enumerate(counts)
         )
         self._keep(key, native)
         return Trace(cost, values, gradients)
@@ -186,9 +218,11 @@ class NativeExecutor:
 
     # -- plans --------------------------------------------------------------------
 
-    def workers(self, rows: int, passes: int = 1) -> int:
+    def workers(self, data: Data, rows: int, passes: int = 1) -> int:
         """Threads for a batch: one where the work is too little to share."""
-        if self.model.graph.flops * rows * passes < PARALLEL_FLOPS:
+        found = [x for x in data.inputs if isinstance(x, Ragged)]
+        steps = sum(x.steps for x in found) / sum(map(len, found)) if found else 1
+        if self.model.graph.flops * rows * passes * steps < PARALLEL_FLOPS:
             return 1
         return self._threads or engine().default_threads()
 
@@ -205,16 +239,25 @@ class NativeExecutor:
             )
         kind = engine().Data32 if self.model.dtype == np.float32 else engine().Data64
         inputs = [_input(x, data.scale_of(i)) for i, x in enumerate(data.inputs)]
+        targets = [
+            (*_held(y), *_held_weights(data.steps_of(i)), data.step_scale(i))
+            for i, y in enumerate(data.targets)
+        ]
         weights = None if data.weights is None else in_memory(data.weights)
-        targets = [in_memory(y) for y in data.targets]
         return kind(inputs, targets, weights, data.by_rows)
 
-    def plan(self, mode: Mode, rows: int, objective: Objective | None) -> Plan:
-        """The plan for batches of ``rows``."""
+    def plan(
+        self,
+        mode: Mode,
+        rows: int,
+        objective: Objective | None,
+        room: Room | None = None,
+    ) -> Plan:
+        """The plan for batches of ``rows``, and their steps."""
         return make_plan(
             self.model.graph,
             self._describe,
-            rows=rows,
+            extent=(room or Room()).extent(rows),
             mode=mode,
             cost_nodes=objective.nodes if objective else (),
             trainable=self._model_in(mode).trainable_nodes,
@@ -224,28 +267,36 @@ class NativeExecutor:
         """The model; in a trace everything has its gradient."""
         return self.model.thawed if mode == "trace" else self.model
 
-    def _describe(self, index: int, rows: int) -> Traits:
-        node = self.model.graph.nodes[index]
-        shapes = [list(shape) for shape in node.input_shapes]
-        attributes = node.layer.attributes(*node.input_shapes)
+    def _describe(self, index: int, extent: Extent) -> Traits:
+        graph = self.model.graph
+        node, view = graph.nodes[index], View.of(graph.nodes[index])
+        if isinstance(node.layer, Formula):
+            return Traits(0, 0, True, True, False)
+        shapes = [list(shape) for shape in view.inputs]
+        attributes = node.layer.attributes(*node.seen)
         kernel = node.layer.native or node.layer.kind
-        found = engine().describe(kernel, attributes, shapes, list(node.shape), rows)
+        along = len(node.times)
+        rows = extent.rows if along else extent.values(graph, index) * view.spread
+        steps = [extent.sequence(graph, index, which) for which in range(along)]
+        found = engine().describe(
+            kernel, attributes, shapes, list(view.output), rows, steps
+        )
         traits = Traits(**found)
-        self._check_arena(rows, traits.saved + traits.scratch)
+        self._check_arena(extent, traits.saved + traits.scratch)
         return traits
 
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""
-        rows = min(job.batch_size, job.data.rows)
-        return self._make(("train", rows, job.objective), job.data)
+        rows, room = min(job.batch_size, job.data.rows), self._room(job.data)
+        return self._make(("train", room.extent(rows), job.objective), room, job.data)
 
     # An engine in use is out of the pool, so that threads may predict at once.
 
-    def _take(self, key: Key, data: Data | None = None) -> Any:
-        """An engine for (mode, rows, objective): a kept one, or a new one."""
+    def _take(self, key: Key, room: Room, data: Data | None = None) -> Any:
+        """An engine for (mode, extent, objective): a kept one, or a new one."""
         native = self._kept.pop(key, None)
         if native is None:
-            return self._make(key, data)
+            return self._make(key, room, data)
         objective = key[-1]
         if objective is not None:
             native.set_losses(_losses(objective, data))
@@ -256,48 +307,77 @@ class NativeExecutor:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
-    def _make(self, key: Key, data: Data | None) -> Any:
-        mode, rows, objective = key
+    def _make(self, key: Key, room: Room, data: Data | None) -> Any:
+        mode, extent, objective = key
         model = self._model_in(mode)
-        plan = self.plan_that_fits(mode, rows, objective)
+        plan = self.plan_that_fits(mode, extent.rows, objective, room)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
             model.graph, model.layout, plan, model.frozen, self.model.still_nodes
         )
         native = kind(fields, model.values, model.gradients)
+        for i, node in enumerate(model.graph.nodes):
+            if isinstance(node.layer, Formula):
+                native.set_formula(i, FormulaCall(node, _parameters(model, i)))
         if objective is not None:
             native.set_losses(_losses(objective, data))
         return native
 
     def plan_that_fits(
-        self, mode: Mode, rows: int, objective: Objective | None
+        self,
+        mode: Mode,
+        rows: int,
+        objective: Objective | None,
+        room: Room | None = None,
     ) -> Plan:
         """The plan for ``rows``, or for fewer in several passes if it is too large."""
+        room = room or Room()
         size = self.model.dtype.itemsize
         couples = mode == "train" and self.model.couples_rows
         whole = mode == "trace" or couples
         most = min(ARENA_BYTES, CACHE_BYTES) if mode == "infer" else ARENA_BYTES
-        while not whole and rows > 4 and rows * self._largest * size > most:
+        while not whole and rows > 4 and self._largest(room, rows) * size > most:
             rows = _halved(rows)  # before anything of that size is worked out
-        self._check_arena(rows, rows * self._largest)
-        plan = self.plan(mode, rows, objective)
+        self._check_arena(room.extent(rows), self._largest(room, rows))
+        plan = self.plan(mode, rows, objective, room)
         while not whole and plan.rows > 4 and plan.arena * size > most:
-            plan = self.plan(mode, _halved(plan.rows), objective)
-        self._check_arena(plan.rows, plan.arena)
+            plan = self.plan(mode, _halved(plan.rows), objective, room)
+        self._check_arena(plan.extent, plan.arena)
         return plan
 
-    @functools.cached_property
-    def _largest(self) -> int:
-        """Numbers of the largest array between two layers, for one row."""
-        return max(math.prod(node.shape) for node in self.model.graph.nodes)
+    def _largest(self, room: Room, rows: int) -> int:
+        """Numbers of the largest array between two layers, for so many rows."""
+        extent = room.extent(rows)
+        return max(extent.steps or (0,)) * self._widest[1] + rows * self._widest[0]
 
-    def _check_arena(self, rows: int, numbers: int) -> None:
+    @functools.cached_property
+    def _widest(self) -> tuple[int, int]:
+        """Numbers of the largest value between two layers: of a row, and of a step."""
+        nodes = self.model.graph.nodes
+        rows = (math.prod(n.shape) for n in nodes if n.clock is None)
+        steps = (math.prod(n.shape) for n in nodes if n.clock is not None)
+        return max(rows, default=0), max(steps, default=0)
+
+    def _check_arena(self, extent: Extent, numbers: int) -> None:
         wanted = numbers * self.model.dtype.itemsize
-        check_memory(wanted, "plan", f"the layers' values for {many(rows, 'row')}")
+        what = f"the layers' values for {many(extent.rows, 'row')}"
+        if extent.steps:
+            what += f" of {many(max(extent.steps), 'step')}"
+        check_memory(wanted, "plan", what)
+
+
+def _parameters(model: Model, node: int) -> dict[str, Array]:
+    """Views of a node's parameters by their own names."""
+    names = (p.name for p in model.graph.nodes[node].parameters)
+    segments = model.layout.of_node(node)
+    return {n: s.view(model.values) for n, s in zip(names, segments, strict=True)}
 
 
 def _input(rows: Any, scale: float) -> tuple[Any, ...]:
-    """An input as the engine takes it; sparse rows as they lie."""
+    """An input as the engine takes it; sequences and sparse rows as they lie."""
+    if isinstance(rows, Ragged):
+        values, starts, lengths = _held(rows)
+        return values, scale, starts, lengths
     if not isinstance(rows, Sparse):
         return in_memory(rows), scale
     parts = (in_memory(part) for part in (rows.values, rows.columns, rows.starts))
@@ -326,7 +406,7 @@ class NativeTrainer:
         self._engine = executor.engine_of(job)
         rows = min(job.batch_size, job.data.rows)
         # A number that was asked for is kept; else the engine finds the fastest.
-        self._most = job.threads or executor.workers(rows, passes=3)
+        self._most = job.threads or executor.workers(job.data, rows, passes=3)
         self._fewest = job.threads or 1
         self._data = executor.hold(job.data, job.objective)
         self._engine.set_augmentation(engine_changes(job.augmentation))
@@ -398,6 +478,7 @@ def _loss(cost: Cost, data: Data | None) -> dict[str, Any]:
         "node": cost.node,
         "weight": cost.weight,
         "members": cost.members,
+        "places": cost.places,
         "callback": _callback(custom, cost.output, data) if custom and data else None,
     }
 
@@ -407,8 +488,37 @@ def _callback(loss: CustomLoss, output: int, data: Data) -> Any:
     target, weights = data.targets[output], data.weights
 
     def call(y: Array, rows: Array) -> tuple[float, Array]:
-        w = None if weights is None else weights[rows]
-        value, gradient = loss.evaluate(y, target[rows], w)
+        w, own = None if weights is None else weights[rows], target[rows]
+        if isinstance(own, Ragged):  # the function sees steps
+            w = _step_weights(data.take(rows), output)
+            own = own.packed()
+        value, gradient = loss.evaluate(y, own, w)
         return value, np.ascontiguousarray(gradient, dtype=y.dtype)
 
     return call
+
+
+def _step_weights(data: Data, output: int) -> Array | None:
+    """Weights of the steps of a target, one behind the other."""
+    target, steps = data.targets[output], data.steps_of(output)
+    assert isinstance(target, Ragged)
+    if data.weights is None and steps is None:
+        return None
+    rows = np.ones(data.rows) if data.weights is None else data.weights
+    own = np.repeat(rows, target.lengths)
+    return own if steps is None else own * steps.packed()
+
+
+def _held(rows: Rows) -> tuple[Array, Array | None, Array | None]:
+    """Values, and where the rows of sequences begin and how long they are."""
+    if isinstance(rows, Ragged):
+        return in_memory(rows.values), in_memory(rows.starts), in_memory(rows.lengths)
+    return in_memory(rows), None, None
+
+
+def _held_weights(weights: Ragged | None) -> tuple[Array | None, Array | None]:
+    """Weights of steps, and where those of the rows begin."""
+    if weights is None:
+        return None, None
+    values = np.asarray(weights.values, np.float64)
+    return in_memory(values), in_memory(weights.starts)

@@ -8,18 +8,25 @@ through the nodes (n+1 .. 2n). A buffer is alive from its first use to its last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from nervure.executors._arena import NOWHERE, Buffer, allocate
 from nervure.graph.graph import Graph
+from nervure.graph.node import Node
 from nervure.graph.parameters import Layout
-from nervure.layers import Input
+from nervure.layers import Input, Shape
+from nervure.layers._layer import Further
+from nervure.layers.formula import Formula
 
 Mode = Literal["infer", "train", "trace"]
 """What the plan is for: outputs alone; gradients of parameters; everything kept."""
 
+Lengths = npt.NDArray[np.int64]
 _GRAIN = 16
 
 
@@ -34,8 +41,69 @@ class Traits:
     in_place: bool
 
 
-Describe = Callable[[int, int], Traits]
-"""(node, rows) -> traits of its kernel."""
+@dataclass(frozen=True)
+class Extent:
+    """The most rows of a batch, and the most steps that so many have, by clock."""
+
+    rows: int
+    steps: tuple[int, ...] = ()
+
+    def values(self, graph: Graph, node: int) -> int:
+        """How many values a node has: one for each row, or for each step."""
+        clock = graph.nodes[node].clock
+        return self.rows if clock is None else self.steps[graph.clocks.index(clock)]
+
+    def sequence(self, graph: Graph, node: int, which: int) -> int:
+        """The steps of one of the sequences that a layer along time takes."""
+        own = graph.nodes[node]
+        time = own.times[which]
+        return self.rows * time if time else self.values(graph, own.inputs[which])
+
+
+class Room:
+    """How many steps rows of a data set may have together: room for the longest ones.
+
+    ``rounded`` asks for one of few numbers, so that plans are used again.
+    """
+
+    def __init__(self, lengths: Sequence[Lengths] = (), rounded: bool = False) -> None:
+        self._sums = [np.cumsum(np.sort(one)[::-1]) for one in lengths]
+        self._rounded = rounded
+
+    def extent(self, rows: int) -> Extent:
+        """Of any ``rows`` rows."""
+        return Extent(rows, tuple(self._steps(sums, rows) for sums in self._sums))
+
+    def _steps(self, sums: Lengths, rows: int) -> int:
+        steps = int(sums[min(rows, len(sums)) - 1])
+        return 1 << (steps - 1).bit_length() if self._rounded else steps
+
+
+@dataclass(frozen=True)
+class View:
+    """A node as its kernel sees it: shapes, and rows for each value of the node.
+
+    A kernel that acts on the last axis takes the others for further rows; one along
+    time sees steps.
+    """
+
+    inputs: tuple[Shape, ...]
+    output: Shape
+    spread: int = 1
+
+    @classmethod
+    def of(cls, node: Node) -> View:
+        """The view of a node's kernel."""
+        shape = node.shape
+        if node.layer.last_axis:
+            inputs = tuple(each[-1:] for each in node.input_shapes)
+            return cls(inputs, shape[-1:], math.prod(shape[:-1]))
+        fixed = node.layer.keeps_time and any(node.times[:1])
+        return cls(node.seen, shape[1:] if fixed else shape)
+
+
+Describe = Callable[[int, Extent], Traits]
+"""(node, batch) -> traits of its kernel."""
 
 
 @dataclass
@@ -53,25 +121,30 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a graph for batches of at most ``rows``."""
+    """The steps of a graph for batches of at most this extent."""
 
     mode: Mode
-    rows: int
+    extent: Extent
     arena: int
     steps: tuple[Step, ...]
+
+    @property
+    def rows(self) -> int:
+        """The most rows of a batch."""
+        return self.extent.rows
 
 
 def make_plan(
     graph: Graph,
     describe: Describe,
     *,
-    rows: int,
+    extent: Extent,
     mode: Mode,
     cost_nodes: Iterable[int] = (),
     trainable: Iterable[int] = (),
     input_gradients: bool = False,
 ) -> Plan:
-    """Plan ``graph`` for batches of ``rows``.
+    """Plan ``graph`` for batches of at most ``extent``.
 
     Args:
         describe: traits of each node's kernel.
@@ -79,13 +152,13 @@ def make_plan(
         trainable: nodes with a parameter whose gradient is wanted.
         input_gradients: whether the gradients of the network's inputs are wanted.
     """
-    planner = _Planner(graph, describe, rows, mode, set(cost_nodes))
+    planner = _Planner(graph, describe, extent, mode, set(cost_nodes))
     if mode != "infer":
         planner.choose_gradients(set(trainable), input_gradients)
     planner.place_values()
     planner.place_gradients()
     planner.place_own_buffers()
-    return Plan(mode, rows, allocate(planner.buffers), planner.finish())
+    return Plan(mode, extent, allocate(planner.buffers), planner.finish())
 
 
 class _Planner:
@@ -93,15 +166,15 @@ class _Planner:
         self,
         graph: Graph,
         describe: Describe,
-        rows: int,
+        extent: Extent,
         mode: Mode,
         cost_nodes: set[int],
     ) -> None:
-        self.graph, self.rows, self.mode = graph, rows, mode
+        self.graph, self.extent, self.mode = graph, extent, mode
         self.count = len(graph.nodes)
         none = Traits(0, 0, False, False, False)
         self.traits = [
-            none if isinstance(node.layer, Input) else describe(i, rows)
+            none if isinstance(node.layer, Input | Further) else describe(i, extent)
             for i, node in enumerate(graph.nodes)
         ]
         self.consumers: list[list[int]] = [[] for _ in graph.nodes]
@@ -134,28 +207,38 @@ class _Planner:
         for i in reversed(range(self.count)):
             later = any(reached[c] for c in self.consumers[i])
             reached[i] = learns[i] and (i in self.cost_nodes or later)
-        self.carries = reached
         written = [i in self.cost_nodes for i in range(self.count)]
+        # What only further outputs read has no gradient: their owner knows theirs.
+        self.carries = [
+            reached[i] and (written[i] or any(map(self._writes, self.consumers[i])))
+            for i in range(self.count)
+        ]
         for i in reversed(range(self.count)):
             step, node = self.steps[i], nodes[i]
-            step.wanted = [reached[i] and reached[feed] for feed in node.inputs]
-            step.backward = reached[i] and (i in trainable or any(step.wanted))
+            own = reached[i] and self._writes(i)
+            step.wanted = [own and reached[feed] for feed in node.inputs]
+            step.backward = own and (i in trainable or any(step.wanted))
             for feed, wanted in zip(node.inputs, step.wanted, strict=True):
                 step.accumulate.append(wanted and written[feed])
                 written[feed] = written[feed] or wanted
 
+    def _writes(self, node: int) -> bool:
+        """Whether a node has a kernel, which writes the gradients of its inputs."""
+        return not isinstance(self.graph.nodes[node].layer, Further)
+
     # -- buffers ------------------------------------------------------------------
 
     def size(self, node: int) -> int:
-        return _rounded(self.rows * math.prod(self.graph.nodes[node].shape))
+        values = self.extent.values(self.graph, node)
+        return _rounded(values * math.prod(self.graph.nodes[node].shape))
 
     def _same_size(self, one: int, other: int) -> bool:
-        a, b = self.graph.nodes[one].shape, self.graph.nodes[other].shape
-        return math.prod(a) == math.prod(b)
+        a, b = self.graph.nodes[one], self.graph.nodes[other]
+        return math.prod(a.shape) == math.prod(b.shape) and a.clock == b.clock
 
     def place_values(self) -> None:
         for i in range(self.count):
-            buffer = Buffer(self.size(i), i, self._last_use(i))
+            buffer = Buffer(self.size(i), self._begin(i), self._last_use(i))
             under = self._value_under(i)
             if under is not None:
                 under.join(buffer)
@@ -163,6 +246,11 @@ class _Planner:
             else:
                 self.buffers.append(buffer)
             self.values.append(buffer)
+
+    def _begin(self, node: int) -> int:
+        """When a node's value is written: a further output with that of its owner."""
+        own = self.graph.nodes[node]
+        return node if self._writes(node) else own.inputs[0]
 
     def _last_use(self, node: int) -> int:
         last = max([node, *self.consumers[node]])
@@ -179,7 +267,7 @@ class _Planner:
 
     def _value_under(self, node: int) -> Buffer | None:
         """The input's buffer, where this node may write its output over it."""
-        feeds = self.graph.nodes[node].inputs
+        feeds = self.graph.nodes[node].inputs if self._writes(node) else ()
         if self.mode == "trace" or len(feeds) != 1 or not self.traits[node].in_place:
             return None
         (feed,) = feeds
@@ -196,7 +284,8 @@ class _Planner:
             writers = [c for c in self.consumers[i] if self.steps[c].backward]
             begins = [self.back(c) for c in writers]
             first = self.count if i in self.cost_nodes else min(begins)
-            last = 2 * self.count + 1 if self.mode == "trace" else self.back(i)
+            last = self.back(self._begin(i))
+            last = 2 * self.count + 1 if self.mode == "trace" else last
             if isinstance(self.graph.nodes[i].layer, Input):
                 last = 2 * self.count + 1
             buffer = Buffer(self.size(i), first, last)
@@ -262,12 +351,20 @@ def engine_plan(
 ) -> Any:
     """The plan as the plain data that the engine reads.
 
+    A parameter says whether its gradient is added to that of a node before it in the
+    backward pass, and whether several nodes have it.
+
     ``frozen`` names parameters that do not learn; nodes that are ``still`` do in
     training what they do in inference.
     """
     nodes: list[dict[str, Any]] = []
+    writers = {
+        s.name: max((i for i in s.nodes if plan.steps[i].backward), default=s.node)
+        for s in layout.segments
+    }
     for i, (node, step) in enumerate(zip(graph.nodes, plan.steps, strict=True)):
-        source = isinstance(node.layer, Input)
+        source = isinstance(node.layer, Input | Further)
+        view = View.of(node)
         edges = zip(
             node.inputs,
             step.wanted or [False] * len(node.inputs),
@@ -277,12 +374,24 @@ def engine_plan(
         nodes.append(
             {
                 "kernel": "" if source else node.layer.native or node.layer.kind,
-                "attributes": node.layer.attributes(*node.input_shapes),
-                "input_shapes": [list(shape) for shape in node.input_shapes],
-                "shape": list(node.shape),
+                "attributes": {} if source else _attributes(node),
+                "input_shapes": [list(shape) for shape in view.inputs],
+                "shape": list(view.output),
+                "values": list(node.shape),
+                "clock": -1 if node.clock is None else graph.clocks.index(node.clock),
+                "spread": view.spread,
+                "times": list(node.times),
+                "sequences": node.layer.sequences,
+                "ports": _ports(graph, i),
                 "inputs": [list(edge) for edge in edges],
                 "parameters": [
-                    [s.offset, s.size, s.parameter.trainable and s.name not in frozen]
+                    [
+                        s.offset,
+                        s.size,
+                        s.parameter.trainable and s.name not in frozen,
+                        i != writers[s.name],
+                        len(s.nodes) > 1,
+                    ]
                     for s in layout.of_node(i)
                 ],
                 "value": step.value,
@@ -296,8 +405,26 @@ def engine_plan(
         )
     return {
         "rows": plan.rows,
+        "steps": list(plan.extent.steps),
+        "clocks": [graph.inputs.index(clock) for clock in graph.clocks],
         "arena": plan.arena,
         "nodes": nodes,
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
     }
+
+
+def _attributes(node: Node) -> dict[str, Any]:
+    """What the kernel reads; of a formula the engine reads nothing."""
+    return {} if isinstance(node.layer, Formula) else node.layer.attributes(*node.seen)
+
+
+def _ports(graph: Graph, owner: int) -> list[int]:
+    """The nodes of a layer's further outputs in their order; `NOWHERE` if unused."""
+    node = graph.nodes[owner]
+    found = [NOWHERE] * len(node.layer.ports(*node.seen))
+    for i in graph.consumers(owner):
+        layer = graph.nodes[i].layer
+        if isinstance(layer, Further):
+            found[layer.number] = i
+    return found

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective
@@ -117,13 +118,13 @@ def facts_of(
     many = _inputs(data, looked_at(data, rows, MANY), codes)
     known |= _repeated(many, other, len(rows))
     if known["task"] == "classes":
-        known["held_out_counts"] = _counts(held_out.targets[0])
+        known["held_out_counts"] = _counts(one_each(held_out.targets[0], "doctor"))
     return Facts(**known)
 
 
 def looked_at(data: Data, rows: Rows, most: int) -> Rows:
     """At most so many of the rows, evenly spaced; fewer of those of many numbers."""
-    width = sum(math.prod(x.shape[1:]) for x in data.inputs)
+    width = sum(math.prod(one_each(x, "doctor").shape[1:]) for x in data.inputs)
     return evenly(rows, min(most, max(FEWEST, MOST_NUMBERS // max(width, 1))))
 
 
@@ -140,7 +141,8 @@ def evenly(rows: Rows, most: int) -> Rows:
 
 
 def _width(data: Data, codes: set[tuple[int, int]]) -> int:
-    return sum(math.prod(x.shape[1:]) for x in data.inputs) - len(codes)
+    columns = sum(math.prod(one_each(x, "doctor").shape[1:]) for x in data.inputs)
+    return columns - len(codes)
 
 
 def _inputs(data: Data, rows: Rows, codes: set[tuple[int, int]]) -> Array:

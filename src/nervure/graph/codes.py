@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import Ragged
 from nervure.graph.node import Node
 from nervure.layers import INFERENCE, Embedding
 
@@ -98,7 +99,7 @@ def _found(
 
 
 def check_codes(
-    found: Sequence[Codes], arrays: Sequence[Array], places: Sequence[str]
+    found: Sequence[Codes], arrays: Sequence[Array | Ragged], places: Sequence[str]
 ) -> None:
     """Raise for the first number that an embedding cannot take for a code.
 
@@ -109,16 +110,27 @@ def check_codes(
     """
     for codes in found:
         rows = arrays[codes.input]
-        values = rows.reshape(len(rows), -1)[:, codes.columns]
+        steps = rows.values if isinstance(rows, Ragged) else rows
+        values = steps.reshape(len(steps), -1)[:, codes.columns]
         good = (values >= 0) & (values < codes.sizes)
         if values.dtype.kind == "f":
             good &= values == np.floor(values)
         if good.all():
             continue
         row, j = np.argwhere(~good)[0]
+        where = f"row {row} (counted from 0)"
+        if isinstance(rows, Ragged):
+            where = _step(rows, int(row))
         raise ValueError(
-            f"[{places[codes.input]}] {values[row, j]:g} in row {row} (counted from "
-            f"0), column {codes.columns[j]}, of which {codes.layer!r} takes a code; "
-            f"expected a whole number from 0 to {codes.sizes[j] - 1}; encode the "
-            "column (nervure.data.load does), or enlarge categories"
+            f"[{places[codes.input]}] {values[row, j]:g} in {where}, column "
+            f"{codes.columns[j]}, of which {codes.layer!r} takes a code; expected a "
+            f"whole number from 0 to {codes.sizes[j] - 1}; encode the column "
+            "(nervure.data.load does), or enlarge categories"
         )
+
+
+def _step(rows: Ragged, place: int) -> str:
+    """The first row and step that lie at a place of the values."""
+    inside = (rows.starts <= place) & (place < rows.starts + rows.lengths)
+    row = int(np.argmax(inside))
+    return f"row {row}, step {place - rows.starts[row]} (counted from 0)"

@@ -11,7 +11,7 @@ from typing import Any
 from nervure.base import plain
 from nervure.base.plain import Place
 from nervure.base.words import found, is_list, is_table, short, unknown_name
-from nervure.graph.node import MOST_EDGES, Entry, names_of
+from nervure.graph.node import MOST_EDGES, Entry, names_of, owner_of
 from nervure.layers import Input, Layer
 
 MOST_LAYERS = 10_000
@@ -50,12 +50,13 @@ def check_entries(
         if known[name] > 1:
             fact = f"{short(name)} names {known[name]} layers"
             at.item(i).key("name").bad(f"{fact}; expected one for each; rename it")
-        _check_names(entry.feeds, known, at.item(i).key("inputs"))
+        feeds = [owner_of(feed, known) for feed in entry.feeds]
+        _check_names(feeds, known, at.item(i).key("inputs"))
         _check_arity(entry, at.item(i).key("inputs"))
     if not (implicit or is_source(entries[0]) or entries[0].inputs):
         remedy = "put the input layer first, or give inputs"
         at.item(0).bad(f"nothing feeds it; expected an input; {remedy}")
-    _check_names(outputs, known, outputs_at)
+    _check_names([owner_of(end, known) for end in outputs], known, outputs_at)
 
 
 def is_source(entry: Entry) -> bool:
@@ -74,10 +75,11 @@ def _check_arity(entry: Entry, at: Place) -> None:
     if entry.inputs is None:
         return
     count = len(entry.inputs)
+    wanted = arity if isinstance(arity, tuple) else (arity,)
     if arity is None and count == 0:
         at.bad("found 0 names; expected 1 or more")
-    elif arity is not None and count != arity:
-        at.bad(f"found {count} names; expected {arity}")
+    elif arity is not None and count not in wanted:
+        at.bad(f"found {count} names; expected {' or '.join(map(str, wanted))}")
 
 
 def with_name(entry: Entry) -> Entry:

@@ -8,35 +8,25 @@ expands composites into layers with a kernel, and infers every shape.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nervure.base.words import amount, short, unknown
+from nervure.base.words import short, unknown
+from nervure.graph.building import Builder
 from nervure.graph.codes import Codes, codes_of
-from nervure.graph.node import MOST_EDGES, Entry, GraphError, Node, placed
-from nervure.graph.symbols import reachable
-from nervure.layers import Attribute, Input, Layer, LayerError, Shape, Symbol
+from nervure.graph.node import MOST_EDGES, Entry, GraphError, Node, owner_of, placed
+from nervure.layers import Input, Shape, Tied
+from nervure.layers._layer import Further
 
 MOST_NODES = 20_000
 """More than any published architecture; a bound for files from strangers."""
 
 _NAME = re.compile(r"[^/\\\n\0\ud800-\udfff]{1,200}")
 """Names of layers: no slashes, and no halves of characters, which no file can hold."""
-
-MOST_VALUES = 2**31
-"""Of one sample between two layers: a bound for files from strangers.
-
-No whole number that a kernel reads is larger either, so that what it works out from
-them fits 64 bits.
-"""
-
-MOST_AXES = 31
-"""Of a sample: with the batch as many as every NumPy has."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +57,13 @@ class Graph:
             LayerError: a layer that does not fit the shapes of its inputs.
         """
         ordered = _in_order(placed(entries))
-        builder = _Builder()
+        builder = Builder(ordered)
         for entry in ordered:
             builder.add(entry)
         ends = tuple(outputs) or _unconsumed(ordered)
         known = set(builder.ends)
         for end in ends:
-            if end not in known:
+            if owner_of(end, known) not in known:
                 raise GraphError(unknown("graph", "output", end, known))
         if len(set(ends)) < len(ends):
             twice = Counter(ends).most_common(1)[0][0]
@@ -81,15 +71,12 @@ class Graph:
                 f"[graph] output {twice!r} is named twice; expected different layers; "
                 "name it once"
             )
-        inputs = [i for i, n in enumerate(builder.nodes) if isinstance(n.layer, Input)]
+        found = tuple(builder.place(end) for end in ends)
+        nodes = builder.finished()
+        inputs = tuple(i for i, n in enumerate(nodes) if isinstance(n.layer, Input))
         if not inputs:
             raise GraphError("[graph] no input; put nv.Input(...) first")
-        return cls(
-            tuple(ordered),
-            tuple(builder.nodes),
-            tuple(inputs),
-            tuple(builder.ends[end] for end in ends),
-        )
+        return cls(tuple(ordered), nodes, inputs, found)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -118,8 +105,13 @@ class Graph:
         return tuple(self.nodes[i].shape for i in self.outputs)
 
     @cached_property
+    def clocks(self) -> tuple[int, ...]:
+        """The inputs whose lengths count, one for each clock."""
+        return tuple(sorted({n.clock for n in self.nodes if n.clock is not None}))
+
+    @cached_property
     def flops(self) -> int:
-        """Floating-point operations of the forward pass of one sample."""
+        """Floating-point operations of the forward pass of one sample, or one step."""
         return sum(node.flops for node in self.nodes)
 
     @cached_property
@@ -140,19 +132,21 @@ class Graph:
     def entry(self, node: int) -> Entry:
         """A node as an entry of another graph."""
         own = self.nodes[node]
+        assert not isinstance(own.layer, Further)
         return Entry(own.layer, own.name, tuple(self.nodes[i].name for i in own.inputs))
 
 
 def leading_to(entries: Sequence[Entry], ends: Iterable[str]) -> list[Entry]:
     """Those of the entries, each behind its inputs, that these ends depend on."""
-    found = {*ends}
+    known = {entry.name for entry in entries}
+    found = {owner_of(end, known) for end in ends}
     for entry in reversed(entries):
         if entry.name in found:
-            found.update(entry.feeds)
+            found.update(owner_of(feed, known) for feed in entry.feeds)
     return [entry for entry in entries if entry.name in found]
 
 
-# -- from entries to nodes -------------------------------------------------------------
+# -- entries in order ------------------------------------------------------------------
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
@@ -163,12 +157,13 @@ def _in_order(entries: Sequence[Entry]) -> list[Entry]:
     _check_size(entries)
     by_name = {entry.name: entry for entry in entries}
     _check_names(entries, by_name)
+    needs = {entry.name: _needs(entry, by_name) for entry in entries}
     ordered: list[Entry] = []
     placed: dict[str, bool] = {}  # False: entered, its inputs are being placed
     for first in entries:
         if first.name in placed:
             continue
-        stack = [(first, iter(first.feeds))]
+        stack = [(first, iter(needs[first.name]))]
         placed[first.name] = False
         while stack:
             entry, feeds = stack[-1]
@@ -184,8 +179,16 @@ def _in_order(entries: Sequence[Entry]) -> list[Entry]:
                 )
             else:
                 placed[feed] = False
-                stack.append((by_name[feed], iter(by_name[feed].feeds)))
+                stack.append((by_name[feed], iter(needs[feed])))
     return ordered
+
+
+def _needs(entry: Entry, known: Collection[str]) -> tuple[str, ...]:
+    """Names of the entries that have to stand before this one."""
+    needs = tuple(owner_of(feed, known) for feed in entry.feeds)
+    if isinstance(entry.layer, Tied) and entry.layer.layer in known:
+        return (*needs, entry.layer.layer)
+    return needs
 
 
 def _check_size(entries: Sequence[Entry]) -> None:
@@ -215,7 +218,7 @@ def _check_names(entries: Sequence[Entry], by_name: Mapping[str, Entry]) -> None
                 "slashes, of at most 200 characters; change it"
             )
         for feed in entry.feeds:
-            if feed not in by_name:
+            if owner_of(feed, by_name) not in by_name:
                 raise GraphError(unknown(entry.name, "input", feed, by_name))
 
 
@@ -225,96 +228,6 @@ def is_name(name: object) -> bool:
 
 
 def _unconsumed(entries: Sequence[Entry]) -> tuple[str, ...]:
-    consumed = {name for entry in entries for name in entry.feeds}
+    known = {entry.name for entry in entries}
+    consumed = {owner_of(name, known) for entry in entries for name in entry.feeds}
     return tuple(entry.name for entry in entries if entry.name not in consumed)
-
-
-def _check_shape(name: str, shape: Shape) -> None:
-    if len(shape) > MOST_AXES:
-        raise LayerError(
-            f"[{name}] a shape of {len(shape):,} axes; expected at most {MOST_AXES}; "
-            "use fewer axes"
-        )
-    if math.prod(shape) > MOST_VALUES:
-        raise LayerError(
-            f"[{name}] shape {short(shape)} holds {amount(math.prod(shape))} values; "
-            "expected at most 2^31 for one sample; use a smaller shape"
-        )
-
-
-def _check_numbers(name: str, attributes: Mapping[str, Attribute]) -> None:
-    """Whether the whole numbers that a kernel reads are such as it computes with."""
-    for key, value in attributes.items():
-        several = value if isinstance(value, tuple) else (value,)
-        for number in several:
-            if isinstance(number, int) and abs(number) > MOST_VALUES:
-                raise LayerError(
-                    f"[{name}] {key} = {short(number)}; expected whole numbers of at "
-                    "most 2^31; use a smaller one"
-                )
-
-
-class _Builder:
-    """Expands entries and places their nodes, inferring shapes."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.ends: dict[str, int] = {}
-        self._names: set[str] = set()
-
-    def add(self, entry: Entry) -> None:
-        feeds = tuple(self.ends[name] for name in entry.feeds)
-        layer = dataclasses.replace(entry.layer, name=entry.name)
-        self._check_arity(layer, len(feeds))
-        self.ends[entry.name] = self._place(layer, feeds, entry.name)
-
-    def _place(self, layer: Layer, feeds: tuple[int, ...], group: str) -> int:
-        """The node of a layer, or the last node of what it expands to."""
-        stand_ins = [Symbol(layer) for _ in feeds]
-        whole = layer.expand(*stand_ins)
-        if whole is None:
-            return self._append(layer, feeds, group)
-        if layer.composite:  # which knows better than its parts what it wants
-            layer.output_shape(*(self.nodes[i].shape for i in feeds))
-        placed = {id(s): node for s, node in zip(stand_ins, feeds, strict=True)}
-        for symbol in reachable([whole]):
-            if id(symbol) in placed or not isinstance(symbol, Symbol):
-                continue
-            inner = tuple(placed[id(feed)] for feed in symbol.inputs)
-            placed[id(symbol)] = self._place(symbol.layer, inner, group)
-        return placed[id(whole)]
-
-    def _append(self, layer: Layer, feeds: tuple[int, ...], group: str) -> int:
-        name = self._name(layer, group)
-        layer = dataclasses.replace(layer, name=name)
-        shapes = tuple(self.nodes[i].shape for i in feeds)
-        shape = layer.output_shape(*shapes)
-        _check_shape(name, shape)
-        parameters = layer.parameters(*shapes)
-        if not isinstance(layer, Input):
-            _check_numbers(name, layer.attributes(*shapes))
-        node = Node(name, group, layer, feeds, shapes, shape, parameters)
-        self.nodes.append(node)
-        self._names.add(name)
-        return len(self.nodes) - 1
-
-    def _name(self, layer: Layer, group: str) -> str:
-        """The group's name for its first node with parameters, else group.kind."""
-        own = layer.name or layer.kind
-        wanted = group if own == group else f"{group}.{own}"
-        name, number = wanted, 0
-        while name in self._names:
-            number += 1
-            name = f"{wanted}_{number}"
-        return name
-
-    @staticmethod
-    def _check_arity(layer: Layer, found: int) -> None:
-        wanted = layer.arity
-        if (found == wanted) or (wanted is None and found >= 1):
-            return
-        expected = "at least one" if wanted is None else str(wanted)
-        raise LayerError(
-            f"[{layer.kind} '{layer.name}'] {found} inputs; expected {expected}; "
-            "connect it as nv.Layer(...)(x)"
-        )

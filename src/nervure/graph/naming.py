@@ -105,8 +105,8 @@ def parameter_names(graph: Graph, layers: Iterable[str]) -> frozenset[str]:
     """All parameters of these layers."""
     wanted = {*layers}
     return frozenset(
-        f"{node.name}.{parameter.name}"
+        name
         for node in graph.nodes
         if node.group in wanted
-        for parameter in node.parameters
+        for name in node.parameter_names
     )

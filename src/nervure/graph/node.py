@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,11 @@ class Node:
     ``group`` is the entry it came from: ``Dense(8, activation="tanh")`` is the nodes
     ``dense`` and ``dense.activation`` of the group ``dense``. ``random_key`` keys its
     random numbers.
+
+    ``shape`` and ``input_shapes`` are those of one value: of a row, or of one step,
+    where ``clock`` says of which input a row has as many steps. What a layer sees is
+    in ``seen``: for a layer along time these are shapes of a step, and ``times`` has
+    the fixed number of steps of each of its sequences (0 where it is open).
     """
 
     name: str
@@ -63,15 +68,29 @@ class Node:
     input_shapes: tuple[Shape, ...]
     shape: Shape
     parameters: tuple[Parameter, ...]
+    clock: int | None = None
+    times: tuple[int, ...] = ()
 
     @property
     def random_key(self) -> int:
         return zlib.crc32(self.name.encode())
 
     @property
+    def seen(self) -> tuple[Shape, ...]:
+        """Shapes of the inputs as the layer sees them."""
+        fixed = (*self.times, *(0 for _ in self.input_shapes[len(self.times) :]))
+        pairs = zip(self.input_shapes, fixed, strict=True)
+        return tuple(shape[1:] if time else shape for shape, time in pairs)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Full names of the parameters: where they are tied, those of their owner."""
+        return tuple(p.of or f"{self.name}.{p.name}" for p in self.parameters)
+
+    @property
     def flops(self) -> int:
-        """Floating-point operations of the forward pass of one sample."""
-        return self.layer.flops(*self.input_shapes)
+        """Floating-point operations of the forward pass: of a row, or of one step."""
+        return self.layer.flops(*self.seen) * max((*self.times, 1))
 
 
 def layer_to_dict(layer: Layer) -> dict[str, Any]:
@@ -105,6 +124,20 @@ def _free(kind: str, seen: Counter[str], taken: Iterable[str]) -> str:
         seen[kind] += 1
         if name not in taken:
             return name
+
+
+def owner_of(feed: str, known: Collection[str]) -> str:
+    """The entry that an input names: its own name, or ``"<layer>:<output>"``.
+
+    >>> owner_of("lstm:state", {"lstm"}), owner_of("both.forward:state", {"both"})
+    ('lstm', 'both')
+    """
+    if feed in known or ":" not in feed:
+        return feed
+    name = feed.rpartition(":")[0]
+    while name not in known and "." in name:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def placed(entries: Sequence[Entry]) -> list[Entry]:

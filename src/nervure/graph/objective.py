@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nervure.base.checks import number
 from nervure.base.words import unknown
+from nervure.data.ragged import Ragged
 from nervure.graph.graph import Graph
 from nervure.graph.node import Node
 from nervure.layers import EnsembleMean, Layer, Shape
@@ -27,7 +28,8 @@ class Cost:
     ``node`` is where the loss reads and writes dC/dz: the output itself, or the input
     of its activation where the two are fused; ``fused`` then names the activation.
     Where the output is the mean of an ensemble, each of its ``members`` has a cost, and
-    that of a row is their mean.
+    that of a row is their mean. Of the ``places`` of an output each has a target of its
+    own: 1 where a row has one, 0 where each of its steps has one.
     """
 
     output: int
@@ -37,6 +39,7 @@ class Cost:
     activation: str
     fused: str
     members: int = 1
+    places: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ class Objective:
         return tuple(cost.node for cost in self.costs)
 
     def check_targets(
-        self, graph: Graph, targets: Sequence[npt.ArrayLike], dtype: npt.DTypeLike
-    ) -> tuple[npt.NDArray[Any], ...]:
+        self, graph: Graph, targets: Sequence[Any], dtype: npt.DTypeLike
+    ) -> tuple[npt.NDArray[Any] | Ragged, ...]:
         """The targets as the executors take them: int32 classes or rows of ``dtype``.
+
+        `Ragged` where each of several places of a row has its own.
 
         Raises:
             LossError: a target that does not fit its loss and output.
@@ -97,7 +102,7 @@ class Objective:
                 f"each output ({', '.join(graph.output_names)}); give a list or mapping"
             )
         return tuple(
-            cost.loss.check_target(_size(graph, cost), cost.activation, y, dtype=dtype)
+            _check_target(graph, cost, y, dtype)
             for cost, y in zip(self.costs, targets, strict=True)
         )
 
@@ -113,11 +118,12 @@ def _cost(
     node = graph.nodes[index]
     function = getattr(node.layer, "function", None)
     activation = activation_name(node.layer.kind, function)
-    loss.check_output(node.layer.kind, function, math.prod(shape), name=node.group)
-    _check_rows(node, shape, loss, activation)
+    places = _places(node, shape, loss, activation)
+    size = math.prod(shape) // max(1, places)
+    loss.check_output(node.layer.kind, function, size, name=node.group)
     fused = activation in loss.fuses and node.inputs[0] not in taken
     place, form = (node.inputs[0], activation) if fused else (index, "")
-    return Cost(output, loss, weight, place, activation, form, members)
+    return Cost(output, loss, weight, place, activation, form, members, places)
 
 
 def answering(graph: Graph, output: int) -> int:
@@ -153,19 +159,45 @@ def gives_probabilities(layer: Layer) -> bool:
     return activation_of(layer) in PROBABILITIES
 
 
-def _check_rows(node: Node, shape: Shape, loss: Loss, activation: str) -> None:
-    """A loss of a distribution takes the whole output as one; a softmax may not."""
-    several = activation in ("softmax", "log_softmax") and len(shape) > 1
-    if several and activation in loss.fuses:
+def _places(node: Node, shape: Shape, loss: Loss, activation: str) -> int:
+    """How many places of an output have targets of their own; 0 for each step."""
+    questions = activation in ("softmax", "log_softmax") and activation in loss.fuses
+    if node.clock is not None and questions and len(shape) > 1:
         raise loss.fail(
-            f"output {node.group!r} has shape {shape}; expected (classes,)",
-            f"put nv.Flatten() before the {activation} if all {math.prod(shape)} "
-            "are classes of one question, or make one output per question",
+            f"output {node.group!r} gives {shape} at each step; expected (classes,)",
+            f"put nv.Flatten() before the {activation}",
         )
+    if node.clock is not None:
+        return 0
+    return math.prod(shape[:-1]) if questions else 1
 
 
-def _size(graph: Graph, cost: Cost) -> int:
-    return int(np.prod(graph.nodes[graph.outputs[cost.output]].shape))
+def _check_target(
+    graph: Graph, cost: Cost, given: Any, dtype: npt.DTypeLike
+) -> npt.NDArray[Any] | Ragged:
+    node = graph.nodes[graph.outputs[cost.output]]
+    size = math.prod(node.shape) // max(1, cost.places)
+
+    def checked(target: Any) -> npt.NDArray[Any]:
+        return cost.loss.check_target(size, cost.activation, target, dtype=dtype)
+
+    if cost.places == 1:
+        return checked(given)
+    if cost.places == 0:
+        assert isinstance(given, Ragged)
+        return given.with_values(checked(given.values))
+    target = np.asarray(given)
+    each = target.size // max(1, len(target)) if target.ndim else 0
+    if each not in (cost.places, cost.places * size):
+        raise cost.loss.fail(
+            f"target of shape {target.shape}; output {node.group!r} of shape "
+            f"{node.shape} answers {cost.places} questions, expected (rows, "
+            f"{', '.join(map(str, node.shape[:-1]))})",
+            "give a class for each, or put nv.Flatten() before the last nv.Dense",
+        )
+    flat = target.reshape(len(target) * cost.places, -1)
+    found = checked(flat[:, 0] if flat.shape[1] == 1 else flat)
+    return Ragged.of_array(found.reshape(len(target), cost.places, *found.shape[1:]))
 
 
 def _per_output(graph: Graph, given: object, what: str) -> list[Any]:

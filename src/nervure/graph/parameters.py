@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +32,18 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Segment:
-    """One parameter's place in the flat array."""
+    """One parameter's place in the flat array; ``others`` have it too, tied."""
 
     name: str
     node: int
     parameter: Parameter
     offset: int
+    others: tuple[int, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Every node that has the parameter."""
+        return (self.node, *self.others)
 
     @property
     def shape(self) -> Shape:
@@ -61,23 +67,30 @@ class Layout:
 
     @classmethod
     def of(cls, graph: Graph) -> Layout:
-        segments: list[Segment] = []
+        segments: dict[str, Segment] = {}
         offset = 0
         for i, node in enumerate(graph.nodes):
-            for parameter in node.parameters:
-                segment = Segment(f"{node.name}.{parameter.name}", i, parameter, offset)
-                segments.append(segment)
+            for name, parameter in zip(
+                node.parameter_names, node.parameters, strict=True
+            ):
+                if name in segments:  # tied: its owner stands before
+                    known = segments[name]
+                    segments[name] = replace(known, others=(*known.others, i))
+                    continue
+                segments[name] = segment = Segment(name, i, parameter, offset)
                 offset += -(-segment.size // _GRAIN) * _GRAIN
-        return cls(tuple(segments), max(offset, _GRAIN))
+        return cls(tuple(segments.values()), max(offset, _GRAIN))
 
     def of_node(self, node: int) -> tuple[Segment, ...]:
+        """In the order of the node's parameters: what is tied comes first there too."""
         return self._by_node.get(node, ())
 
     @cached_property
     def _by_node(self) -> Mapping[int, tuple[Segment, ...]]:
         found: dict[int, list[Segment]] = {}
         for segment in self.segments:
-            found.setdefault(segment.node, []).append(segment)
+            for node in segment.nodes:
+                found.setdefault(node, []).append(segment)
         return {node: tuple(segments) for node, segments in found.items()}
 
     @property

@@ -8,7 +8,8 @@ from typing import cast
 
 from nervure.base.words import short
 from nervure.graph.node import Entry, GraphError, names_of
-from nervure.layers import Input, Layer, Symbol
+from nervure.layers import Input, Layer, Symbol, Tied
+from nervure.layers._layer import Port
 
 
 def sequence(layers: Iterable[Layer]) -> tuple[Entry, ...]:
@@ -56,13 +57,21 @@ def from_symbols(
     ``inputs`` fixes the order of the network's inputs.
     """
     _check_ends(outputs, inputs)
-    ordered = reachable([*inputs, *outputs])
+    reached = reachable([*inputs, *outputs])
+    ordered = [symbol for symbol in reached if not isinstance(symbol, Port)]
     layers = [s if isinstance(s, Layer) else s.layer for s in ordered]
-    names = names_of([Entry(layer, layer.name or "") for layer in layers])
+    names = names_of(_named_once(layers))
     name_of = {id(s): name for s, name in zip(ordered, names, strict=True)}
+    name_of |= {
+        id(port): _port_name(name_of[id(port.inputs[0])], port.port)
+        for port in reached
+        if isinstance(port, Port)
+    }
     entries = [
         Entry(layer, name, tuple(name_of[id(feed)] for feed in _inputs_of(symbol)))
-        for symbol, layer, name in zip(ordered, layers, names, strict=True)
+        for symbol, layer, name in zip(
+            ordered, _tied(layers, names), names, strict=True
+        )
     ]
     declared = {id(symbol) for symbol in inputs}
     for symbol in ordered:
@@ -72,6 +81,46 @@ def from_symbols(
                 "among inputs=; expected every nv.Input there; add it"
             )
     return tuple(entries), tuple(name_of[id(symbol)] for symbol in outputs)
+
+
+def _named_once(layers: Sequence[Layer]) -> list[Entry]:
+    """The layers with the names they were given, each by its first call alone."""
+    seen: set[int] = set()
+    found: list[Entry] = []
+    for layer in layers:
+        again = id(layer) in seen
+        seen.add(id(layer))
+        found.append(Entry(layer, "" if again else layer.name or ""))
+    return found
+
+
+def _tied(layers: Sequence[Layer], names: Sequence[str]) -> list[Layer]:
+    """The layers, those with parameters that are called again being tied."""
+    first: dict[int, str] = {}
+    for layer, name in zip(layers, names, strict=True):
+        first.setdefault(id(layer), name)
+    return [
+        layer
+        if first[id(layer)] == name or not _learns(layer)
+        else Tied(first[id(layer)])
+        for layer, name in zip(layers, names, strict=True)
+    ]
+
+
+def _learns(layer: Layer) -> bool:
+    """Whether layers of this class may have parameters."""
+    kind = type(layer)
+    return kind.parameters is not Layer.parameters or kind.composite
+
+
+def _port_name(owner: str, port: str) -> str:
+    """What files call a further output: of a part of the layer with the part's name.
+
+    >>> _port_name("lstm", "cell"), _port_name("both", "forward.cell")
+    ('lstm:cell', 'both.forward:cell')
+    """
+    part, dot, own = port.rpartition(".")
+    return f"{owner}{dot}{part}:{own}"
 
 
 def _check_ends(outputs: Sequence[Symbol | Layer], inputs: Sequence[Layer]) -> None:

@@ -42,7 +42,7 @@ from nervure.layers.arrange import Broadcast, Permute, Take
 from nervure.layers.batch_norm import BatchNorm
 from nervure.layers.clip import Clip
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
-from nervure.layers.dense import Dense
+from nervure.layers.dense import Dense, TransposedDense
 from nervure.layers.depthwise_convolution import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -52,6 +52,7 @@ from nervure.layers.depthwise_convolution import (
 from nervure.layers.dropout import Dropout, SpatialDropout, StochasticDepth
 from nervure.layers.embedding import EmbedColumns, Embedding
 from nervure.layers.ensemble import EnsembleDense, EnsembleMean
+from nervure.layers.formula import Formula
 from nervure.layers.frame import (
     Cropping1D,
     Cropping2D,
@@ -87,10 +88,13 @@ from nervure.layers.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
+from nervure.layers.prelu import PReLU
+from nervure.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN
 from nervure.layers.reduce import Reduce
 from nervure.layers.reshape import Flatten, Reshape, Slice
 from nervure.layers.softmax import LogSoftmax, Softmax
 from nervure.layers.source import Constant, Input
+from nervure.layers.tied import Tied
 from nervure.layers.transposed_convolution import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -104,7 +108,10 @@ LAYERS: tuple[type[Layer], ...] = family(
         Input,
         Constant,
         Dense,
+        TransposedDense,
+        Tied,
         Activation,
+        PReLU,
         Softmax,
         LogSoftmax,
         EnsembleDense,
@@ -187,6 +194,10 @@ LAYERS: tuple[type[Layer], ...] = family(
         UpSampling1D,
         UpSampling2D,
         UpSampling3D,
+        SimpleRNN,
+        LSTM,
+        GRU,
+        Bidirectional,
     ),
 )
 
@@ -207,8 +218,10 @@ def layer(kind: str, where: str = "layer") -> type[Layer]:
 
 
 __all__ = [
+    "GRU",
     "INFERENCE",
     "LAYERS",
+    "LSTM",
     "Activation",
     "AdaptiveAveragePool1D",
     "AdaptiveAveragePool2D",
@@ -226,6 +239,7 @@ __all__ = [
     "AveragePool2D",
     "AveragePool3D",
     "BatchNorm",
+    "Bidirectional",
     "Broadcast",
     "Clip",
     "Compare",
@@ -251,6 +265,7 @@ __all__ = [
     "EnsembleMean",
     "Example",
     "Flatten",
+    "Formula",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalAveragePool3D",
@@ -279,6 +294,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalize",
+    "PReLU",
     "Parameter",
     "Pass",
     "PeriodicEmbedding",
@@ -290,6 +306,7 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Shape",
+    "SimpleRNN",
     "Slice",
     "Softmax",
     "SpatialDropout",
@@ -297,6 +314,8 @@ __all__ = [
     "Subtract",
     "Symbol",
     "Take",
+    "Tied",
+    "TransposedDense",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

@@ -12,7 +12,7 @@ import dataclasses
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from nervure.base.described import Described
 from nervure.base.words import cut, short
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nervure.initializers import Initializer
 
 Shape = tuple[int, ...]
-"""Shape of one sample, without the batch axis."""
+"""Shape of one value: of a sample, without the batch axis, or of one of its steps."""
 
 Array = Any
 """An array of the module `xp` at hand: NumPy or JAX."""
@@ -44,7 +44,8 @@ class Parameter:
     ``trainable=False`` marks stored state (a running mean) that no optimizer moves;
     ``decays=False`` exempts from weight decay and penalties (biases). ``fans`` are the
     connections into a unit and out of one, where they are not those that the shape of a
-    matrix or of a kernel ``(..., in, out)`` says.
+    matrix or of a kernel ``(..., in, out)`` says. ``of`` is the full name of the
+    parameter that this one is, where weights are tied.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Parameter:
     initializer: Initializer
     trainable: bool = True
     decays: bool = True
+    of: str = ""
     fans: tuple[int, int] | None = None
 
 
@@ -60,13 +62,18 @@ class Pass:
     """What a forward pass knows besides its arrays.
 
     ``training`` switches dropout and its like on; ``seed``, ``step`` and ``node``
-    key the counter-based random numbers (see `nervure.random`).
+    key the counter-based random numbers (see `nervure.random`). ``lengths`` are those
+    of each sequence among the inputs of a layer along time, ``(batch,)``, or None where
+    every row is full; ``valid`` says which rows count, ``(batch,)``, where an executor
+    had to fill a batch up, else None.
     """
 
     training: bool = False
     seed: int = 0
     step: Any = 0
     node: int = 0
+    lengths: tuple[Array | None, ...] = (None, None)
+    valid: Array | None = None
 
 
 INFERENCE = Pass()
@@ -74,10 +81,22 @@ INFERENCE = Pass()
 
 @dataclass(frozen=True)
 class Example:
-    """A layer and the shapes of its inputs: a row of the contract test."""
+    """A layer and the shapes of its inputs: a row of the contract test.
+
+    Of a layer along time they are the shapes of a step.
+    """
 
     layer: Layer
     inputs: tuple[Shape, ...]
+
+    @property
+    def shapes(self) -> tuple[tuple[int | None, ...], ...]:
+        """Those of the inputs as `Input` takes them: open where they are sequences."""
+        along = self.layer.sequences
+        return tuple(
+            (None, *shape) if i < along else shape
+            for i, shape in enumerate(self.inputs)
+        )
 
 
 @dataclass(frozen=True)
@@ -87,21 +106,30 @@ class Layer(Described):
     Class attributes: ``kind`` is the name in specs and of the engine's kernel,
     ``examples`` feeds the contract test (a function, since layers of the class do
     not exist while its body runs), ``arity`` is the number of inputs (None: one or
-    more), ``native`` the engine's kernel where several kinds share one.
-    ``couples_rows`` says that in training a row's output depends on the others: such
-    a batch is never taken in several passes. ``composite`` says that the layer is
-    always written in terms of others (`expand`), without a kernel and a formula;
-    ``moves`` that the output holds elements of the inputs as they are, ``random`` that
-    in training it draws random numbers.
+    more; several: one of these), ``native`` the engine's kernel where several kinds
+    share one. ``couples_rows`` says that in training a row's output depends on the
+    others: such a batch is never taken in several passes. ``composite`` says that the
+    layer is always written in terms of others (`expand`), without a kernel and a
+    formula; ``moves`` that the output holds elements of the inputs as they are,
+    ``random`` that in training it draws random numbers, ``activates`` that its name may
+    stand for it as the activation of another layer. ``last_axis`` says that the
+    kernel takes the leading axes of a sample for further rows, ``transposable`` that
+    its ``weight`` is a matrix that `Tied` may pass the other way. ``sequences`` is the
+    number of inputs, the first ones, along whose time axis the layer works: it is asked
+    for shapes of one step, and its formula gets ``(batch, time, ...)`` (see `Pass`).
     """
 
     kind: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
+    arity: ClassVar[int | tuple[int, ...] | None] = 1
     native: ClassVar[str] = ""
     couples_rows: ClassVar[bool] = False
     random: ClassVar[bool] = False
     composite: ClassVar[bool] = False
     moves: ClassVar[bool] = False
+    activates: ClassVar[bool] = False
+    last_axis: ClassVar[bool] = False
+    transposable: ClassVar[bool] = False
+    sequences: ClassVar[int] = 0
 
     name: str | None = field(default=None, kw_only=True)
 
@@ -118,7 +146,7 @@ class Layer(Described):
 
     def formula(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
-    ) -> Array:
+    ) -> Any:
         """The layer's equation over batches, in the array module ``xp``."""
         raise NotImplementedError(self.kind)
 
@@ -133,6 +161,23 @@ class Layer(Described):
     def untrainable(self) -> str | None:
         """Why backpropagation cannot pass this layer, and what to do; or None."""
         return None
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether a layer along time gives a value for each step, or one for a row."""
+        return True
+
+    @property
+    def carries(self) -> tuple[str, ...]:
+        """Stored parameters that are states, carried from one batch to the next."""
+        return ()
+
+    def ports(self, *inputs: Shape) -> dict[str, Shape]:
+        """Further outputs by name, one value for each row; shapes of that value.
+
+        The formula then gives a tuple: the output, and these in their order.
+        """
+        return {}
 
     def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
         """Parameters for inputs of these shapes."""
@@ -151,8 +196,18 @@ class Layer(Described):
             if key != "name" and isinstance(value, int | float | str | tuple)
         }
 
+    def shown(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Mapping[str, Array]:
+        """What a trace shows besides the output: gates, weights of attention."""
+        return {}
+
     def state_updates(
-        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
+        self,
+        xp: Any,
+        parameters: Mapping[str, Array],
+        *inputs: Array,
+        info: Pass = INFERENCE,
     ) -> Mapping[str, Array]:
         """Stored state after a training pass over these inputs (running statistics).
 
@@ -201,9 +256,42 @@ def at_least(layer: Layer, name: str, least: int = 1, remedy: str = "") -> None:
 class Symbol:
     """A place in a graph under construction: a layer and where its inputs come from.
 
-    Identity counts: two symbols with the same layer are two nodes with their own
-    parameters. A source layer (`Input`, `Constant`) stands for its own symbol.
+    Identity counts: equal layers called once each are two nodes with their own
+    parameters; one layer called twice has the parameters of its first call (`Tied`).
+    A source layer (`Input`, `Constant`) stands for its own symbol. ``symbol["state"]``
+    is a further output of the layer.
     """
 
     layer: Layer
     inputs: tuple[Symbol | Layer, ...] = ()
+
+    def __getitem__(self, port: str) -> Port:
+        if not isinstance(cast(object, port), str):
+            raise TypeError(
+                f"[{self.layer.kind}] output [{port!r}]; expected the name of a "
+                'further output of the layer; write e.g. ["state"]'
+            )
+        return Port(self.layer, (self,), port)
+
+
+@dataclass(frozen=True, eq=False)
+class Port(Symbol):
+    """A further output, by name, of the layer of its only input."""
+
+    port: str = ""
+
+
+@dataclass(frozen=True)
+class Further(Layer):
+    """Stands in a graph for a further output of the layer before it: no kernel.
+
+    That layer's kernel writes its value and reads its gradient.
+    """
+
+    kind: ClassVar[str] = "port"
+
+    number: int
+    shape: Shape
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return self.shape

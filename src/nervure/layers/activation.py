@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from nervure.base.formulas import erf, gaussian_cdf, logistic
 from nervure.base.words import unknown
@@ -19,7 +19,6 @@ from nervure.layers._layer import (
     Pass,
     Shape,
 )
-from nervure.layers.softmax import LogSoftmax, Softmax
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,12 @@ FUNCTIONS: dict[str, Function] = {
 }
 _WITH_ALPHA = tuple(n for n, f in FUNCTIONS.items() if f.alpha is not None)
 ALIASES = {"sigmoid": "logistic"}
-_ROWWISE: dict[str, type[Layer]] = {"softmax": Softmax, "log_softmax": LogSoftmax}
+
+
+def _layers() -> dict[str, type[Layer]]:
+    """Activations that are layers of their own, by name."""
+    kinds = cast("tuple[type[Layer], ...]", Layer.kinds)
+    return {each.kind: each for each in kinds if each.activates}
 
 
 @dataclass(frozen=True)
@@ -269,10 +273,10 @@ class Activation(Layer):
     def __post_init__(self) -> None:
         function = ALIASES.get(self.function, self.function)
         object.__setattr__(self, "function", function)
-        if function in _ROWWISE:
+        if function in _layers():
             raise self.fail(
-                f"{function} works on whole rows, not on single elements",
-                f"use nv.{_ROWWISE[function].__name__}()",
+                f"{function} is a layer of its own, no function of single elements",
+                f"use nv.{_layers()[function].__name__}()",
             )
         if function not in FUNCTIONS:
             raise LayerError(
@@ -346,7 +350,7 @@ def activation_names() -> tuple[str, ...]:
     >>> "sigmoid" in activation_names(), "softmax" in activation_names()
     (True, True)
     """
-    return (*FUNCTIONS, *ALIASES, *_ROWWISE)
+    return (*FUNCTIONS, *ALIASES, *_layers())
 
 
 def activation_layer(activation: str | Layer) -> Layer:
@@ -362,8 +366,8 @@ def activation_layer(activation: str | Layer) -> Layer:
     """
     if isinstance(activation, Layer):
         return activation
-    if activation in _ROWWISE:
-        return _ROWWISE[activation]()
+    if activation in _layers():
+        return _layers()[activation]()
     if ALIASES.get(activation, activation) not in FUNCTIONS:
         raise LayerError(
             unknown("activation", "activation", activation, activation_names())

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from nervure.initializers import Constant, Zeros
 from nervure.layers._axis import with_last_axis
 from nervure.layers._layer import (
+    INFERENCE,
     Array,
     Attribute,
     Example,
@@ -99,21 +100,25 @@ class BatchNorm(Layer):
     ) -> Array:
         (x,) = inputs
         if info.training and _count(x) > 1:
-            mean, variance = _moments(x)
+            mean, variance = _of_batch(xp, parameters, x, info.valid)
         else:
-            mean, variance = parameters["running_mean"], parameters["running_variance"]
+            mean, variance = (parameters[name] for name in _RUNNING)
         normal = (x - mean) / xp.sqrt(variance + self.epsilon)
         return normal * parameters["gamma"] + parameters["beta"]
 
     def state_updates(
-        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array
+        self,
+        xp: Any,
+        parameters: Mapping[str, Array],
+        *inputs: Array,
+        info: Pass = INFERENCE,
     ) -> Mapping[str, Array]:
         (x,) = inputs
-        n = _count(x)
-        if n == 1:
+        if _count(x) == 1:
             return {name: parameters[name] for name in _RUNNING}
-        mean, variance = _moments(x)
-        moved = dict(zip(_RUNNING, (mean, variance * n / (n - 1)), strict=True))
+        mean, variance, n = _moments(xp, x, info.valid)
+        unbiased = variance * n / (n - 1)
+        moved = dict(zip(_RUNNING, (mean, unbiased), strict=True))
         finite = xp.isfinite(mean) & xp.isfinite(variance)
         keep = self.momentum
         return {
@@ -129,8 +134,28 @@ def _count(x: Array) -> int:
     return math.prod(x.shape[:-1])
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and (biased) variance of every feature."""
+def _of_batch(
+    xp: Any, parameters: Mapping[str, Array], x: Array, valid: Array | None
+) -> tuple[Array, Array]:
+    """Mean and variance of a batch; the running ones if only one of its rows counts."""
+    mean, variance, count = _moments(xp, x, valid)
+    if valid is None:
+        return mean, variance
+    running = (parameters[name] for name in _RUNNING)
+    pairs = zip(running, (mean, variance), strict=True)
+    return tuple(xp.where(count == 1, old, own) for old, own in pairs)
+
+
+def _moments(xp: Any, x: Array, valid: Array | None) -> tuple[Array, Array, Any]:
+    """Mean and (biased) variance of every feature, and of how many values they are.
+
+    Of the rows that are ``valid``, where a batch is filled up.
+    """
     axes = tuple(range(x.ndim - 1))
-    mean = x.mean(axis=axes)
-    return mean, ((x - mean) ** 2).mean(axis=axes)
+    if valid is None:
+        mean, count = x.mean(axis=axes), math.prod(x.shape[:-1])
+        return mean, ((x - mean) ** 2).mean(axis=axes), count
+    own = valid.reshape(-1, *(1,) * (x.ndim - 1))
+    count = valid.sum() * math.prod(x.shape[1:-1])
+    mean = xp.where(own, x, 0).sum(axis=axes) / count
+    return mean, xp.where(own, (x - mean) ** 2, 0).sum(axis=axes) / count, count

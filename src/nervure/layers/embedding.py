@@ -76,6 +76,7 @@ class Embedding(Layer):
     """
 
     kind: ClassVar[str] = "embedding"
+    transposable: ClassVar[bool] = True
 
     categories: int | tuple[int, ...]
     dim: int = 8

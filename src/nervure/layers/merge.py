@@ -35,7 +35,7 @@ class Concatenate(Layer):
 
     kind: ClassVar[str] = "concatenate"
     moves: ClassVar[bool] = True
-    arity: ClassVar[int | None] = None
+    arity: ClassVar[int | tuple[int, ...] | None] = None
 
     axis: int = -1
 
@@ -113,7 +113,7 @@ class Add(Layer):
     """
 
     kind: ClassVar[str] = "add"
-    arity: ClassVar[int | None] = None
+    arity: ClassVar[int | tuple[int, ...] | None] = None
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -149,7 +149,7 @@ class Multiply(Layer):
     """
 
     kind: ClassVar[str] = "multiply"
-    arity: ClassVar[int | None] = None
+    arity: ClassVar[int | tuple[int, ...] | None] = None
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -49,6 +49,7 @@ class Softmax(Layer):
     """
 
     kind: ClassVar[str] = "softmax"
+    activates: ClassVar[bool] = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -89,6 +90,7 @@ class LogSoftmax(Layer):
     """
 
     kind: ClassVar[str] = "log_softmax"
+    activates: ClassVar[bool] = True
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -26,7 +26,7 @@ class Source(Layer):
     ``eq=False`` alone would leave the comparison that `Layer` was given.
     """
 
-    arity: ClassVar[int | None] = 0
+    arity: ClassVar[int | tuple[int, ...] | None] = 0
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -39,11 +39,17 @@ class Source(Layer):
 class Input(Source):
     """A place where the batch enters the network.
 
+    ``Input((None, 28))`` takes sequences of any length: its time axis is open, and
+    ``shape`` is from then on that of one step. ``Input((None,))`` takes sequences of
+    single numbers, such as the codes of words.
+
     Shape:
-        output ``(batch, *shape)``.
+        output ``(batch, *shape)``, or ``(batch, time, *shape)`` where time is open.
 
     Args:
-        shape: shape of one sample, without the batch; an integer n stands for (n,).
+        shape: shape of one sample, without the batch; an integer n stands for (n,);
+            None as the first extent opens the time axis.
+        time: whether samples are sequences of such a shape.
 
     Raises:
         LayerError: an extent is not positive.
@@ -51,18 +57,29 @@ class Input(Source):
     >>> from nervure.layers import Input
     >>> Input(784).shape, Input((28, 28, 1)).shape
     ((784,), (28, 28, 1))
+    >>> Input((None, 28))
+    Input(name=None, shape=(28,), time=True)
     """
 
     kind: ClassVar[str] = "input"
 
-    shape: int | tuple[int, ...]
+    shape: int | tuple[int | None, ...]
+    time: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.shape, tuple | list) and self.shape[:1] in ((None,), [None]):
+            object.__setattr__(self, "shape", tuple(self.shape[1:]))
+            object.__setattr__(self, "time", True)
         object.__setattr__(self, "shape", checked_shape(self, self.shape))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(3), ()), Example(cls((2, 4)), ()))
+        return (
+            Example(cls(3), ()),
+            Example(cls((2, 4)), ()),
+            Example(cls((None, 3)), ()),
+            Example(cls((None,)), ()),
+        )
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return checked_shape(self, self.shape)

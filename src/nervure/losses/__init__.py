@@ -85,7 +85,7 @@ def loss(
         ValueError: an unknown name (the candidates are listed), key or value.
 
     >>> loss("cross_entropy")
-    CrossEntropy(label_smoothing=0.0)
+    CrossEntropy(label_smoothing=0.0, ignore=None)
     """
     if isinstance(found, type) and issubclass(found, Loss):
         return found()

@@ -179,6 +179,10 @@ class Loss(Described):
         self.check_values(rows)
         return rows
 
+    def missing(self, target: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+        """Which targets say that there is none; None if the loss knows no such word."""
+        return None
+
     def answers(self, activation: str) -> bool | None:
         """Whether each of several outputs answers a question of its own.
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nervure.base.checks import number
+from nervure.base.checks import count, number
 from nervure.base.formulas import log_gaussian_cdf
 from nervure.losses import _targets
 from nervure.losses._loss import (
@@ -37,7 +37,8 @@ class CrossEntropy(Loss):
     For an integer class c it is ``-log a_c``. ``label_smoothing`` s replaces t by
     ``(1 - s) t + s / K`` for K classes. On the input z of a softmax it is computed as
     ``log sum exp z - sum t z``, which does not overflow, and
-    ``dC/dz = softmax(z) - t``.
+    ``dC/dz = softmax(z) - t``. Where the class is ``ignore`` there is no target: it
+    costs nothing, and means are taken over the others.
 
     Shape:
         output ``(batch, classes)``, target ``(batch,)`` classes from 0 or
@@ -64,9 +65,16 @@ class CrossEntropy(Loss):
     remedy: ClassVar[str] = _ADD_SOFTMAX
 
     label_smoothing: float = 0.0
+    ignore: int | None = None
 
     def __post_init__(self) -> None:
         number(self.kind, "label_smoothing", self.label_smoothing, least=0, below=1)
+        if self.ignore is not None:
+            count(self.kind, "ignore", self.ignore, least=-(2**31), most=2**31 - 1)
+
+    def missing(self, target: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+        """Which classes are `ignore`."""
+        return None if self.ignore is None else np.asarray(target == self.ignore)
 
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:
@@ -111,6 +119,8 @@ class CrossEntropy(Loss):
     ) -> npt.NDArray[Any]:
         found = _targets.plain(target, self.fail)
         if found.size == len(found):
+            if self.ignore is not None:  # weighs 0, so that any class will do
+                found = np.where(found == self.ignore, 0, found)
             return _targets.classes(found, output_size, self.fail)
         rows = _targets.rows(found, output_size, self.fail, dtype)
         _targets.require_distribution(rows, self.fail)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from nervure.base.words import unknown
 from nervure.data import Dataset
-from nervure.executors import Data
+from nervure.data.ragged import Ragged, packed
+from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import weighted_mean
 from nervure.metrics import METRICS, Metric, default_metrics, metric
@@ -44,6 +45,7 @@ def metrics_of(
     answers = data.answers or (None,) * len(data.targets)
     for cost, target, own in zip(objective.costs, data.targets, answers, strict=True):
         wanted = _wanted(metrics, names[cost.output], names)
+        target = target.values if isinstance(target, Ragged) else target
         if wanted is None:
             classes = target.dtype.kind in "iu" or cost.loss.one_hot
             plain = classes and target.ndim == 1
@@ -110,15 +112,35 @@ def _wanted(metrics: Any, output: str, outputs: Sequence[str]) -> list[Any] | No
 
 def measure(
     metrics: Sequence[tuple[int, str, Metric]],
-    outputs: Sequence[Array],
-    targets: Sequence[Array],
+    outputs: Sequence[Rows],
+    targets: Sequence[Rows],
     weights: Array | None,
+    step_weights: Sequence[Ragged | None] = (),
 ) -> dict[str, float]:
-    """The value of every metric."""
-    return {
-        name: one(targets[i], outputs[i].reshape(len(outputs[i]), -1), weights)
-        for i, name, one in metrics
-    }
+    """The value of every metric; of targets at each step, over the steps that count."""
+    found: dict[str, float] = {}
+    for i, name, one in metrics:
+        of_steps = step_weights[i] if step_weights else None
+        found[name] = one(*_aligned(targets[i], outputs[i], weights, of_steps))
+    return found
+
+
+def _aligned(
+    target: Rows, output: Rows, weights: Array | None, steps: Ragged | None
+) -> tuple[Array, Array, Array | None]:
+    """Target, output and weights, by rows or by steps."""
+    given = packed(output)
+    if not isinstance(target, Ragged):
+        return target, given.reshape(len(given), -1), weights
+    known = target.packed()
+    given = given.reshape(len(known), -1)
+    if weights is None and steps is None:
+        return known, given, None
+    own = np.ones(len(known)) if steps is None else steps.packed().astype(np.float64)
+    if weights is not None:
+        own = own * np.repeat(weights, target.lengths)
+    counts = own > 0
+    return known[counts], given[counts], own[counts]
 
 
 def evaluate(
@@ -156,4 +178,5 @@ def evaluate_data(
     """Loss and metrics on data that is ready; weights of classes count in the loss."""
     outputs, costs = executor.row_costs(data, objective)
     result = {"loss": float(weighted_mean(np.asarray(costs), data.weights))}
-    return result | measure(metrics, outputs, data.targets, data.row_weights)
+    steps = data.own_step_weights
+    return result | measure(metrics, outputs, data.targets, data.row_weights, steps)

@@ -4,24 +4,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import Ragged
 from nervure.data.records import TableInput
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective
-from nervure.losses import combine_weights
 from nervure.metrics import several_answers
 from nervure.network.predicting import Reader
 from nervure.network.targets import check_outputs
+from nervure.network.weighing import weigh
 
 Rows = npt.NDArray[np.int64]
-Array = npt.NDArray[Any]
+Values = npt.NDArray[Any]
 
 
 def without_targets(y: Any) -> None:
@@ -48,8 +48,7 @@ def make_data(
             "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
             "them as the third argument"
         )
-    inputs = net.arrays(X)
-    given = net.targets(y)
+    inputs, given = net.arrays(X), net.targets(y)
     targets = objective.check_targets(net.graph, given, net.dtype)
     for array, name in zip(targets, net.graph.output_names, strict=True):
         if len(array) != len(inputs[0]):
@@ -57,23 +56,59 @@ def make_data(
                 f"[fit] {len(array)} targets for {name!r}, but {len(inputs[0])} rows "
                 "of inputs; expected as many; give exactly one target per row"
             )
-    weights = combine_weights(targets[0], sample_weight, class_weight)
-    own = combine_weights(targets[0], sample_weight)
-    answers = tuple(map(_answers, objective.costs, given))
+    check_lengths(net.graph, objective, inputs, targets)
     scales = tuple(scale for _ in inputs)
-    return Data(inputs, targets, weights, scales, own, answers=answers)
+    own, own_steps = weigh(objective, given, targets, sample_weight)
+    weights, steps = own, own_steps
+    if class_weight is not None:
+        weights, steps = weigh(objective, given, targets, sample_weight, class_weight)
+    answers = tuple(map(_answers, objective.costs, given))
+    return Data(
+        inputs,
+        targets,
+        weights,
+        scales,
+        row_weights=own,
+        step_weights=steps,
+        own_step_weights=own_steps,
+        answers=answers,
+    )
 
 
-def _answers(cost: Cost, given: Array) -> bool:
+def check_lengths(
+    graph: Graph,
+    objective: Objective,
+    inputs: tuple[Any, ...],
+    targets: tuple[Any, ...],
+) -> None:
+    """Raise for a row with another number of targets than its sequence has steps."""
+    for cost, target in zip(objective.costs, targets, strict=True):
+        clock = graph.nodes[graph.outputs[cost.output]].clock
+        if cost.places or clock is None:
+            continue
+        lengths = inputs[graph.inputs.index(clock)].lengths
+        wrong = np.flatnonzero(lengths != target.lengths)
+        if len(wrong):
+            row = wrong[0]
+            raise ValueError(
+                f"[fit] row {row} has {target.lengths[row]} targets for "
+                f"{graph.output_names[cost.output]!r}, but {lengths[row]} steps; "
+                "expected as many; give each step a target, or weigh those 0 that "
+                "have none"
+            )
+
+
+def _answers(cost: Cost, given: Values | Ragged) -> bool:
     """Whether rows of a target answer several questions, instead of naming one class.
 
     The output layer and the loss decide; where they leave it open (values between an
     output and a loss of values), all rows of the data together.
     """
-    if given.size == len(given):
+    values = given.values if isinstance(given, Ragged) else given
+    if values.size == len(values):
         return False
     known = cost.loss.answers(cost.activation)
-    return several_answers(given.reshape(len(given), -1), known)
+    return several_answers(values.reshape(len(values), -1), known)
 
 
 def check_categories(graph: Graph, record: Preprocessing) -> None:
@@ -112,11 +147,4 @@ def check_record(graph: Graph, record: Preprocessing) -> None:
 
 def take(data: Data, rows: Rows) -> Data:
     """Some rows of the data."""
-    weights, own = data.weights, data.row_weights
-    return replace(
-        data,
-        inputs=tuple(x[rows] for x in data.inputs),
-        targets=tuple(y[rows] for y in data.targets),
-        weights=None if weights is None else weights[rows],
-        row_weights=None if own is None else own[rows],
-    )
+    return data.take(rows)

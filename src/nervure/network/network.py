@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,12 +15,8 @@ from nervure.base.checks import count
 from nervure.base.files import write_atomically
 from nervure.base.memory import check_memory
 from nervure.base.words import many, unknown
-from nervure.data.apart import check_apart
-from nervure.data.arrays import as_inputs, target_numbers
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.sparse import Sparse, is_sparse
-from nervure.executors import Data, Executor, Model, make_executor
-from nervure.graph.codes import check_codes
+from nervure.executors import Data, Executor, Model, Rows, make_executor
 from nervure.graph.graph import Graph
 from nervure.graph.naming import chosen, parameter_names, with_parameters
 from nervure.graph.objective import Objective, activation_of, answering
@@ -39,7 +34,7 @@ from nervure.graph.symbols import from_symbols, sequence
 from nervure.graph.written import tables_of
 from nervure.layers import Layer, Symbol
 from nervure.losses import Pinball
-from nervure.network import predicting
+from nervure.network import given, predicting
 from nervure.network.conformal import Conformal
 from nervure.network.evaluation import evaluate
 from nervure.network.saving import save
@@ -224,6 +219,16 @@ class Network:
             self._frozen = layers
             self._executors = {}  # their plans have other backward passes
 
+    def forget(self) -> None:
+        """Put the states back to zero that `stateful` layers carry from batch to batch.
+
+        Training does so at the beginning of each epoch.
+        """
+        for segment in self.layout.segments:
+            node = self.graph.nodes[segment.node]
+            if segment.parameter.name in node.layer.carries:
+                segment.view(self.values)[...] = 0
+
     def replace_head(self, classes: int, *, seed: int | None = None) -> Network:
         """A new network for other classes: another last Dense, the rest kept.
 
@@ -293,13 +298,15 @@ class Network:
 
         Args:
             X: ``(rows, *input_shape)``; for several inputs a sequence or a mapping
-                by name.
+                by name. Sequences as `nervure.data.as_sequences` takes them.
 
         Returns:
-            An array ``(rows, *output_shape)``, a list of them for several outputs.
+            An array ``(rows, *output_shape)``, a list of them for several outputs. An
+            output with a value for each step is `Ragged`, or an array ``(rows, time,
+            *output_shape)`` where all sequences are of one length.
         """
         found = self.executor(executor).outputs(Data(self.arrays(X)))
-        return predicting.alone(found)
+        return predicting.alone([predicting.rectangular(y) for y in found])
 
     def predict(self, X: Any) -> Any:
         """Outputs for raw rows: with the preprocessing that training recorded.
@@ -309,10 +316,11 @@ class Network:
         """
         return predicting.predict(self, X)
 
-    def predict_classes(self, X: Any) -> Array:
+    def predict_classes(self, X: Any) -> Any:
         """The most probable class of each row: its label, or its index without labels.
 
-        One logistic output says class 1 above one half.
+        Of each step where the output has a value for each. One logistic output says
+        class 1 above one half.
         """
         return predicting.predict_classes(self, X)
 
@@ -365,40 +373,18 @@ class Network:
 
     # -- data ---------------------------------------------------------------------
 
-    def arrays(self, X: Any) -> tuple[Any, ...]:
+    def arrays(self, X: Any) -> tuple[Rows, ...]:
         """The inputs as arrays, one per input of the graph, shapes checked.
 
         Sparse matrices of SciPy become `nervure.data.sparse.Sparse` rows.
-        """
-        names = [self.graph.nodes[i].group for i in self.graph.inputs]
-        given = _by_name(X, names, "input")
-        places = names if len(names) > 1 else ["X"]
-        ends = [self.graph.nodes[i] for i in self.graph.inputs]
-        arrays = tuple(
-            _fit(_rows(x, place), node.shape, node.name)
-            for x, place, node in zip(given, places, ends, strict=True)
-        )
-        for array, place in zip(arrays, places, strict=True):
-            _check_range(array, self.values.dtype, place)
-            if not isinstance(array, Sparse):
-                check_apart(array, self.values.dtype, place)
-            if len(array) != len(arrays[0]):
-                raise ValueError(
-                    f"[network] inputs have {len(arrays[0])} and {len(array)} rows; "
-                    "expected as many; give the same rows to each input"
-                )
-        check_codes(self.graph.codes, arrays, places)
-        return arrays
 
-    def targets(self, y: Any) -> list[Array]:
-        """The targets as arrays, one per output."""
-        names = self.graph.output_names
-        given = _by_name(y, names, "output")
-        places = names if len(names) > 1 else ("y",)
-        found = [target_numbers(t, w) for t, w in zip(given, places, strict=True)]
-        for array, place in zip(found, places, strict=True):
-            _check_range(array, self.values.dtype, place)
-        return found
+        Sequences are `Ragged`.
+        """
+        return given.input_arrays(self.graph, self.values.dtype, X)
+
+    def targets(self, y: Any) -> list[Rows]:
+        """The targets as arrays, one per output; `Ragged` where each step has one."""
+        return given.target_arrays(self.graph, self.values.dtype, y)
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""
@@ -456,49 +442,6 @@ class Network:
         return html_summary(self.graph, self.dtype, self.frozen)
 
 
-def _by_name(given: Any, names: Sequence[str], what: str) -> list[Any]:
-    """What is given for each input or output: one thing, a sequence, or a mapping."""
-    if len(names) == 1 and is_sparse(given):  # of SciPy's, one is a mapping too
-        return [given]
-    if isinstance(given, Mapping):
-        table = cast(Mapping[str, Any], given)
-        for name in names:
-            if name not in table:
-                things = "data" if what == "input" else "targets"
-                raise ValueError(
-                    f"[network] no {things} for {what} {name!r}; expected "
-                    f"{', '.join(names)}; add it"
-                )
-        return [table[name] for name in names]
-    if len(names) == 1:
-        return [given]
-    several: list[Any] = list(given) if hasattr(given, "__len__") else [given]
-    if len(several) != len(names):
-        raise ValueError(
-            f"[network] {len(several)} {'inputs' if what == 'input' else 'targets'}; "
-            f"expected {len(names)} ({', '.join(names)}); give one array for each"
-        )
-    return several
-
-
-def _rows(given: Any, where: str) -> Any:
-    if is_sparse(given):
-        return Sparse.of(given, where)
-    return as_inputs(given, where=where)
-
-
-def _check_range(x: Any, dtype: np.dtype[Any], where: str) -> None:
-    """Doubles that a network of singles would read as infinite."""
-    if x.dtype != np.float64 or dtype == np.float64:
-        return
-    largest = max(float(x.max()), -float(x.min()))
-    if largest > float(np.finfo(np.float32).max):
-        raise ValueError(
-            f"[{where}] a value of size {largest:.3g}; expected at most 3.4e38 for a "
-            'float32 network; scale the column, or use nv.Network(..., dtype="float64")'
-        )
-
-
 def _graph(
     layers: Sequence[Layer] | None,
     inputs: Layer | Sequence[Layer] | None,
@@ -524,20 +467,6 @@ def _memory(layout: Layout, dtype: str) -> tuple[Floats, Floats]:
     both = 2 * layout.size * np.dtype(dtype).itemsize
     check_memory(both, "network", f"{layout.count:,} parameters and their gradients")
     return aligned_zeros(layout.size, dtype), aligned_zeros(layout.size, dtype)
-
-
-def _fit(x: Any, shape: tuple[int, ...], name: str) -> Any:
-    """The array in the shape of an input; flat rows are taken as images row by row."""
-    if x.shape[1:] == shape:
-        return x
-    if x.ndim == 1 and shape == (1,):
-        return x.reshape(-1, 1)
-    if x.ndim > 1 and math.prod(x.shape[1:]) == math.prod(shape):
-        return x.reshape(len(x), *shape)
-    raise ValueError(
-        f"[{name}] data of shape {x.shape}; expected (rows, "
-        f"{', '.join(map(str, shape))}); reshape it, or change nv.Input(...)"
-    )
 
 
 def _fitting_loss(graph: Graph, output: int) -> str:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure.data.preprocessing import Preprocessing
-from nervure.executors import Data
+from nervure.data.ragged import Ragged
+from nervure.executors import Data, Rows
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.network.conformal import Conformal
@@ -22,13 +23,13 @@ Array = npt.NDArray[Any]
 class Inference(Protocol):
     """The part of an executor that gives outputs and costs of rows."""
 
-    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Array]:
+    def outputs(self, data: Data, *, batch_size: int | None = None) -> list[Rows]:
         """What comes out for every row."""
         ...
 
     def row_costs(
         self, data: Data, objective: Objective
-    ) -> tuple[list[Array], npt.NDArray[np.float64]]:
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
         """Outputs and the cost of every row."""
         ...
 
@@ -40,8 +41,8 @@ class Reader(Protocol):
     def graph(self) -> Graph: ...
     @property
     def dtype(self) -> str: ...
-    def arrays(self, X: Any) -> tuple[Array, ...]: ...
-    def targets(self, y: Any) -> list[Array]: ...
+    def arrays(self, X: Any) -> tuple[Rows, ...]: ...
+    def targets(self, y: Any) -> list[Rows]: ...
     def objective(
         self, loss: object = None, loss_weights: object = None
     ) -> Objective: ...
@@ -65,26 +66,30 @@ def encoded(model: Predictor, X: Any) -> Data:
     return Data(model.arrays(record.encode(X)), scales=(record.scale,))
 
 
-def decoded(model: Predictor, outputs: Sequence[Array]) -> list[Array]:
+def decoded(model: Predictor, outputs: Sequence[Rows]) -> list[Rows]:
     """Outputs in the user's terms: amounts in the units of the targets."""
     record = model.preprocessing
     if record is None or record.task != "regression":
         return list(outputs)
     pairs = zip(records_of(model.graph, record), outputs, strict=True)
-    return [own.decode_targets(y.reshape(len(y), -1)) for own, y in pairs]
+    return [
+        _each(y, lambda rows, own=own: own.decode_targets(rows.reshape(len(rows), -1)))
+        for own, y in pairs
+    ]
 
 
 def predict(model: Predictor, X: Any) -> Any:
     """Outputs for raw rows (see `Network.predict`)."""
-    return alone(decoded(model, model.executor().outputs(encoded(model, X))))
+    found = decoded(model, model.executor().outputs(encoded(model, X)))
+    return alone([rectangular(y) for y in found])
 
 
-def alone(found: list[Array]) -> Any:
+def alone(found: list[Any]) -> Any:
     """The output, or the list of them where there are several."""
     return found[0] if len(found) == 1 else found
 
 
-def predict_classes(model: Predictor, X: Any) -> Array:
+def predict_classes(model: Predictor, X: Any) -> Any:
     """The most probable class of each raw row (see `Network.predict_classes`)."""
     found = predict(model, X)
     if isinstance(found, list):
@@ -92,10 +97,31 @@ def predict_classes(model: Predictor, X: Any) -> Array:
             f"[network] {len(model.graph.outputs)} outputs; expected one for "
             "predict_classes; use net.predict(X)[i].argmax(axis=1)"
         )
-    p = cast(Array, found)
+    node = model.graph.nodes[model.graph.outputs[0]]
+    if node.clock is None:
+        return _classes(model, cast(Array, found))
+    rows = found if isinstance(found, Ragged) else Ragged.of_array(found)
+    return rectangular(_each(rows, lambda steps: _classes(model, steps)))
+
+
+def _classes(model: Predictor, p: Array) -> Array:
     flat = p.reshape(len(p), -1)
     index = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
     index = index.astype(np.int64)
     if model.preprocessing is None:
         return index
     return model.preprocessing.decode_classes(index)
+
+
+def _each(rows: Rows, call: Callable[[Array], Array]) -> Any:
+    """What a function of rows gives, of the steps of sequences."""
+    if isinstance(rows, Ragged):
+        return rows.with_values(call(rows.values))
+    return call(rows)
+
+
+def rectangular(found: Rows) -> Any:
+    """Sequences of one length as an array ``(rows, time, ...)``; else what is given."""
+    if not isinstance(found, Ragged) or found.longest != found.lengths.min():
+        return found
+    return found.packed().reshape(len(found), found.longest, *found.values.shape[1:])

@@ -20,10 +20,12 @@ import numpy.typing as npt
 
 from nervure.base.checks import count, flag
 from nervure.base.words import unknown
-from nervure.executors import Data, Executor, Trace
-from nervure.graph.parameters import LARGEST_SEED, Floats, Layout
+from nervure.data.ragged import Ragged
+from nervure.executors import Data, Executor, Trace, as_rows, sequences_of
+from nervure.graph.parameters import LARGEST_SEED, Floats, Layout, ParameterViews
+from nervure.layers import Layer, Pass
 from nervure.network.inputs import make_data
-from nervure.network.predicting import Reader
+from nervure.network.predicting import Reader, rectangular
 from nervure.network.quantities import Gauge
 
 Array = npt.NDArray[Any]
@@ -40,6 +42,8 @@ class Traceable(Reader, Protocol):
     def values(self) -> Floats: ...
     @property
     def gradients(self) -> Floats: ...
+    @property
+    def parameters(self) -> ParameterViews: ...
     def executor(self, name: str = "native") -> Executor: ...
 
 
@@ -48,14 +52,19 @@ class LayerTrace:
     """What one layer computed, rows first.
 
     ``delta`` is None without targets, and for layers that no gradient passes.
-    ``gradient`` maps the names of the layer's own parameters ("weight", "bias").
+    ``gradient`` maps the names of the layer's own parameters ("weight", "bias"),
+    ``inner`` those of what it computed inside: the gates of a recurrent layer at every
+    step (`LSTM`: "input", "forget", "candidate", "output", "cell"), the weights of
+    attention. Values of steps are `Ragged`, or ``(rows, time, ...)`` where all
+    sequences are of one length.
     """
 
     name: str
-    z: Array
-    a: Array
-    delta: Array | None
+    z: Any
+    a: Any
+    delta: Any | None
     gradient: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    inner: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class NetworkTrace(Mapping[str, LayerTrace]):
@@ -96,7 +105,8 @@ class NetworkTrace(Mapping[str, LayerTrace]):
         return "\n".join([f"<trace, loss {self.loss:.6g}", *lines]) + ">"
 
 
-def _norm(array: Array | None) -> str:
+def _norm(found: Any | None) -> str:
+    array = getattr(found, "values", found)
     return "-" if array is None else f"{np.linalg.norm(array):.3g}"
 
 
@@ -140,7 +150,7 @@ def trace(
         net.values[:] = kept  # running statistics have moved
     gradients = net.gradients.copy() if objective is not None else None
     layers = {
-        name: _layer(net, name, nodes, found, gradients)
+        name: _layer(net, name, nodes, data, found, gradients)
         for name, nodes in net.graph.groups.items()
     }
     known = _quantities(net, found, data.rows, gradients)
@@ -164,17 +174,57 @@ def _layer(
     net: Traceable,
     name: str,
     nodes: tuple[int, ...],
+    data: Data,
     found: Trace,
     gradients: Array | None,
 ) -> LayerTrace:
     first, last = nodes[0], nodes[-1]
     own: dict[str, Array] = {}
+    inner: dict[str, Any] = {}
     for node in nodes:
         # Parameters of a composite's further nodes keep the rest of their name.
         prefix = net.graph.nodes[node].name.removeprefix(name).lstrip(".")
+        for label, value in _inner(net, node, data, found).items():
+            inner[f"{prefix}.{label}".lstrip(".")] = value
         for segment in net.layout.of_node(node) if gradients is not None else ():
             label = f"{prefix}.{segment.parameter.name}".lstrip(".")
             own[label] = segment.view(gradients)  # pyright: ignore[reportArgumentType]
+
+    def rows(node: int, values: Array | None) -> Any:
+        if values is None:
+            return None
+        return rectangular(as_rows(net.graph, data, node, values))
+
     return LayerTrace(
-        name, found.values[first], found.values[last], found.gradients[first], own
+        name,
+        rows(first, found.values[first]),
+        rows(last, found.values[last]),
+        rows(first, found.gradients[first]),
+        own,
+        inner,
     )
+
+
+def _inner(net: Traceable, index: int, data: Data, found: Trace) -> dict[str, Any]:
+    """What a node computed inside, by its formula from the values that it read."""
+    graph, node = net.graph, net.graph.nodes[index]
+    if type(node.layer).shown is Layer.shown:
+        return {}
+    sources = [sequences_of(graph, data, i) for i in node.inputs]
+    values = [as_rows(graph, data, i, found.values[i]) for i in node.inputs]
+    inputs = [x.to_array() if isinstance(x, Ragged) else x for x in values]
+    lengths = [None if own is None else own.lengths for own in sources]
+    info = Pass(node=node.random_key, lengths=(*lengths, None, None)[:2])
+    pairs = zip(node.parameters, node.parameter_names, strict=True)
+    own = {p.name: net.parameters[name] for p, name in pairs}
+    shown = node.layer.shown(np, own, *inputs, info=info)
+    first = sources[0]
+    if first is None:
+        return dict(shown)
+    return {name: rectangular(_cut(x, first)) for name, x in shown.items()}
+
+
+def _cut(values: Array, rows: Ragged) -> Ragged:
+    """Padded rows as sequences again."""
+    alive = np.arange(rows.longest) < rows.lengths[:, None]
+    return Ragged(values[alive], rows.lengths)

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
@@ -276,7 +277,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
         check_codes(net.graph.codes, (rows,), ("X",))
         (y,) = net.executor(self.executor).outputs(Data((rows,)))
-        return y.reshape(len(y), -1)
+        return one_each(y, type(self).__name__).reshape(len(y), -1)
 
     # -- as data --------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data, Model
 from nervure.executors.native import NativeExecutor
 from nervure.graph.graph import Graph
@@ -74,7 +75,8 @@ class Perceptron:
 
     def outputs(self, X: Any) -> Floats:
         """What the last layer gives for every row."""
-        (y,) = self.executor.outputs(Data((X,)))
+        (rows,) = self.executor.outputs(Data((X,)))
+        y = one_each(rows, "MLP")
         return np.exp(y, out=y) if self.out_activation == "exp" else y
 
     def objective(self) -> Objective:

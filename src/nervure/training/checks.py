@@ -59,6 +59,26 @@ def check_rates(factors: Mapping[str, float], optimizer: Optimizer) -> None:
         )
 
 
+def check_states(graph: Graph, rows: int, batch_size: int, shuffles: bool) -> None:
+    """Raises `LayerError` where states cannot go on from batch to batch."""
+    for node in graph.nodes:
+        if not node.layer.carries:
+            continue
+        streams = next(p.shape[0] for p in node.parameters if not p.trainable)
+        if shuffles:
+            raise LayerError(
+                f"[{node.name}] stateful, but rows are shuffled; expected each batch "
+                "to go on where the one before ended; use nervure.data.chunks and "
+                "shuffle=False"
+            )
+        if batch_size != streams or rows % streams:
+            raise LayerError(
+                f"[{node.name}] stateful = {streams}, but batches of {batch_size} of "
+                f"{rows} rows; expected that many rows in each batch; use "
+                f"batch_size={streams} and whole batches (nervure.data.chunks)"
+            )
+
+
 def check_augmentation(
     changes: Sequence[Augmentation],
     graph: Graph,

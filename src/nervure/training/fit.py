@@ -12,6 +12,7 @@ from nervure.base.words import short
 from nervure.network.network import Network
 from nervure.spec.tables import DataSpec
 from nervure.spec.written import write_spec
+from nervure.training.checks import check_states
 from nervure.training.described import code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder
@@ -59,7 +60,8 @@ def fit(
 
     Args:
         X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
-            or outputs; or a `nervure.data.Dataset` as ``X`` alone.
+            or outputs, sparse matrices of SciPy as inputs; or a `nervure.data.Dataset`
+            as ``X`` alone.
         loss: name, table, `Loss`, or a function ``(target, output)`` of NumPy arrays
             returning ``(value, gradient)``; one, or one per output. By default the one
             that fits the output layer.
@@ -98,7 +100,10 @@ def fit(
             result does not depend on it.
 
     Returns:
-        The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``.
+        The run: ``run.history["loss"]``, ``run.best_epoch``, ``run.stopped``. ``loss``
+        is the mean over an epoch's steps, of rows as training changes them (dropout,
+        augmentation); ``validation_loss`` is the same loss, label smoothing and weights
+        of classes too, of the rows as they are, after the epoch.
 
     Raises:
         ValueError: arguments or data that do not fit, before anything is trained.
@@ -164,6 +169,9 @@ def begin(
 
     ``again`` names arrays that `nervure.resume` must be given again.
     """
+    count = len(prepared.rows)
+    rows = settings.rows_per_step(count)
+    check_states(network.graph, count, rows, settings.shuffles)
     session = Session(network, prepared, settings, progress, folder)
     network.conformal = None  # its scores are those of other weights
     if folder is not None:

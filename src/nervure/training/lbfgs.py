@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from nervure.executors import Data
+from nervure.data.ragged import Ragged
+from nervure.executors import Data, places_of
 from nervure.graph.parameters import Segment
 from nervure.network.inputs import take
 from nervure.optimizers import LBFGS, minimize
@@ -103,9 +104,11 @@ class _Iterations:
             session.diverged(session.prepared.rows[:1], 0.0, state.slots[0])
         if state.outputs:
             found = session.learner.executor.outputs(self._batch)
-            for kept, y in zip(state.outputs, found, strict=True):
+            graph, data = session.net.graph, session.prepared.data
+            for node, kept, y in zip(graph.outputs, state.outputs, found, strict=True):
                 if kept.size:
-                    kept[session.prepared.rows] = y
+                    where = places_of(graph, data, node, session.prepared.rows)
+                    kept[where] = y.values if isinstance(y, Ragged) else y
         state.costs, state.weights = [value], [1.0]
         state.step = iteration
         session.look_up(1.0)

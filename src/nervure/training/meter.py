@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from nervure.executors import as_rows, count_of
 from nervure.graph.parameters import Floats
 from nervure.network.evaluation import evaluate_data, measure, metrics_of
 from nervure.network.network import Network
@@ -36,10 +37,14 @@ class Meter:
     def outputs(self) -> tuple[Floats, ...]:
         """Room for what the network gives for each row, where a metric wants it."""
         wanted = {output for output, _, _ in self.metrics}
-        net, rows = self._net, self._prepared.data.rows
+        net, data = self._net, self._prepared.data
         kept = tuple(
-            np.zeros((rows, *shape) if i in wanted else (0,), net.dtype)
-            for i, shape in enumerate(net.graph.output_shapes)
+            np.zeros((count_of(net.graph, data, node), *shape), net.dtype)
+            if i in wanted
+            else np.zeros(0, net.dtype)
+            for i, (node, shape) in enumerate(
+                zip(net.graph.outputs, net.graph.output_shapes, strict=True)
+            )
         )
         return kept if wanted else ()
 
@@ -57,11 +62,15 @@ class Meter:
         """Metrics of what the network gave during the epoch, dropout and all."""
         if not self.metrics:
             return {}
-        data, rows = self._prepared.data, self._prepared.rows
-        outputs = [y[rows] if y.size else y for y in state.outputs]
+        net, data, rows = self._net, self._prepared.data, self._prepared.rows
+        outputs = [
+            as_rows(net.graph, data, node, y)[rows] if y.size else y
+            for node, y in zip(net.graph.outputs, state.outputs, strict=True)
+        ]
         targets = [t[rows] for t in data.targets]
-        weights = None if data.row_weights is None else data.row_weights[rows]
-        return measure(self.metrics, outputs, targets, weights)
+        own = data.take(rows)
+        steps = own.own_step_weights
+        return measure(self.metrics, outputs, targets, own.row_weights, steps)
 
 
 def _mean(state: State) -> float:

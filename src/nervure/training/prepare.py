@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset, Preprocessing, split
+from nervure.data.ragged import Ragged
 from nervure.data.records import Amounts
-from nervure.executors import Data
+from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import Pinball, class_weights
 from nervure.network.inputs import check_categories, make_data, take, without_targets
@@ -21,7 +22,7 @@ from nervure.network.targets import check_outputs, targets_of
 if TYPE_CHECKING:
     from nervure.network.network import Network
 
-Rows = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Prepared:
     """
 
     data: Data
-    rows: Rows
+    rows: RowNumbers
     validation: Data | None
     share: float = 0.0
 
@@ -71,8 +72,20 @@ def prepare(
     for cost, target in zip(objective.costs, found.data.targets, strict=True):
         if cost.loss.task == "classification" and not part:
             name = net.graph.output_names[cost.output]
-            _check_classes(target[found.rows], name)
-    return found
+            _check_classes(_flat(target[found.rows]), name)
+    return _with_step_scales(found)
+
+
+def _flat(target: Rows) -> npt.NDArray[Any]:
+    """Targets one by one, of rows or of steps."""
+    return target.packed() if isinstance(target, Ragged) else target
+
+
+def _with_step_scales(found: Prepared) -> Prepared:
+    """What the steps of a row weigh on average, of the rows that are trained on."""
+    own = found.data.take(found.rows)
+    scales = tuple(own.step_scale(i) for i in range(len(own.targets)))
+    return replace(found, data=replace(found.data, step_scales=scales))
 
 
 def _normalized(found: Prepared) -> Prepared:
@@ -173,13 +186,15 @@ def _with_validation(
     seed: int,
 ) -> Prepared:
     if class_weight is not None:  # of the training rows, whatever is held against them
-        class_weight = class_weights(data.targets[0], class_weight)
+        class_weight = class_weights(_flat(data.targets[0]), class_weight)
     everything = np.arange(data.rows)
     if validation is None or (isinstance(validation, float | int) and not validation):
         return Prepared(data, everything, None)
     share = _share(validation)
     if share is not None:
-        train, held_out = split(data.rows, share, data.targets[0], seed)
+        first = data.targets[0]
+        classes = None if isinstance(first, Ragged) else first
+        train, held_out = split(data.rows, share, classes, seed)
         return Prepared(data, train, take(data, held_out), share)
     if isinstance(validation, Dataset):
         targets = targets_of(net.graph, validation.targets)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from nervure.base.files import WriteError
 from nervure.base.plain import write
 from nervure.data.augmentation import engine_changes
+from nervure.data.ragged import Ragged
 from nervure.executors import Data
 from nervure.network.network import Network
 from nervure.record import Event, Record
@@ -139,17 +141,9 @@ def fingerprint(
     network: Network, prepared: Prepared, settings: Settings
 ) -> dict[str, str]:
     """What must be the same for a run to go on with the same bits."""
-    arrays = {f"input {i}": x for i, x in enumerate(prepared.data.inputs)}
-    arrays |= {f"target {i}": y for i, y in enumerate(prepared.data.targets)}
-    arrays["rows"] = prepared.rows
-    if prepared.data.weights is not None:
-        arrays["weights"] = prepared.data.weights
-    held = prepared.validation or Data(())
-    own = {"input": held.inputs, "target": held.targets}
-    for what, some in own.items():
-        arrays |= {f"validation {what} {i}": x for i, x in enumerate(some)}
-    if held.weights is not None:
-        arrays["validation weights"] = held.weights
+    arrays = _arrays(prepared.data, "") | {"rows": prepared.rows}
+    if prepared.validation is not None:
+        arrays |= _arrays(prepared.validation, "validation ")
     words = {
         "dtype": network.dtype,
         "loss": repr([(c.loss, c.weight) for c in settings.objective.costs]),
@@ -164,3 +158,23 @@ def fingerprint(
         "augmentation": json.dumps(engine_changes(settings.augmentation)),
     }
     return fingerprint_of(arrays, words)
+
+
+def _arrays(data: Data, whose: str) -> dict[str, Any]:
+    """Every array of a data set by name; of sequences steps, starts and lengths."""
+    parts: dict[str, Sequence[Any]] = {
+        "input": data.inputs,
+        "target": data.targets,
+        "step weights": data.step_weights,
+        "weights": () if data.weights is None else (data.weights,),
+    }
+    found: dict[str, Any] = {}
+    for what, some in parts.items():
+        for i, x in enumerate(some):
+            name = f"{whose}{what}" if what == "weights" else f"{whose}{what} {i}"
+            if isinstance(x, Ragged):
+                found |= {name: x.values, f"starts of {name}": x.starts}
+                found[f"lengths of {name}"] = x.lengths
+            elif x is not None:
+                found[name] = x
+    return found

@@ -8,9 +8,23 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
+STRETCH = 32
+"""Batches among whose rows those of similar length are put together."""
 
-def epoch_order(rows: Rows, seed: int, epoch: int, shuffle: bool = True) -> Rows:
+
+def epoch_order(
+    rows: Rows,
+    seed: int,
+    epoch: int,
+    shuffle: bool = True,
+    lengths: Rows | None = None,
+    batch_size: int = 1,
+) -> Rows:
     """The rows in the order of an epoch: a permutation keyed by (seed, epoch).
+
+    Sequences of different ``lengths`` are then sorted by length within stretches of
+    `STRETCH` batches, and the whole batches are shuffled: rows of a batch are about as
+    long as each other, which rows they are still changes from epoch to epoch.
 
     >>> epoch_order(np.arange(8), seed=1, epoch=0).tolist() == list(range(8))
     False
@@ -20,7 +34,17 @@ def epoch_order(rows: Rows, seed: int, epoch: int, shuffle: bool = True) -> Rows
     if not shuffle:
         return rows
     key = np.array([seed % 2**64, epoch], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key)).permutation(rows)
+    generator = np.random.Generator(np.random.Philox(key=key))
+    order = generator.permutation(rows)
+    if lengths is None or np.ptp(lengths[order]) == 0:
+        return order
+    whole = len(order) // batch_size * batch_size
+    step = STRETCH * batch_size
+    for begin in range(0, whole, step):
+        part = order[begin : min(begin + step, whole)]
+        part[:] = part[np.argsort(lengths[part], kind="stable")]
+    batches = generator.permutation(order[:whole].reshape(-1, batch_size))
+    return np.concatenate([batches.reshape(-1), order[whole:]])
 
 
 def bootstrap(rows: Rows, seed: int) -> Rows:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nervure.data.ragged import Ragged
 from nervure.executors import Job, Stretch, Trainer
 from nervure.graph.naming import factors
 from nervure.graph.parameters import Floats, aligned_zeros
@@ -67,12 +68,25 @@ class _Steps:
         )
         return learner.executor.trainer(job)
 
+    @cached_property
+    def _lengths(self) -> Any:
+        """Steps of all sequences of each row; None where there are none."""
+        found = [x for x in self._session.prepared.data.inputs if isinstance(x, Ragged)]
+        return sum(x.lengths for x in found) if found else None
+
     def _epoch(self) -> None:
         session, state = self._session, self._session.state
         settings = session.settings
         order = epoch_order(
-            session.prepared.rows, settings.seed, state.epoch, settings.shuffles
+            session.prepared.rows,
+            settings.seed,
+            state.epoch,
+            settings.shuffles,
+            self._lengths,
+            self._size,
         )
+        if not state.costs:
+            session.net.forget()
         self._last_good[:] = state.values
         steps = self._per_epoch
         while len(state.costs) < steps:

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nervure.executors import Data, Executor, Model, make_executor
+from nervure.data.ragged import Ragged
+from nervure.executors import Data, Executor, Model, count_of, make_executor
 from nervure.graph.graph import Graph, leading_to
 from nervure.graph.node import Entry
 from nervure.graph.objective import Objective
 from nervure.graph.parameters import Layout
 from nervure.layers import Input
+from nervure.layers._layer import Further
 from nervure.network.network import Network
 from nervure.training.prepare import Prepared
 
@@ -64,7 +66,8 @@ def learner_of(
     data, validation = prepared.data, prepared.validation
     trunk = set[int]() if changing else trunk_of(whole.model)
     ends = _ends(net.graph, trunk)
-    if not _worth_it(net, trunk, ends, objective, _rows(data, validation)):
+    held = [each for each in (data, validation) if each is not None]
+    if not _worth_it(net, trunk, ends, objective, held):
         return Learner(whole, objective, data, validation)
     below = make_executor(executor, _below(whole.model, trunk, ends))
     above, places = _above(whole.model, trunk, ends)
@@ -81,7 +84,14 @@ def learner_of(
 
 
 def trunk_of(model: Model) -> set[int]:
-    """Nodes whose values for a row are the same in every step of training."""
+    """Nodes whose values for a row are the same in every step of training.
+
+    None where weights are tied or a layer has several outputs: what is cut in two there
+    is not one graph less the other.
+    """
+    shared = any(segment.others for segment in model.layout.segments)
+    if shared or any(isinstance(n.layer, Further) for n in model.graph.nodes):
+        return set()
     learning, found = {*model.trainable_nodes}, set[int]()
     for i, node in enumerate(model.graph.nodes):
         layer = node.layer
@@ -98,12 +108,12 @@ def _ends(graph: Graph, trunk: set[int]) -> list[int]:
     return sorted({feed for node in others for feed in node.inputs} & trunk)
 
 
-def _rows(data: Data, validation: Data | None) -> int:
-    return data.rows + (validation.rows if validation else 0)
-
-
 def _worth_it(
-    net: Network, trunk: set[int], ends: list[int], objective: Objective, rows: int
+    net: Network,
+    trunk: set[int],
+    ends: list[int],
+    objective: Objective,
+    held: Sequence[Data],
 ) -> bool:
     """Whether the trunk computes anything, ends before the outputs, and is kept."""
     nodes = net.graph.nodes
@@ -111,8 +121,12 @@ def _worth_it(
     outside = not trunk & {*net.graph.outputs, *objective.nodes}
     # A constant has one row for all; its values are computed each time.
     plain = all(nodes[i].inputs or isinstance(nodes[i].layer, Input) for i in ends)
-    size = sum(math.prod(nodes[i].shape) for i in ends) * net.values.itemsize
-    return work > 0 and outside and plain and rows * size <= FEATURE_BYTES
+    kept = sum(
+        math.prod(nodes[i].shape) * sum(count_of(net.graph, data, i) for data in held)
+        for i in ends
+    )
+    size = kept * net.values.itemsize
+    return work > 0 and outside and plain and size <= FEATURE_BYTES
 
 
 def _below(model: Model, trunk: set[int], ends: Sequence[int]) -> Model:
@@ -129,7 +143,10 @@ def _above(
 ) -> tuple[Model, dict[int, int]]:
     """The rest of the network, fed by the features; places of its nodes in it."""
     graph = model.graph
-    inputs = [Entry(Input(graph.nodes[i].shape), graph.nodes[i].name) for i in ends]
+    inputs = [
+        Entry(Input(n.shape, n.clock is not None), n.name)
+        for n in (graph.nodes[i] for i in ends)
+    ]
     rest = [i for i in range(len(graph.nodes)) if i not in trunk]
     outputs = [graph.nodes[i].name for i in graph.outputs]
     made = Graph.of([*inputs, *map(graph.entry, rest)], outputs)
@@ -151,5 +168,7 @@ def _part(model: Model, graph: Graph) -> Model:
 def _features(trunk: Executor, data: Data) -> Data:
     features = trunk.outputs(Data(data.inputs, scales=data.scales))
     ones = tuple(1.0 for _ in features)
-    kept = tuple(np.ascontiguousarray(y) for y in features)
+    kept = tuple(
+        y if isinstance(y, Ragged) else np.ascontiguousarray(y) for y in features
+    )
     return dataclasses.replace(data, inputs=kept, scales=ones)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset
+from nervure.data.ragged import one_each
 from nervure.ensemble.ensemble import Ensemble
 from nervure.executors import Data
 from nervure.network.conformal import Conformal, ConformalError, Method
@@ -107,7 +108,8 @@ def calibrate(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
     made = _tempered(network, dataset)
     inputs, targets = dataset.calibration
     (y,) = made.executor().outputs(_data(made, dataset, inputs))
-    made.conformal = _scores(dataset, y.reshape(len(y), -1), targets)
+    rows = one_each(y, "calibrate").reshape(len(y), -1)
+    made.conformal = _scores(dataset, rows, targets)
     return made
 
 

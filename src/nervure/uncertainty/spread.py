@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from nervure.base.checks import count
+from nervure.data.ragged import one_each
 from nervure.graph.parameters import LARGEST_SEED
 from nervure.layers import BatchNorm
 from nervure.network.network import Network
@@ -200,7 +201,7 @@ def _draws(network: Network, X: Any, samples: int, seed: int) -> Iterator[Any]:
     record = network.preprocessing
     for step in range(samples):
         (y,) = still.executor().outputs(data, draw=(seed, step))
-        rows = y.reshape(len(y), -1)
+        rows = one_each(y, "mc_dropout").reshape(len(y), -1)
         amounts = record is not None and record.task == "regression"
         yield record.decode_targets(rows) if record and amounts else rows
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.node import Entry
@@ -105,7 +106,8 @@ def at_temperature(
 ) -> Network:
     """A copy of a network, at the temperature that is best for encoded rows."""
     (found,) = logits_of(with_temperature(network, 1.0)).executor().outputs(data)
-    z = np.asarray(found, np.float64).reshape(len(found), -1)
+    logits = one_each(found, "temperature")
+    z = np.asarray(logits, np.float64).reshape(len(logits), -1)
     z = np.column_stack([np.zeros(len(z)), z]) if z.shape[1] == 1 else z
     return with_temperature(network, _of_logits(classes, z, sample_weight))
 

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
+from nervure.exchange.errors import CheckpointError
 from nervure.zoo._architecture import Architecture
 from nervure.zoo._auxiliary import without_auxiliary
-from nervure.zoo._errors import CheckpointError
 from nervure.zoo._list import (
     ARCHITECTURES,
     alexnet,

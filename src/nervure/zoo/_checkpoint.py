@@ -18,27 +18,20 @@ import numpy.typing as npt
 
 from nervure.base.plain import Faults, Place
 from nervure.base.words import short
+from nervure.exchange._axes import TORCH_WORDS, flattened, torch_shape, turned
+from nervure.exchange._tensors import Tensors, read_tensors
+from nervure.exchange._types import FLOATS, are_floats, as_floats, word_of
+from nervure.exchange.errors import CheckpointError
 from nervure.graph.graph import Graph
 from nervure.graph.node import Node
 from nervure.graph.parameters import Layout, Segment, initialize
-from nervure.layers import Dense, Dropout, Flatten, Shape
+from nervure.layers import Shape
 from nervure.network.network import Network
-from nervure.zoo._errors import CheckpointError
-from nervure.zoo._types import FLOATS, are_floats, as_floats, word_of
-from nervure.zoo._weights import Tensors, read_tensors
 
 Array = npt.NDArray[Any]
 TorchNames = Mapping[str, str]
 """Torchvision's name for each of our layers."""
 
-_WORDS = {
-    "weight": "weight",
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "running_mean": "running_mean",
-    "running_variance": "running_var",
-}
 _COUNTER = ".num_batches_tracked"
 
 
@@ -130,9 +123,9 @@ def match(
     found: list[Match] = []
     for segment in segments:
         node = graph.nodes[segment.node]
-        wanted = _torch_shape(segment.shape)
+        wanted = torch_shape(segment.shape)
         tensor = _checked(tensors, keys[segment.name], wanted, node, at)
-        found.append(Match(segment, tensor, _flattened(graph, node)))
+        found.append(Match(segment, tensor, flattened(graph, node)))
     known = set(keys.values())
     for name in sorted(set(tensors) - known):
         if name.endswith(_COUNTER) or name.startswith(tuple(skipped)):
@@ -147,7 +140,7 @@ def match(
 def _key(graph: Graph, names: TorchNames, segment: Segment) -> str:
     """Torchvision's name for a parameter."""
     group = graph.nodes[segment.node].group
-    return f"{names[group]}.{_WORDS[segment.parameter.name]}"
+    return f"{names[group]}.{TORCH_WORDS[segment.parameter.name]}"
 
 
 def _such_as(names: Iterable[str]) -> str:
@@ -176,22 +169,6 @@ def _is_head(node: Node) -> bool:
     return node.group == "head" or node.group.endswith(".head")
 
 
-def _torch_shape(shape: Shape) -> Shape:
-    """The shape of a weight as torch has it."""
-    return (*shape[:-3:-1], *shape[:-2])
-
-
-def _flattened(graph: Graph, node: Node) -> Shape | None:
-    """The map that a dense layer reads flattened, if it does."""
-    if not isinstance(node.layer, Dense):
-        return None
-    before = graph.nodes[node.inputs[0]]
-    while isinstance(before.layer, Dropout):
-        before = graph.nodes[before.inputs[0]]
-    flat = isinstance(before.layer, Flatten) and len(before.input_shapes[0]) == 3
-    return before.input_shapes[0] if flat else None
-
-
 def fill(net: Network, found: Sequence[Match], seed: int) -> None:
     """Put the tensors into the network; what takes none begins by the seed."""
     own = [one.segment for one in found if one.tensor is None]
@@ -199,16 +176,4 @@ def fill(net: Network, found: Sequence[Match], seed: int) -> None:
     for one in found:
         if one.tensor is not None:
             view = one.segment.view(net.values)
-            view[...] = _turned(as_floats(one.tensor), one.flattened).reshape(
-                view.shape
-            )
-
-
-def _turned(tensor: Array, flattened: Shape | None) -> Array:
-    """The tensor with its axes in our order."""
-    if flattened is not None and tensor.ndim == 2:
-        height, width, channels = flattened
-        tensor = tensor.reshape(-1, channels, height, width)
-    if tensor.ndim == 4:
-        return tensor.transpose(2, 3, 1, 0)
-    return tensor.T
+            view[...] = turned(as_floats(one.tensor), one.flattened).reshape(view.shape)

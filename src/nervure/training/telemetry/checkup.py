@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.findings.facts import Task, classes_of, evenly, task_of
 from nervure.metrics._classes import predicted_classes, probabilities
@@ -47,7 +48,7 @@ class Checkup:
 
     def __init__(self, learner: Learner, rows: Rows) -> None:
         self._learner = learner
-        task = task_of(learner.data.targets[0][rows[:1024]])
+        task = task_of(_target(learner.data)[rows[:1024]])
         own = evenly(rows, ROWS)
         self._parts = [Part("training", take(learner.data, own), own, task)]
         held_out = learner.validation
@@ -64,7 +65,8 @@ class Checkup:
     def _look(self, part: Part) -> dict[str, Any]:
         executor, objective = self._learner.executor, self._learner.objective
         outputs, costs = executor.row_costs(part.data, objective)
-        y, target = outputs[0].reshape(len(costs), -1), part.data.targets[0]
+        y = one_each(outputs[0], "telemetry").reshape(len(costs), -1)
+        target = _target(part.data)
         order = np.argsort(-costs, kind="stable")[:HARDEST].tolist()
         found: dict[str, Any] = {
             "rows": len(costs),
@@ -77,6 +79,10 @@ class Checkup:
         elif part.task == "amounts":
             found["r2"] = _explained(target.reshape(len(y), -1), y)
         return found
+
+
+def _target(data: Data) -> Array:
+    return one_each(data.targets[0], "telemetry")
 
 
 def _explained(target: Array, y: Array) -> float:

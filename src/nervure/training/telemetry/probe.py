@@ -10,6 +10,7 @@ differ by when the step is done.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data.augmentation import Augmentation, augment
+from nervure.data.ragged import Ragged, one_each
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.parameters import Floats, Segment, aligned_zeros
 from nervure.network.inputs import take
@@ -66,7 +68,7 @@ class Probe:
         self._data, self._objective = learner.data, learner.objective
         self._seed, self._augmentation = seed, augmentation
         self.gauge = Gauge(model.graph, model.layout)
-        self.rows = rows_for(model, batch_size)
+        self.rows = rows_for(model, batch_size, _longest(learner.data))
         self._taken: tuple[Moment, Columns] | None = None
         self._before = np.empty_like(self._own.values)
 
@@ -109,14 +111,14 @@ class Probe:
         if not self._augmentation:
             return batch
         images, shares = augment(
-            batch.inputs[0],
+            one_each(batch.inputs[0], "augmentation"),
             self._augmentation,
             seed=self._seed,
             step=step,
             scale=batch.scale_of(0),
         )
         targets = tuple(
-            _mixed(target, shares, self._width(cost.output))
+            _mixed(one_each(target, "augmentation"), shares, self._width(cost.output))
             for cost, target in zip(self._objective.costs, batch.targets, strict=True)
         )
         return replace(batch, inputs=(images,), targets=targets, scales=())
@@ -125,13 +127,21 @@ class Probe:
         return int(np.prod(self._own.graph.output_shapes[output]))
 
 
-def rows_for(model: Model, batch_size: int) -> int:
-    """How many rows pass."""
-    graph = model.graph
-    few = batch_size if model.couples_rows else max(batch_size, FEW_ROWS)
-    values = 2 * sum(int(np.prod(node.shape)) for node in graph.nodes)
+def rows_for(model: Model, batch_size: int, longest: int = 1) -> int:
+    """How many rows pass, of at most so many steps."""
+    nodes = model.graph.nodes
+    carries = any(node.layer.carries for node in nodes)
+    few = batch_size if model.couples_rows or carries else max(batch_size, FEW_ROWS)
+    values = 2 * sum(
+        math.prod(node.shape) * (1 if node.clock is None else longest) for node in nodes
+    )
     fit = MOST_BYTES // (max(values, 1) * model.dtype.itemsize)
     return max(1, min(MOST_ROWS, few, fit))
+
+
+def _longest(data: Data) -> int:
+    """Steps of the longest sequence."""
+    return max((x.longest for x in data.inputs if isinstance(x, Ragged)), default=1)
 
 
 def _mixed(target: Array, shares: Array, width: int) -> Array:

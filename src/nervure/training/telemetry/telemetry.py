@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.ragged import Ragged
 from nervure.findings.facts import facts_of
 from nervure.graph.parameters import Layout, Segment, initialize
 from nervure.network.network import Network
@@ -64,11 +65,13 @@ class Telemetry:
             self._probe = Probe(
                 learner, settings.executor, settings.seed, size, settings.augmentation
             )
-            self._checkup = Checkup(learner, self._prepared.rows)
+            if not any(isinstance(y, Ragged) for y in learner.data.targets):
+                self._checkup = Checkup(learner, self._prepared.rows)
             self._sampling = Sampling(planned)
             if not known:
                 self._tell(rounded(self._layout(self._probe, learner)))
-                self._tell(rounded(self._facts()))
+                if not self._prepared.data.ragged:  # what columns say
+                    self._tell(rounded(self._facts()))
 
     def until(self, step: int) -> int | None:
         """Steps until the next one that is looked at; None if there is none."""

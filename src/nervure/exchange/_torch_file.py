@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.words import is_table, short
-from nervure.zoo._errors import CheckpointError, damaged
-from nervure.zoo._pickle import (
+from nervure.exchange._pickle import (
     MOST_BYTES,
     CodeError,
     Global,
@@ -32,7 +31,8 @@ from nervure.zoo._pickle import (
     PickleError,
     read_pickle,
 )
-from nervure.zoo._types import OF_TORCH
+from nervure.exchange._types import OF_TORCH
+from nervure.exchange.errors import CheckpointError, damaged
 
 Array = npt.NDArray[Any]
 

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.words import short
+from nervure.exchange._torch_file import read_torch
+from nervure.exchange._types import OF_SAFETENSORS
+from nervure.exchange.errors import CheckpointError, damaged
 from nervure.network.modelfile import MOST_HEADER
-from nervure.zoo._errors import CheckpointError, damaged
-from nervure.zoo._torch_file import read_torch
-from nervure.zoo._types import OF_SAFETENSORS
 
 Array = npt.NDArray[Any]
 
