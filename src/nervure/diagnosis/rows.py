@@ -70,7 +70,7 @@ class Study:
     """
 
     def __init__(self, data: Data, rows: Rows, held_out: Data | None) -> None:
-        self._data, self._targets = data, data.targets[0]
+        self._data, self._targets = data, one_each(data.targets[0], "doctor")
         self._order = looked_at(data, np.asarray(rows, np.int64), MOST)
         self._held_out = held_out
         self.task: Task = task_of(self._targets[rows[:1024]])
@@ -92,7 +92,7 @@ class Study:
         held = self._held_out
         order = looked_at(held, np.arange(held.rows), MOST)
         x = self._scaled(_flat(held, order))
-        return Sample(x, held.targets[0][order], order)
+        return Sample(x, one_each(held.targets[0], "doctor")[order], order)
 
     @cached_property
     def _scale(self) -> tuple[Floats, Floats]:
