@@ -92,6 +92,15 @@ def test_the_deep_sigmoid_script_on_scikit_learns_digits(
     assert all(len(row) == 3 + int(row[0]) for row in cells)
 
 
+def test_an_lstm_reads_digits_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NERVURE_MNIST", "digits")
+    lines = run("rows_as_sequences.py").splitlines()
+    assert lines[0] == "digits: 1,438 images as 8 steps of 8 pixels"
+    found = re.match(r"learning rate 0\.0001: ([\d.]+)% of the test images", lines[-1])
+    assert found is not None
+    assert float(found[1]) > 95
+
+
 # -- the indicator of [1, 2] -----------------------------------------------------------
 
 
