@@ -85,8 +85,9 @@ def test_an_output_named_twice_is_found_among_many() -> None:
 def test_unknown_names_among_thousands_that_are_like_them() -> None:
     nodes = [node(("ab" * 25) + f"{i:010d}", ["ba" * 30]) for i in range(MANY)]
     lines = fault({"nodes": [node("x", [], "input"), *nodes]}).splitlines()
-    assert len(lines) == 51
+    assert 2 < len(lines) <= 51
     assert lines[-1] == "... and more"
+    assert sum(map(len, lines)) < 7_000
     assert "unknown layer 'bababa" in lines[0]
     assert lines[0].endswith(" more")
     assert max(map(len, lines)) < MOST_KNOWN + 500

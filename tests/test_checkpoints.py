@@ -210,8 +210,11 @@ def test_a_record_is_cut_between_lines(run: Path) -> None:
     change(latest(run), put("record_bytes", value=record.stat().st_size - 7))
     train(run, 5, resume=True)
     lines = record.read_text().splitlines()
-    assert [json.loads(line)["event"] for line in lines][-3:] == [
-        *("epoch", "epoch", "end"),
+    events = [json.loads(line)["event"] for line in lines]
+    assert [e for e in events if e in ("epoch", "end")][-3:] == [
+        "epoch",
+        "epoch",
+        "end",
     ]
 
 
@@ -219,6 +222,13 @@ def test_a_run_whose_record_is_gone_goes_on(run: Path) -> None:
     (run / "record.jsonl").unlink()
     assert train(run, 4, resume=True).epoch == 4
     assert '"event": "end"' in (run / "record.jsonl").read_text()
+
+
+def test_a_run_whose_record_is_damaged_goes_on(run: Path) -> None:
+    record = run / "record.jsonl"
+    record.write_bytes(b"5\n" + record.read_bytes()[2:])
+    with pytest.warns(UserWarning, match=r"is no event.*the run goes on without it"):
+        assert train(run, 4, resume=True).epoch == 4
 
 
 @pytest.mark.parametrize("line", ["5", '{"again": 5}', "[" * 9000, "\udcff", ""])

@@ -271,10 +271,11 @@ def test_arity() -> None:
 
 
 def test_shapes_that_do_not_fit_name_the_layer() -> None:
-    text = error(lambda: nv.Network([Input((4, 4)), Dense(2, name="top")]), LayerError)
+    layers = [Input(4), nv.MaxPool2D(2, name="top")]
+    text = error(lambda: nv.Network(layers), LayerError)
     assert text == (
-        "[dense 'top'] input of shape (4, 4), expected (features,); put nv.Flatten() "
-        "before it"
+        "[max_pool2d 'top'] input of shape (4,), expected (height, width, channels); "
+        "give samples with 2 spatial axes"
     )
 
 

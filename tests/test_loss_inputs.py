@@ -459,27 +459,24 @@ def softmax_of_two_questions(kind: str) -> nv.Network:
 
 
 @pytest.mark.parametrize("kind", ["softmax", "log_softmax"])
-@pytest.mark.parametrize(
-    "one", [CrossEntropy(), KL(), Focal()], ids=lambda one: one.kind
-)
-def test_a_softmax_of_several_questions_is_refused(one: Loss, kind: str) -> None:
-    message = (
-        f"[{one.kind}] output 'x' has shape (2, 3); expected (classes,); put "
-        f"nv.Flatten() before the {kind} if all 6 are classes of one question, or make "
-        "one output per question"
-    )
+@pytest.mark.parametrize("given", ["classes", "shares"])
+def test_a_softmax_of_several_questions_has_a_target_for_each(
+    kind: str, given: str
+) -> None:
+    """The cost of a row is the mean over its questions; targets of one are refused."""
     net = softmax_of_two_questions(kind)
-    with pytest.raises(LossError, match=re.escape(message)):
-        net.objective(one)
+    rng = np.random.default_rng(0)
+    X, classes = rng.normal(size=(5, 4)), rng.integers(0, 3, (5, 2))
+    y = classes if given == "classes" else np.eye(3)[classes]
+    found = net.predict(X)
+    logs = found if kind == "log_softmax" else np.log(found)
+    expected = -np.take_along_axis(logs, classes[..., None], axis=2).mean()
+    for one in (CrossEntropy(), Focal(0.0)):
+        if given == "classes" or isinstance(one, CrossEntropy):
+            assert net.evaluate(X, y, loss=one)["loss"] == pytest.approx(expected)
+    with pytest.raises(LossError, match=r"'x' of shape \(2, 3\) answers 2 questions"):
+        net.evaluate(X, classes[:, 0], loss="cross_entropy")
     assert net.objective("mse").costs[0].loss == MSE()
-
-
-def test_also_where_its_input_is_an_output_and_nothing_is_fused() -> None:
-    x = nv.Input(6)
-    z = nv.Reshape((2, 3))(x)
-    net = nv.Network(inputs=x, outputs=[z, nv.Softmax()(z)])
-    with pytest.raises(LossError, match=r"has shape \(2, 3\); expected \(classes,\)"):
-        net.objective(["mse", "cross_entropy"])
 
 
 # -- weights ----------------------------------------------------------------------

@@ -15,7 +15,7 @@ from nervure.data.augmentation import engine_changes
 from nervure.data.ragged import Ragged
 from nervure.executors import Data
 from nervure.network.network import Network
-from nervure.record import Event, Record
+from nervure.record import NAME, Event, Record, RecordError
 from nervure.training.folder import RunFolder, fingerprint_of
 from nervure.training.prepare import Prepared
 from nervure.training.settings import Settings
@@ -48,10 +48,19 @@ class Recorder:
         self._saved = time.monotonic()
 
     def resume(self) -> None:
-        """After a state was taken over: the record goes on where it stands."""
-        if self.folder is not None:
-            for event in Record.read(self.folder.path).events:
-                self.record.append(event)
+        """After a state was taken over: the record goes on where it stands.
+
+        A record that is gone or damaged does not keep the run from going on.
+        """
+        if self.folder is None or not (self.folder.path / NAME).exists():
+            return
+        try:
+            events = Record.read(self.folder.path).events
+        except RecordError as error:
+            warnings.warn(f"{error} (the run goes on without it)", stacklevel=2)
+            return
+        for event in events:
+            self.record.append(event)
 
     def release(self) -> None:
         """The session is over: others may work in the folder."""
