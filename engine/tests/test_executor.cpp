@@ -54,7 +54,7 @@ struct PlanBuilder {
     node.gradient = place(plan.rows * size_of(shape));
     if (*kernel != 0) {
       const auto step = make_step<float>(kernel, node.attributes, node.shapes);
-      const Buffers buffers = step->buffers(plan.rows);
+      const Buffers buffers = step->buffers({plan.rows});
       node.saved = place(buffers.saved);
       node.scratch = place(buffers.scratch);
     }
@@ -457,7 +457,7 @@ void error_in_a_callback() {
   int calls = 0;
   std::vector<LossPlan<float>> losses(1);
   losses[0].node = net.logits();
-  losses[0].callback = [&](const float*, Rows rows, float* gradient) {
+  losses[0].callback = [&](const float*, int64_t, Rows rows, float* gradient) {
     if (++calls == 3) throw std::runtime_error("third call");
     std::fill_n(gradient, rows.count * small.classes, 0.5F);
     return 1.0;
