@@ -41,7 +41,7 @@ struct PlanBuilder {
     node.kernel = kernel;
     node.attributes = std::move(attributes);
     const int before = static_cast<int>(plan.nodes.size()) - 1;
-    node.shapes.output = shape;
+    node.shapes.output = node.value_shape = shape;
     if (before >= 0) {
       node.shapes.inputs = {plan.nodes.back().shapes.output};
       node.inputs = {{before, before > 0, false}};
@@ -116,7 +116,8 @@ class Trained {
     if (rate > 0) builder_.dropout(rate);
     builder_.dense(p.classes);
     builder_.softmax();
-    if (!image.empty()) builder_.plan.nodes[0].shapes.output = std::move(image);
+    NodePlan& input = builder_.plan.nodes[0];
+    if (!image.empty()) input.shapes.output = input.value_shape = std::move(image);
     const auto count = static_cast<size_t>(builder_.count);
     weights.resize(count);
     gradients.resize(count);

@@ -102,6 +102,8 @@ std::vector<Case> cases() {
        {1, 0},
        -1,
        -0.5 * std::log(0.1875)},
+      {"gaussian_cdf_binary_cross_entropy", smoothing(0), {0}, {1}, -1, log_2},
+      {"gaussian_cdf_binary_cross_entropy", smoothing(0.2), {0}, {0}, -1, log_2},
       {"logistic_binary_cross_entropy",
        smoothing(0.2),
        {-log_3},
