@@ -16,7 +16,7 @@
 //   log            2      2
 //   tanh           2.5    2.5
 //   logistic       2.5    2     (0 below about -88 and -709)
-//   gaussian_cdf   6      7.5   (0 below about -13 and -37.5)
+//   gaussian_cdf   6.5    7.5   (0 below about -13 and -37.5)
 //   cos_turns, sin_turns: 2e-7 and 4e-16, absolute
 //
 // The polynomials are near-minimax (Chebyshev interpolants computed with 50 digits).

@@ -73,7 +73,7 @@ std::vector<Function<T, Exact>> functions() {
       {"logistic", [](T x) { return math::logistic(x); },
        [](Exact x) { return logistic(x); }, -most, most, single ? 2.5 : 2},
       {"gaussian_cdf", [](T x) { return math::gaussian_cdf(x); },
-       [](Exact x) { return normal(x); }, -most, most, single ? 6 : 7.5},
+       [](Exact x) { return normal(x); }, -most, most, single ? 6.5 : 7.5},
   };
 }
 
