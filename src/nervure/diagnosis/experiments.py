@@ -17,7 +17,6 @@ from nervure.executors import Data, Job, Stretch
 from nervure.findings.facts import classes_of, evenly, task_of
 from nervure.graph.objective import Objective
 from nervure.graph.parameters import aligned_zeros
-from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import Adam, UpdateRule
 from nervure.spec.tables import TrainingSpec
@@ -105,7 +104,7 @@ class Laboratory:
         rows = self._few()
         if len(rows) < 4:
             return None
-        batch = take(self._prepared.data, rows)
+        batch = self._prepared.data.take(rows)
         best = -1.0
         for rate in RATES:
             net = self._fresh()
@@ -120,7 +119,7 @@ class Laboratory:
 
     def inputs(self) -> float | None:
         """Skill that the trained net loses where inputs are set to their means."""
-        some = take(self._prepared.data, evenly(self._prepared.rows, 256))
+        some = self._prepared.data.take(evenly(self._prepared.rows, 256))
         if any(x.dtype.kind not in "fu" for x in some.inputs) or self._net.graph.codes:
             return None
         arrays = [np.asarray(one_each(x, "doctor")) for x in some.inputs]

@@ -17,7 +17,6 @@ from nervure.findings.case import Case
 from nervure.findings.examining import examine
 from nervure.findings.finding import Finding
 from nervure.findings.patch import Patch, apply, chosen
-from nervure.network.inputs import take
 from nervure.runs.training import fit_arrays, fit_spec
 from nervure.spec.tables import DataSpec, Spec
 from nervure.training.divergence import DivergenceError
@@ -166,7 +165,7 @@ def _train(subject: Subject, spec: Spec, place: Path | None, progress: Any) -> R
 def _on_arrays(subject: Subject, spec: Spec, more: dict[str, Any]) -> Run:
     prepared = subject.prepared
     assert prepared is not None
-    own = take(prepared.data, prepared.rows)
+    own = prepared.data.take(prepared.rows)
     spec = dataclasses.replace(spec, data=DataSpec())
     if own.weights is not None and spec.training is not None:
         # The weights at hand are those of the classes as well.

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.findings.facts import Task, classes_of, looked_at, task_of
-from nervure.network.inputs import take
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -236,7 +235,7 @@ class Study:
 
 def _flat(data: Data, rows: Rows) -> Floats:
     """Rows as the network reads them; of many columns evenly spaced ones."""
-    parts = [np.asarray(x).reshape(len(rows), -1) for x in read(take(data, rows))]
+    parts = [np.asarray(x).reshape(len(rows), -1) for x in read(data.take(rows))]
     whole = np.hstack(parts)
     return whole[:, :: -(-whole.shape[1] // MOST_COLUMNS)].astype(np.float64)
 

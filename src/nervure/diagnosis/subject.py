@@ -27,7 +27,6 @@ from nervure.findings.case import Case
 from nervure.findings.facts import Facts, Task, evenly, facts_of, looked_at, task_of
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
-from nervure.network.inputs import take
 from nervure.network.modelfile import ModelFileError
 from nervure.network.network import Network
 from nervure.record import NAME, Record, RecordError
@@ -36,7 +35,7 @@ from nervure.runs.loading import load_network
 from nervure.runs.training import arguments_of
 from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
-from nervure.spec.tables import DataSpec, Spec, TrainingSpec
+from nervure.spec.tables import Spec, TrainingSpec
 from nervure.training.prepare import Prepared, prepare
 from nervure.training.run import Run
 
@@ -136,10 +135,10 @@ class Subject:
         """Of the network, on rows it was trained on and on those held out."""
         if self.network is None:
             return {}
-        parts = {"own": take(p.data, evenly(p.rows, _LOOKED_AT))}
+        parts = {"own": p.data.take(evenly(p.rows, _LOOKED_AT))}
         if p.validation is not None:
             some = evenly(np.arange(p.validation.rows), _LOOKED_AT)
-            parts["held_out"] = take(p.validation, some)
+            parts["held_out"] = p.validation.take(some)
         found: dict[str, float] = {}
         for name, data in parts.items():
             with np.errstate(all="ignore"):
@@ -157,7 +156,7 @@ class Subject:
         p = self.prepared
         if p is None or len(p.data.inputs) != 1 or p.data.ragged:
             return None
-        some = take(p.data, looked_at(p.data, p.rows, _LOOKED_AT))
+        some = p.data.take(looked_at(p.data, p.rows, _LOOKED_AT))
         x = np.asarray(read(some)[0], np.float64)
         if x.ndim > 2 or x.shape[1] > _COLUMNS:  # pixels are of one kind
             return _brief(x.mean()), _brief(max(x.std(), 1e-12))
@@ -371,8 +370,3 @@ def _with_rows(
     return Subject(
         spec, net.graph, net, prepared, objective, dataset, path=path, missing=missing
     )
-
-
-def without_data(spec: Spec) -> Spec:
-    """The spec with no source, so that rows are those at hand."""
-    return dataclasses.replace(spec, data=DataSpec(validation=spec.data.validation))

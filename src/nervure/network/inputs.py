@@ -143,8 +143,3 @@ def check_record(graph: Graph, record: Preprocessing) -> None:
         )
     check_outputs(graph, record)
     check_categories(graph, record)
-
-
-def take(data: Data, rows: Rows) -> Data:
-    """Some rows of the data."""
-    return data.take(rows)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from nervure.executors import Data, Executor
-from nervure.network.inputs import take
 from nervure.training.run import Run
 
 
@@ -22,7 +21,7 @@ class DivergenceError(ArithmeticError):
 
 def explain(executor: Executor, data: Data, rows: Any, rate: float) -> str:
     """The message for a batch whose cost is not finite under the present weights."""
-    layer = _first_bad_layer(executor, take(data, rows))
+    layer = _first_bad_layer(executor, data.take(rows))
     where = f"[{layer}] values" if layer else "[loss] cost"
     return (
         f"{where} became infinite or NaN at learning rate {rate:g}; expected finite "

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from nervure.data.ragged import Ragged
 from nervure.executors import Data, places_of
 from nervure.graph.parameters import Segment
-from nervure.network.inputs import take
 from nervure.optimizers import LBFGS, minimize
 from nervure.regularizers import L2
 from nervure.training.course import Course, Session
@@ -61,7 +60,7 @@ class _Iterations:
 
     @cached_property
     def _batch(self) -> Data:
-        return take(self._session.learner.data, self._session.prepared.rows)
+        return self._session.learner.data.take(self._session.prepared.rows)
 
     def _gather(self, flat: npt.NDArray[Any]) -> Vector:
         parts = [s.view(flat).ravel() for s in self._learning]

@@ -16,7 +16,7 @@ from nervure.data.records import Amounts
 from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import Pinball, class_weights
-from nervure.network.inputs import check_categories, make_data, take, without_targets
+from nervure.network.inputs import check_categories, make_data, without_targets
 from nervure.network.targets import check_outputs, targets_of
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ def _prepare_dataset(
     if dataset.held_out_rows is not None and len(dataset.held_out_rows):
         assert dataset.train_rows is not None
         if validation is None:
-            return Prepared(data, dataset.train_rows, take(data, dataset.held_out_rows))
-        data = take(data, dataset.train_rows)
+            return Prepared(data, dataset.train_rows, data.take(dataset.held_out_rows))
+        data = data.take(dataset.train_rows)
     return _with_validation(net, data, objective, validation, class_weight, seed)
 
 
@@ -195,7 +195,7 @@ def _with_validation(
         first = data.targets[0]
         classes = None if isinstance(first, Ragged) else first
         train, held_out = split(data.rows, share, classes, seed)
-        return Prepared(data, train, take(data, held_out), share)
+        return Prepared(data, train, data.take(held_out), share)
     if isinstance(validation, Dataset):
         targets = targets_of(net.graph, validation.targets)
         own = (validation.inputs, targets, validation.weights)

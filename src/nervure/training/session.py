@@ -12,7 +12,6 @@ from nervure.findings.finding import FindingWarning
 from nervure.findings.watch import Watch
 from nervure.graph.parameters import Floats
 from nervure.losses import weighted_mean
-from nervure.network.inputs import take
 from nervure.network.network import Network
 from nervure.optimizers import UpdateRule
 from nervure.spec.tables import DataSpec
@@ -218,7 +217,7 @@ class Session:
     def _cost_of(self, values: Floats) -> float:
         """The cost of all rows that are trained on, under other weights."""
         kept, learner = self.net.values.copy(), self.learner
-        rows = take(learner.data, self.prepared.rows)
+        rows = learner.data.take(self.prepared.rows)
         self.net.values[:] = values
         _, costs = learner.executor.row_costs(rows, learner.objective)
         self.net.values[:] = kept

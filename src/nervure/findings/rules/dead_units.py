@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import field, fields
+from nervure.findings.changes import field, fields, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Patch
@@ -90,4 +90,4 @@ def _patch(case: Case, layers: list[str]) -> Patch | None:
             own = getattr(entry.layer, "activation", None) if entry else None
             change = field(case, layer, "activation", "leaky_relu") if own else None
             changes += [] if change is None else [change]
-    return Patch(tuple(changes)) if changes else None
+    return patch(*changes)

@@ -6,11 +6,10 @@ from __future__ import annotations
 import math
 
 from nervure.findings.case import Case
-from nervure.findings.changes import field, removed
+from nervure.findings.changes import field, patch, removed
 from nervure.findings.finding import Finding
 from nervure.findings.network import behind
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 
 PAGE = Page(
     code="double-softmax",
@@ -54,5 +53,5 @@ def check(case: Case) -> Finding | None:
         {"classes": classes, "surest": surest},
         (first, second),
         strength=0.95,
-        patch=None if change is None else Patch((change,)),
+        patch=patch(change),
     )

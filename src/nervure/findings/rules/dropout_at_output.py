@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from nervure.findings.case import Case
-from nervure.findings.changes import removed
+from nervure.findings.changes import patch, removed
 from nervure.findings.finding import Finding
 from nervure.findings.network import after_last_weights
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 
 PAGE = Page(
     code="dropout-at-output",
@@ -52,5 +51,5 @@ def check(case: Case) -> Finding | None:
         {"rate": rate},
         (name,),
         strength=0.95,
-        patch=None if change is None else Patch((change,)),
+        patch=patch(change),
     )

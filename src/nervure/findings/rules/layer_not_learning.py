@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import setting
+from nervure.findings.changes import patch, setting
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
-from nervure.findings.patch import Change, Patch
+from nervure.findings.patch import Change
 from nervure.findings.signs import largest, middle
 
 PAGE = Page(
@@ -62,7 +62,7 @@ def check(case: Case) -> Finding | None:
         tuple(layers),
         step=0,
         strength=0.9 if frozen else 0.8,
-        patch=Patch(tuple(changes)) if changes else None,
+        patch=patch(*changes),
     )
 
 

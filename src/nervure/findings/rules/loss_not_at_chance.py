@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from nervure.findings.case import HARM, Case
-from nervure.findings.changes import fields
+from nervure.findings.changes import fields, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 
 PAGE = Page(
     code="loss-not-at-chance",
@@ -55,5 +54,5 @@ def check(case: Case) -> Finding | None:
         tuple(last),
         step=0,
         strength=0.7,
-        patch=Patch(tuple(changes)) if changes else None,
+        patch=patch(*changes),
     )

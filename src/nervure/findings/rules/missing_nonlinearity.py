@@ -6,11 +6,10 @@ from __future__ import annotations
 import math
 
 from nervure.findings.case import Case
-from nervure.findings.changes import fields, inserted
+from nervure.findings.changes import fields, inserted, patch
 from nervure.findings.finding import Finding
 from nervure.findings.network import is_linear
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 from nervure.layers import Dense
 
 PAGE = Page(
@@ -70,7 +69,7 @@ def check(case: Case) -> Finding | None:
         {"linear": case.deep.get("linear"), "kernel": case.deep.get("kernel")},
         tuple(hidden),
         strength=0.9,
-        patch=Patch(tuple(changes)) if changes else None,
+        patch=patch(*changes),
     )
 
 

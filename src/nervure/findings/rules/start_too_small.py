@@ -6,10 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import fields
+from nervure.findings.changes import fields, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 
 PAGE = Page(
     code="start-too-small",
@@ -65,5 +64,5 @@ def check(case: Case) -> Finding | None:
         tuple(layers),
         step=0,
         strength=0.92,
-        patch=Patch(tuple(changes)) if changes else None,
+        patch=patch(*changes),
     )

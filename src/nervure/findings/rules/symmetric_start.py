@@ -8,10 +8,9 @@ import itertools
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import fields
+from nervure.findings.changes import fields, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
-from nervure.findings.patch import Patch
 from nervure.initializers import Constant, Normal, Uniform, Zeros
 
 PAGE = Page(
@@ -63,7 +62,7 @@ def check(case: Case) -> Finding | None:
         tuple(layers),
         step=0,
         strength=1.0,
-        patch=Patch(tuple(changes)) if changes else None,
+        patch=patch(*changes),
     )
 
 

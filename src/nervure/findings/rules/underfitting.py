@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from nervure.findings.case import Case
-from nervure.findings.changes import inserted
+from nervure.findings.changes import inserted, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Change, Patch
@@ -72,7 +72,7 @@ def _patch(case: Case) -> Patch | None:
         table = {"type": "dense", "units": WIDE, "activation": "relu"}
         added = inserted(case, names[-1], table)
         changes += [] if added is None else [added]
-    return Patch(tuple(changes)) if changes else None
+    return patch(*changes)
 
 
 def _layer(case: Case, name: str) -> object:

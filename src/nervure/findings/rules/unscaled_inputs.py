@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from nervure.findings.case import HARM, Case
-from nervure.findings.changes import inserted
+from nervure.findings.changes import inserted, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Patch
@@ -103,7 +103,7 @@ def _patch(case: Case) -> Patch | None:
         return None
     mean, scale = scales
     change = inserted(case, first, {"type": "normalize", "mean": mean, "scale": scale})
-    return None if change is None else Patch((change,))
+    return patch(change)
 
 
 def _is_input(case: Case, name: str) -> bool:

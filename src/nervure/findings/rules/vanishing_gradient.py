@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from nervure.findings.case import Case
-from nervure.findings.changes import field, is_chain, removed
+from nervure.findings.changes import field, is_chain, patch, removed
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Patch
@@ -101,4 +101,4 @@ def _patch(case: Case, hidden: list[str]) -> Patch | None:
             name = case.names[case.spec.layers.index(entry)]
             change = field(case, name, "function", "relu")
             changes += [] if change is None else [change]
-    return Patch(tuple(changes)) if changes else None
+    return patch(*changes)

@@ -19,7 +19,6 @@ from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.findings.facts import Task, classes_of, evenly, task_of
 from nervure.metrics._classes import predicted_classes, probabilities
-from nervure.network.inputs import take
 from nervure.training.trunk import Learner
 
 Array = npt.NDArray[Any]
@@ -50,11 +49,11 @@ class Checkup:
         self._learner = learner
         task = task_of(_target(learner.data)[rows[:1024]])
         own = evenly(rows, ROWS)
-        self._parts = [Part("training", take(learner.data, own), own, task)]
+        self._parts = [Part("training", learner.data.take(own), own, task)]
         held_out = learner.validation
         if held_out is not None:
             some = evenly(np.arange(held_out.rows), ROWS)
-            self._parts.append(Part("validation", take(held_out, some), some, task))
+            self._parts.append(Part("validation", held_out.take(some), some, task))
 
     def event(self, epoch: int, step: int, costs: Sequence[float]) -> dict[str, Any]:
         """What the rows say after an epoch whose steps had these costs."""

@@ -21,7 +21,6 @@ from nervure.data.augmentation import Augmentation, augment
 from nervure.data.ragged import Ragged, one_each
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.parameters import Floats, Segment, aligned_zeros
-from nervure.network.inputs import take
 from nervure.network.quantities import Columns, Gauge
 from nervure.training.trunk import Learner
 
@@ -107,7 +106,7 @@ class Probe:
 
     def _batch(self, rows: Rows, step: int) -> Data:
         """Rows as the step reads them: images changed, targets mixed with them."""
-        batch = take(self._data, rows)
+        batch = self._data.take(rows)
         if not self._augmentation:
             return batch
         images, shares = augment(
