@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from nervure.data import Dataset, load
-from nervure.graph.node import Entry
-from nervure.layers import Flatten
 from nervure.spec.for_tables import (
     MEMBERS,
     MOST_WAVES,
     default_layers,
     default_training,
+    table_spec,
 )
 from nervure.spec.tables import DataSpec, Spec
 
@@ -50,18 +48,7 @@ def default(
         dataset = X
     else:
         dataset = load(X if y is None else (X, y), task=task, numbers="robust")
-    record = dataset.preprocessing
-    activation = "softmax" if record.task == "classification" else None
-    layers = default_layers(
-        math.prod(record.shape),
-        record.outputs,
-        activation,
-        categories=record.categories,
-        members=members,
-    )
-    if len(record.shape) > 1:
-        layers.insert(0, Flatten())
-    training = default_training(dataset.rows, activation)
     source = str(X) if isinstance(X, str | Path) else None
-    data = DataSpec(source=source, task=record.task, numbers="robust")
-    return Spec(tuple(map(Entry, layers)), data, training)
+    task = dataset.preprocessing.task
+    data = DataSpec(source=source, task=task, numbers="robust")
+    return table_spec(dataset, data, members)

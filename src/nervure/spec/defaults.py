@@ -22,7 +22,7 @@ from nervure.layers import (
 from nervure.losses import MSE, CrossEntropy, Loss
 from nervure.optimizers import Adam
 from nervure.optimizers.schedules import Cosine
-from nervure.spec.for_tables import default_layers, default_training
+from nervure.spec.for_tables import table_spec
 from nervure.spec.stopping import EarlyStopping
 from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 
@@ -67,10 +67,10 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     """A network and training by the kind of data, its task and number of rows.
 
     Tables have what `nervure.tabular.default` gives them. Arrays go through ReLU layers
-    that narrow, dropout, Adam with a falling rate. Both end with the weights of the
-    epoch with the lowest validation loss. Images
-    begin with blocks of a convolution, a normalization and a pooling, as many as leave
-    6 to 12 pixels of the shorter side; training turns, scales and shifts them a little.
+    that narrow, dropout, Adam with a falling rate. All end with the weights of the
+    epoch with the lowest validation loss. Images begin with blocks of a convolution, a
+    normalization and a pooling, as many as leave 6 to 12 pixels of the shorter side;
+    training turns, scales and shifts them a little.
 
     >>> from nervure.data import load
     >>> spec = default_spec(load("iris"), DataSpec("iris"))
@@ -89,7 +89,7 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     layers = first + _layers(size, record.shape, record.outputs, classes)
     stopping = EarlyStopping(patience=size.epochs // 2) if data.validation else None
     training = TrainingSpec(
-        loss=_loss(classes, smooth=True),
+        loss=_loss(classes),
         optimizer=Adam(Cosine(0.002)),
         batch_size=size.batch_size,
         epochs=size.epochs,
@@ -102,12 +102,8 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
 
 
 def _of_table(dataset: Dataset, data: DataSpec, seed: int) -> Spec:
-    record = dataset.preprocessing
-    activation = "softmax" if record.task == "classification" else None
-    layers = default_layers(
-        record.shape[0], record.outputs, activation, categories=record.categories
-    )
-    training = default_training(dataset.rows, activation)
+    spec = table_spec(dataset, data)
+    training = spec.training or TrainingSpec()
     patience = training.epochs // 2
     training = replace(
         training,
@@ -115,7 +111,7 @@ def _of_table(dataset: Dataset, data: DataSpec, seed: int) -> Spec:
         checkpoint_seconds=CHECKPOINT_SECONDS,
         seed=seed,
     )
-    return Spec(tuple(map(Entry, layers)), data, training)
+    return replace(spec, training=training)
 
 
 def _are_images(shape: tuple[int, ...]) -> bool:
@@ -160,7 +156,5 @@ def _layers(
     return layers
 
 
-def _loss(classes: bool, smooth: bool) -> Loss:
-    if not classes:
-        return MSE()
-    return CrossEntropy(label_smoothing=_SMOOTHING if smooth else 0.0)
+def _loss(classes: bool) -> Loss:
+    return CrossEntropy(label_smoothing=_SMOOTHING) if classes else MSE()

@@ -9,8 +9,11 @@ number of rows asks for (in the spirit of RealMLP: Holzmüller, Grinsztajn, Stei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from nervure.data import Dataset
+from nervure.graph.node import Entry
 from nervure.layers import (
     Dropout,
     EnsembleDense,
@@ -23,7 +26,7 @@ from nervure.layers.embedding import entrance
 from nervure.losses import MSE, BinaryCrossEntropy, CrossEntropy, Loss
 from nervure.optimizers import AdamW
 from nervure.optimizers.schedules import Cosine
-from nervure.spec.tables import TrainingSpec
+from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 
 # Chosen on the sets of CHOOSING in benchmarks/tabular.py, where its README says what
 # was tried and lost.
@@ -43,6 +46,23 @@ _LOSSES: dict[str | None, Loss] = {
 }
 _ROWS_SEEN, _EPOCHS = 64_000, (20, 200)
 """Rows that training goes over, in at least and at most so many epochs."""
+
+
+def table_spec(dataset: Dataset, data: DataSpec, members: int = MEMBERS) -> Spec:
+    """The network and training for the rows of a data set."""
+    record = dataset.preprocessing
+    activation = "softmax" if record.task == "classification" else None
+    layers = default_layers(
+        math.prod(record.shape),
+        record.outputs,
+        activation,
+        categories=record.categories,
+        members=members,
+    )
+    if len(record.shape) > 1:
+        layers.insert(0, Flatten())
+    training = default_training(dataset.rows, activation)
+    return Spec(tuple(map(Entry, layers)), data, training)
 
 
 def default_layers(
