@@ -24,9 +24,10 @@ from nervure.exchange._held import (
     transposed,
     turned,
 )
+from nervure.exchange._order import joined
 from nervure.exchange._read_maps import map_like, taken
 from nervure.exchange._read_numbers import shifted
-from nervure.exchange._reader import Array, Op, Value
+from nervure.exchange._reader import Op, Value
 from nervure.layers import (
     Broadcast,
     Concatenate,
@@ -254,13 +255,8 @@ def _of_rows(op: Op, known: Known) -> Held:
 
 
 def _features(held: Sequence[Held], shape: Shape) -> Held:
-    first = 0
-    orders: list[Array] = []
-    for x in held:
-        own = np.arange(x.shape[0]) if x.order is None else x.order
-        orders.append(own + first)
-        first += x.shape[0]
-    return Held(put(Concatenate(), *held), shape, (0,), np.concatenate(orders))
+    order = joined((x.shape[0], x.order) for x in held)
+    return Held(put(Concatenate(), *held), shape, (0,), order)
 
 
 def gather(op: Op) -> Held:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nervure.exchange._order import joined
 from nervure.exchange._site import Site
 from nervure.exchange._writer import Value, onnx_type
 from nervure.layers._axis import sample_axis
@@ -174,14 +175,9 @@ def concatenate(at: Site, *xs: Value) -> Value:
 
 def _concatenated_features(at: Site, *xs: Value) -> Value:
     """Features in whatever order they stand, one after the other."""
-    first = 0
-    orders: list[Any] = []
-    for x in xs:
-        own = np.arange(x.shape[0]) if x.order is None else x.order
-        orders.append(own + first)
-        first += x.shape[0]
+    order = joined((x.shape[0], x.order) for x in xs)
     name = at.last("Concat", [x.name for x in xs], axis=1)
-    return Value(name, at.node.shape, order=np.concatenate(orders))
+    return Value(name, at.node.shape, order=order)
 
 
 def subtract(at: Site, *xs: Value) -> Value:
