@@ -280,9 +280,8 @@ struct LogGaussian {
 inline LogGaussian log_gaussian_cdf(double x) {
   constexpr double root = 0.39894228040143268, log_root = 0.91893853320467274;
   if (x >= 0) {
-    const auto [below, bell] = gaussian(x);
-    const double above = gaussian(-x).cdf;
-    return {std::log1p(-above), root * bell / below};
+    const auto [above, bell] = gaussian(-x);
+    return {std::log1p(-above), root * bell / (1 - above)};
   }
   const double a = -x, square = a * a;
   if (a < 30) {

@@ -26,6 +26,15 @@ inline double surprise_slope(double probability) {
 // t log t, 0 for t = 0.
 inline double negative_entropy(double t) { return t > tiny ? t * std::log(t) : 0; }
 
+// Answers yes or no, as probabilities: of each target its distance to 1/2 shrinks.
+template <class T>
+auto smoothed(const T* targets, double smoothing) {
+  return [targets, smoothing](int64_t j) {
+    const double own = static_cast<double>(targets[j]);
+    return own + smoothing * (0.5 - own);
+  };
+}
+
 }  // namespace losses
 
 struct CrossEntropy {  // -sum t log a
@@ -143,10 +152,7 @@ struct BinaryCrossEntropy {  // mean -(t log a + (1 - t) log(1 - a))
 
   template <class T>
   double row(const T* a, const Target<T>& target, int64_t outputs, T* gradient) const {
-    const auto t = [&](int64_t j) {
-      const double own = static_cast<double>(target.values[j]);
-      return own + smoothing * (0.5 - own);
-    };
+    const auto t = losses::smoothed(target.values, smoothing);
     return losses::mean_of(
         outputs, gradient,
         [&](int64_t j) {
@@ -170,11 +176,7 @@ struct LogisticBinaryCrossEntropy {  // mean max(z, 0) - t z + log(1 + exp(-|z|)
 
   template <class T>
   double row(const T* z, const Target<T>& target, int64_t outputs, T* gradient) const {
-    const T* values = target.values;
-    const auto t = [values, s = smoothing](int64_t j) {
-      const double own = static_cast<double>(values[j]);
-      return own + s * (0.5 - own);
-    };
+    const auto t = losses::smoothed(target.values, smoothing);
     return losses::mean_of(
         outputs, gradient,
         [z, &t](int64_t j) {
@@ -194,10 +196,7 @@ struct GaussianBinaryCrossEntropy {  // mean -(t log Phi(z) + (1 - t) log Phi(-z
 
   template <class T>
   double row(const T* z, const Target<T>& target, int64_t outputs, T* gradient) const {
-    const auto t = [&](int64_t j) {
-      const double own = static_cast<double>(target.values[j]);
-      return own + smoothing * (0.5 - own);
-    };
+    const auto t = losses::smoothed(target.values, smoothing);
     const auto yes = [z](int64_t j) {
       return math::log_gaussian_cdf(static_cast<double>(z[j]));
     };
