@@ -27,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from kinds import KINDS
 
+from nervure.cli.app import TOLD
+
 FILES, SECONDS = 200, 20
 MEMORY = 6 << 30
 """Addresses that a process may have: much of it is what libraries map at the start."""
 
-TOLD = (ValueError, OSError, ArithmeticError, ImportError)
 HUGE = (b"\xff\xff\xff\x7f", b"\xff" * 8, b"\x00" * 8, b"\x80\x00\x00\x00")
 
 

@@ -58,7 +58,8 @@ def check_apart(array: Array, dtype: np.dtype[Any], where: str) -> None:
     """
     if array.dtype != np.float64 or dtype != np.float32 or array.ndim != 2:
         return
-    large = np.abs(array).max(axis=0, initial=0) > 2**24
+    most, least = array.max(axis=0, initial=0), array.min(axis=0, initial=0)
+    large = np.maximum(most, -least) > 2**24
     for column in np.flatnonzero(large).tolist():
         values = array[:, column]
         if is_blurred(values, values.astype(np.float32)):
