@@ -275,6 +275,12 @@ def predict(
             help="Columns of the source to carry along, as an identifier.",
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Sum convolutions directly, for very uneven images."
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Fail where a prediction is not finite."),
@@ -285,7 +291,7 @@ def predict(
     from nervure.cli.predicting import Wanted, predict
 
     kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
-    wanted = Wanted(probabilities, interval, kept, strict)
+    wanted = Wanted(probabilities, interval, kept, strict, exact)
     predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
 
 

@@ -55,13 +55,15 @@ class Wanted:
 
     ``probabilities`` of the classes; intervals or sets that hold the truth for the
     share ``interval`` of the rows; columns of the source to ``keep``; nothing at all
-    where a prediction is not finite and it is ``strict``.
+    where a prediction is not finite and it is ``strict``. ``exact`` asks for direct
+    sums of convolutions.
     """
 
     probabilities: bool = False
     interval: float | None = None
     keep: tuple[str, ...] = ()
     strict: bool = False
+    exact: bool = False
 
 
 def predict(
@@ -76,6 +78,8 @@ def predict(
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = format_of(out), wanted or Wanted()
     network, record = open_model(model)
+    if wanted.exact:
+        network = network.exact()
     _check(wanted, network, record)
     with from_standard_input(source) as place:
         inputs, _ = prepare(
