@@ -22,6 +22,7 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 
 PyMODINIT_FUNC PyInit__cpu() {
   PyObject* module = PyModule_Create(&definition);
-  if (module != nullptr) PyModule_AddStringConstant(module, "level", nervure::newest_level());
+  if (module != nullptr)
+    PyModule_AddStringConstant(module, "level", nervure::newest_level());
   return module;
 }
