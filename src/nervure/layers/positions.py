@@ -196,7 +196,7 @@ class _Waves(Initializer):
 
     def sample(self, shape: Shape, fans: Fans, rng: np.random.Generator) -> Floats:
         length, features = shape
-        j = np.arange(features)
-        turns = np.exp(-math.log(10_000.0) * (j - j % 2) / features)
-        angle = np.arange(length)[:, None] * turns
-        return np.where(j % 2, np.cos(angle), np.sin(angle))
+        turn = np.repeat(np.arange(0, features, 2), 2)[:features] / features
+        angle = np.arange(length)[:, None] * np.exp(-math.log(10_000.0) * turn)
+        odd = np.arange(features) % 2 == 1
+        return np.where(odd, np.cos(angle), np.sin(angle))
