@@ -316,22 +316,65 @@ def load_spec_of(text: str) -> Any:
     return parse_spec(tomllib.loads(text))
 
 
-def test_estimators_have_their_findings() -> None:
+def estimators() -> list[Any]:
+    """Estimators of every kind, each with a fault that it has to have found."""
+    from nervure import sklearn as ours
+
+    wild, still = "learning-rate-too-high", "learning-rate-too-low"
+    layers, rate = [nv.Dense(16, "relu")], nv.Adam(3.0)
+    net = {"optimizer": rate, "epochs": 8}
+    slow = {"solver": "sgd", "learning_rate_init": 1e-7, "max_iter": 8}
+    scaled = "unscaled-inputs"
+    return [
+        (ours.NeuralNetClassifier, {"layers": layers, **net}, 1.0, wild),
+        (ours.NeuralNetRegressor, {"layers": layers, **net}, 1.0, wild),
+        (ours.AutoencoderTransformer, {**net, "optimizer": nv.Adam(1e-7)}, 1.0, still),
+        (ours.MLPClassifier, slow, 1.0, still),
+        (ours.MLPClassifier, {**slow, "early_stopping": True}, 1.0, still),
+        (ours.MLPRegressor, slow, 1.0, still),
+        (ours.MLPClassifier, {"solver": "lbfgs", "max_iter": 8}, 1e6, scaled),
+        (ours.TabularClassifier, {"epochs": 2, "class_weight": {0: 1e6}}, 1.0, None),
+        (ours.TabularRegressor, {"epochs": 2}, 1.0, None),
+    ]
+
+
+@pytest.mark.parametrize("number", range(9))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::nervure.findings.finding.FindingWarning")
+def test_estimators_have_their_findings(number: int) -> None:
     pytest.importorskip("sklearn")
-    from nervure.sklearn import NeuralNetClassifier
+    kind, given, scale, code = estimators()[number]
+    X, y = table()
+    X = np.asarray(X) * scale
+    model, quiet = (
+        kind(**given, telemetry=seen, random_state=0).fit(X, y) for seen in (True, None)
+    )
+    assert quiet.findings_ == []
+    codes = [found.code for found in model.findings_]
+    assert code in codes if code else "unscaled-inputs" not in codes
+    weights = [getattr(one, "network_", None) for one in (model, quiet)]
+    if weights[0] is None:
+        weights = [one._perceptron.net for one in (model, quiet)]
+    assert (weights[0].values == weights[1].values).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_findings_of_an_mlp_stand_beside_its_iterations(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("sklearn")
+    from nervure.sklearn import MLPClassifier
 
     X, y = table()
+    rate = {"solver": "sgd", "learning_rate_init": 3e3, "max_iter": 8}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nv.FindingWarning)
-        model = NeuralNetClassifier(
-            [nv.Dense(16, "relu")],
-            optimizer=nv.Adam(3.0),
-            epochs=8,
-            telemetry=True,
-            random_state=0,
-        ).fit(X, y)
-        quiet = NeuralNetClassifier([nv.Dense(4, "relu")], epochs=2).fit(X, y)
-    assert quiet.findings_ == []
+        warnings.simplefilter("error", nv.FindingWarning)
+        model = MLPClassifier((8,), verbose=True, random_state=0, **rate)
+        with pytest.raises(ValueError, match="non-finite"):
+            model.fit(X, y)
+    shown = capsys.readouterr().out.splitlines()
+    told = [line for line in shown if line.startswith("learning-rate-too-high: ")]
+    assert len(told) == 1, shown
     assert model.findings_[0].code == "learning-rate-too-high"
 
 
