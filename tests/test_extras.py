@@ -104,7 +104,8 @@ NEED = {
         "write_sheet('sheet.png', [np.zeros((8, 8), np.uint8)])",
     ],
     "matplotlib": [
-        "nv.find_learning_rate(net, [[1.0]] * 9, [1.0] * 9, loss='mse').plot()"
+        "nv.find_learning_rate(net, [[1.0]] * 9, [1.0] * 9, loss='mse').plot()",
+        "nv.plot.confusion([0, 1], [0, 1])",
     ],
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
@@ -115,7 +116,7 @@ WHERE = {
     "sklearn": "(nervure.sklearn|wine)",
     "scipy": "lbfgs",
     "PIL": "(a|sheet.png)",
-    "matplotlib": "find_learning_rate",
+    "matplotlib": "(find_learning_rate|plot.confusion)",
     "optuna": "tune",
     "jax": 'executor="jax"',
     "onnx": "export",

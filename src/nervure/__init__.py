@@ -74,6 +74,7 @@ _SUBMODULES = {
     "layers": "nervure.layers",
     "losses": "nervure.losses",
     "metrics": "nervure.metrics",
+    "plot": "nervure.plot",
     "sight": "nervure.sight",
     "schedules": "nervure.optimizers.schedules",
     "tabular": "nervure.tabular",

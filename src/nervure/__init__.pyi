@@ -6,6 +6,7 @@ from nervure import initializers as initializers
 from nervure import layers as layers
 from nervure import losses as losses
 from nervure import metrics as metrics
+from nervure import plot as plot
 from nervure import sight as sight
 from nervure import tabular as tabular
 from nervure import uncertainty as uncertainty
