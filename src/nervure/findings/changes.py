@@ -86,6 +86,14 @@ def rate(case: Case, factor: float) -> Patch | None:
     return patch(_rate_to(rule, case.rate * factor))
 
 
+def clipped(case: Case) -> list[Change]:
+    """A bound of the gradient's norm, where the optimizer has none."""
+    rule = case.training.optimizer
+    if not isinstance(rule, UpdateRule) or rule.clip_norm is not None:
+        return []
+    return [Change("training.optimizer.clip_norm", None, 1.0)]
+
+
 def batches(case: Case, size: int) -> Patch:
     """Batches of another size, and epochs enough for `STEPS` steps."""
     changes = [setting(case, "batch_size", size)]

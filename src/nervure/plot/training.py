@@ -171,11 +171,14 @@ def _draw_histograms(panel: Any, counts: Floats) -> None:
 def _by_layer(found: Any, measure: str) -> tuple[list[str], Floats]:
     """Names of the layers with weights, first to last, and a quantity of each."""
     graph = found.network.graph if isinstance(found, Run) else None
-    signs = Signs(_sampled(found), graph)
+    record = _sampled(found)
+    signs = Signs(record, graph)
     of_layers = measure == "delta"
     values = signs.layers(measure) if of_layers else signs.parameters(measure)
-    rows = [w.row for w in signs.weighted]
-    return [w.layer for w in signs.weighted], values[:, rows] if of_layers else values
+    if not of_layers:
+        return [record.parameters[w.column] for w in signs.weighted], values
+    rows = {w.layer: w.row for w in signs.weighted}  # some have two weights
+    return list(rows), values[:, list(rows.values())]
 
 
 def _record(found: Any) -> Record:

@@ -22,6 +22,7 @@ from nervure.data.ragged import Ragged, one_each
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.parameters import Floats, Segment, aligned_zeros
 from nervure.network.quantities import Columns, Gauge
+from nervure.network.recurrence import Recurrence
 from nervure.training.trunk import Learner
 
 MOST_ROWS = 64
@@ -67,6 +68,7 @@ class Probe:
         self._data, self._objective = learner.data, learner.objective
         self._seed, self._augmentation = seed, augmentation
         self.gauge = Gauge(model.graph, model.layout)
+        self.along = Recurrence(model.graph, model.layout, self.gauge.names)
         self.rows = rows_for(model, batch_size, _longest(learner.data))
         self._taken: tuple[Moment, Columns] | None = None
         self._before = np.empty_like(self._own.values)
@@ -81,6 +83,8 @@ class Probe:
         draw = (self._seed, moment.step)
         found = self._executor.trace(batch, self._objective, draw=draw)
         columns = self.gauge.of_layers(found, len(rows), whole=moment.whole)
+        if moment.whole:
+            columns |= self.along.of(self._before, batch, found)
         others = moment.rows[self.rows : 2 * self.rows] if moment.whole else rows[:0]
         noise: Floats | None = None
         gradients = own.gradients
