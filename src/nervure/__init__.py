@@ -64,6 +64,7 @@ _MODULES = {
     "nervure.tuning": "Tuning tune",
     "nervure.spec.stopping": "EarlyStopping",
     "nervure.training": "Callback DivergenceError History Run fit",
+    "nervure.training.writers": "MLflow TensorBoard Trackio",
 }
 """Where each public name lives; a module is imported when a name of it is used."""
 

@@ -172,6 +172,9 @@ from nervure.training import Run as Run
 from nervure.training import fit as fit
 from nervure.training.learning_rate import LearningRateSearch as LearningRateSearch
 from nervure.training.learning_rate import find_learning_rate as find_learning_rate
+from nervure.training.writers import MLflow as MLflow
+from nervure.training.writers import TensorBoard as TensorBoard
+from nervure.training.writers import Trackio as Trackio
 from nervure.tuning import Tuning as Tuning
 from nervure.tuning import tune as tune
 

@@ -13,7 +13,12 @@ class Callback:
 
     ``run`` is the run so far: ``run.network``, ``run.history``, ``run.epoch``;
     ``run.stop("why")`` ends training after the epoch.
+
+    Attributes:
+        reads_telemetry: whether it wants sampled steps to be looked at.
     """
+
+    reads_telemetry: bool = False
 
     def on_begin(self, run: Run) -> None:
         """Before the first step."""
