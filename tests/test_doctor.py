@@ -4,6 +4,7 @@ what no diagnosis can be made of."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -549,6 +550,36 @@ def test_experiments_take_seconds(blobs: Any) -> None:
     net = nv.Network([nv.Input(2), nv.Dense(3, "softmax")])
     with pytest.raises(ValueError, match=r"\[diagnose\] experiments"):
         nv.diagnose((net, *blobs), experiments=-1)
+
+
+def test_targets_are_worth_more_than_shuffled_ones(blobs: Any) -> None:
+    X, y = blobs
+    net = nv.Network([nv.Input(2), nv.Dense(8, "relu"), nv.Dense(3, "softmax")], seed=0)
+    before = net.values.copy()
+    found = nv.diagnose((net, X, y), experiments=20)
+    assert (net.values == before).all()
+    assert found.tried["shuffled"] > 0.5
+    said = f"targets as they are give {found.tried['shuffled']:.2f} more skill"
+    assert f"tried: {said} than shuffled ones" in found.report()
+    assert found.document()["experiments"] == found.tried
+    shuffled = np.random.default_rng(0).permutation(y)
+    lost = nv.diagnose((net, X, shuffled), experiments=20)
+    assert lost.tried["shuffled"] < 0.2
+    assert lost.findings[0].code == "labels-shuffled"
+    assert "the net loses" in lost.findings[0].seen
+    assert "tried" not in nv.diagnose((net, X, y), experiments=0).report()
+
+
+def test_what_the_net_itself_learns_is_no_shuffling(blobs: Any) -> None:
+    """Where no simple model finds anything, and the net does."""
+    from nervure.findings.rules import labels_shuffled
+
+    X, y = blobs[0], np.random.default_rng(0).permutation(blobs[1])
+    net = nv.Network([nv.Input(2), nv.Dense(8, "relu"), nv.Dense(3, "softmax")], seed=0)
+    case = nv.diagnose((net, X, y), experiments=0).case
+    assert labels_shuffled.check(case) is not None
+    learned = dataclasses.replace(case, trials={"shuffled": 0.5})
+    assert labels_shuffled.check(learned) is None
 
 
 # -- pages ----------------------------------------------------------------------------
