@@ -4,18 +4,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-namespace {
+#include "level.h"
 
-const char* newest_level() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return "v4";
-  if (__builtin_cpu_supports("x86-64-v3")) return "v3";
-  return "v2";
-#else
-  return "native";
-#endif
-}
+namespace {
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           "_cpu",
@@ -31,6 +22,7 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 
 PyMODINIT_FUNC PyInit__cpu() {
   PyObject* module = PyModule_Create(&definition);
-  if (module != nullptr) PyModule_AddStringConstant(module, "level", newest_level());
+  if (module != nullptr)
+    PyModule_AddStringConstant(module, "level", nervure::newest_level());
   return module;
 }

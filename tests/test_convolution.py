@@ -8,6 +8,7 @@ other ways through the engine: boxes, slices of channels, lines across images.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,9 @@ def test_exact_sums_do_not_know_what_they_never_see() -> None:
         net = nv.Network([nv.Input((24, 24, 16)), layer])
         net.parameters["c.weight"] = weight
         found[exact] = net.predict(x)
+        again = net.exact(not exact).predict(x)
+        found.setdefault(not exact, again)
+        assert (found[not exact] == again).all()
     sides = ((0, 0), (1, 1), (1, 1), (0, 0))
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(x.astype(np.float64), sides), (3, 3), axis=(1, 2)
@@ -238,3 +242,19 @@ def test_exact_sums_do_not_know_what_they_never_see() -> None:
     far[11:14, 11:14] = False
     np.testing.assert_allclose(found[True][0][far], expected[0][far], atol=2e-4)
     assert np.abs(found[False][0][far] - expected[0][far]).max() > 2e-3
+
+
+def test_exact_sums_in_specs_ensembles_and_files(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(
+        '[data]\nsource = "digits"\n[[layer]]\ntype = "input"\nshape = [8, 8, 1]\n'
+        '[[layer]]\ntype = "conv2d"\nfilters = 2\nkernel = 3\n[[layer]]\n'
+        'type = "flatten"\n[[layer]]\ntype = "dense"\nunits = 10\nactivation = '
+        '"softmax"\n[training]\nepochs = 1\nmax_steps = 1\nexact = true\n'
+    )
+    net = nv.fit_spec(nv.load_spec(spec), progress=False).network
+    assert net.graph.entries[1].layer.exact
+    pair = nv.Ensemble.of(net, 2)
+    assert not any(one.graph.entries[1].layer.exact for one in pair.exact(False))
+    net.save(tmp_path / "net.safetensors")
+    assert nv.load(tmp_path / "net.safetensors").graph.entries[1].layer.exact

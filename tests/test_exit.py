@@ -49,3 +49,35 @@ def test_a_daemon_thread_that_trains_stops_with_the_program(work: str) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "(1, 2)\n"
+
+
+CUT = """
+import os, signal, threading, time
+import numpy as np
+import nervure as nv
+
+layers = [nv.Dense(2048, activation="relu") for _ in range(24)]
+net = nv.Network([nv.Input(8), *layers, nv.Dense(1)])
+rows = np.zeros((4_000_000, 8), np.float32)  # hours
+net.predict(rows[:1])
+
+def interrupt():
+    begin = time.process_time()
+    while time.process_time() < begin + 0.5:  # by then the engine is at work
+        threading.Event().wait(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+try:
+    net.predict(rows)
+except KeyboardInterrupt:
+    print("cut")
+print(len(net.predict(rows[:5])))
+"""
+
+
+def test_prediction_ends_where_it_is_interrupted() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CUT], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "cut\n5\n", done.stderr

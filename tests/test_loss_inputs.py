@@ -165,6 +165,13 @@ def test_output_layers_that_fit(one: Loss, kind: str, function: Any, size: int) 
         ),
         (
             BinaryCrossEntropy(),
+            "softmax",
+            None,
+            1,
+            "has 1 output, whose softmax is 1; use activation=",
+        ),
+        (
+            BinaryCrossEntropy(),
             "activation",
             "relu",
             1,

@@ -440,6 +440,23 @@ def test_both_sides_of_a_normal_distribution(z: float, dtype: str) -> None:
     np.testing.assert_allclose(2 * gradient, [[slope], [-slope]], rtol=2 * exact)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("z", [0.0, 6.0, 30.0, 200.0, 1e6])
+def test_both_sides_of_a_softmax(z: float, dtype: str) -> None:
+    """Of two classes it is a logistic of their difference, however far that is."""
+    x, t = np.array([[z, 0.0], [0.0, z]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    cost = z + np.log1p(np.exp(-z))
+    slope = 1 / (1 + np.exp(-z))
+    one = BinaryCrossEntropy()
+    found = one.logits_formula(np, x, t, "softmax")
+    np.testing.assert_allclose(found, cost, rtol=1e-12)
+    costs, _, gradient = engine(one, x, t, fused="softmax", dtype=dtype)
+    exact = 1e-12 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(costs, cost, rtol=exact)
+    away = [[slope, -slope], [-slope, slope]]
+    np.testing.assert_allclose(2 * gradient, away, rtol=exact)
+
+
 @pytest.mark.parametrize("one", [CrossEntropy(), Focal(), KL(), BinaryCrossEntropy()])
 def test_certainty_costs_no_infinity(one: Loss) -> None:
     a, t = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])

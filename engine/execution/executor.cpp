@@ -263,12 +263,16 @@ class Executor<T>::Program {
 // ---- the calls --------------------------------------------------------------------------
 
 template <class T>
-void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
-                          const Results<T>& results) {
+int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+                             const Results<T>& results, int64_t begin) {
+  using Clock = std::chrono::steady_clock;
+  const int64_t end =
+      rows.count - begin > passes_ * plan_.rows ? begin + passes_ * plan_.rows : rows.count;
+  const auto started = Clock::now();
   skipped_.assign(skipped_.size(), false);
   launch(workers, data, results, [&](Program& program, int) {
-    for (int64_t first = 0; first < rows.count; first += plan_.rows) {
-      Batch batch{.rows = rows.part(first, std::min(plan_.rows, rows.count - first)),
+    for (int64_t first = begin; first < end; first += plan_.rows) {
+      Batch batch{.rows = rows.part(first, std::min(plan_.rows, end - first)),
                   .key = key,
                   .first_row = first};
       batch.weight_sum = data.weight_sum(batch.rows);
@@ -277,6 +281,10 @@ void Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey k
       program.loss_pass(batch, false);
     }
   });
+  const double took = std::chrono::duration<double>(Clock::now() - started).count();
+  passes_ = took < longest_call / 2 ? std::min(2 * passes_, most_passes)
+                                    : (took > longest_call ? (passes_ + 1) / 2 : passes_);
+  return end;
 }
 
 template <class T>

@@ -48,9 +48,10 @@ class Executor {
   // Changes of the images of the only input, made in training steps alone.
   void set_augmentation(const std::vector<Attributes>& changes);
 
-  // Outputs and costs of all rows, without gradients.
-  void forward(int workers, const Data<T>& data, Rows rows, PassKey key,
-               const Results<T>& results);
+  // Outputs and costs of rows, without gradients: from `begin` on for about a twentieth of
+  // a second, so that somebody who wants to stop is heard. Returns how far it came.
+  int64_t forward(int workers, const Data<T>& data, Rows rows, PassKey key,
+                  const Results<T>& results, int64_t begin);
 
   // Weighted mean cost of the rows; its gradients are written to `gradients`.
   double gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
@@ -68,6 +69,8 @@ class Executor {
 
  private:
   class Program;
+  static constexpr double longest_call = 0.05;  // seconds
+  static constexpr int64_t most_passes = int64_t{1} << 20;
 
   void add_node(const NodePlan& node);
   std::unique_ptr<Step<T>> step_of(const NodePlan& node);
@@ -104,7 +107,8 @@ class Executor {
   std::optional<Update<T>> update_;
   std::vector<EarlyUpdates<T>> early_;  // of whole batches, and of the last one
   int64_t early_rows_ = 0;
-  Pace pace_;  // of the training steps
+  Pace pace_;           // of the training steps
+  int64_t passes_ = 1;  // of one call of forward
 };
 
 }  // namespace nervure

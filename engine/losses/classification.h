@@ -35,6 +35,36 @@ auto smoothed(const T* targets, double smoothing) {
   };
 }
 
+// Logarithms of the sums that a softmax and its complements are made of, in double. The
+// largest z is apart, since its complement is what the others have: 1 - p would be 0.
+template <class T>
+struct Leader {
+  const T* z;
+  int64_t top = 0;
+  double others, all;  // log sum exp z of all but the largest, and of all
+
+  Leader(const T* z, int64_t outputs) : z(z) {
+    for (int64_t j = 1; j < outputs; ++j)
+      if (z[j] > z[top]) top = j;
+    int64_t second = top == 0 ? 1 : 0;
+    for (int64_t j = second; j < outputs; ++j)
+      if (j != top && z[j] > z[second]) second = j;
+    const double level = static_cast<double>(z[second]);
+    others = level + std::log(sum_of(outputs, [this, level](int64_t j) {
+               return j == top ? 0 : std::exp(static_cast<double>(this->z[j]) - level);
+             }));
+    const double first = static_cast<double>(z[top]);
+    all = first + std::log1p(std::exp(others - first));
+  }
+  [[nodiscard]] double log_yes(int64_t j) const { return static_cast<double>(z[j]) - all; }
+  [[nodiscard]] double log_no(int64_t j) const {
+    return j == top ? others - all : std::log1p(-std::exp(log_yes(j)));
+  }
+  [[nodiscard]] double share_of_others(int64_t j) const {
+    return j == top ? 0 : std::exp(static_cast<double>(z[j]) - others);
+  }
+};
+
 }  // namespace losses
 
 struct CrossEntropy {  // -sum t log a
@@ -207,6 +237,36 @@ struct GaussianBinaryCrossEntropy {  // mean -(t log Phi(z) + (1 - t) log Phi(-z
         outputs, gradient,
         [&](int64_t j) { return -(t(j) * yes(j).value + (1 - t(j)) * no(j).value); },
         [&](int64_t j) { return (1 - t(j)) * no(j).slope - t(j) * yes(j).slope; });
+  }
+};
+
+// mean -(t log p + (1 - t) log(1 - p)), p = softmax(z). With D, the sum over all but the
+// largest of (t_j - p_j) / (1 - p_j), K dC/dz_k is p_k (1 + D) - t_k of the largest; of
+// others plus p_k (1 - t_k) / (1 - p_k) - (1 - t_top) p_k / (1 - p_top).
+struct SoftmaxBinaryCrossEntropy {
+  static constexpr std::string_view name = "softmax_binary_cross_entropy";
+  double smoothing;
+  static SoftmaxBinaryCrossEntropy read(const Attributes& attributes) {
+    return {attributes.number("label_smoothing")};
+  }
+
+  template <class T>
+  double row(const T* z, const Target<T>& target, int64_t outputs, T* gradient) const {
+    const auto t = losses::smoothed(target.values, smoothing);
+    const losses::Leader<T> p(z, outputs);
+    const auto yes = [&p](int64_t j) { return std::exp(p.log_yes(j)); };
+    const double lead = gradient == nullptr ? 0 : losses::sum_of(outputs, [&](int64_t j) {
+      return j == p.top ? 1 : (t(j) - yes(j)) / (1 - yes(j));
+    });
+    return losses::mean_of(
+        outputs, gradient,
+        [&](int64_t j) { return -(t(j) * p.log_yes(j) + (1 - t(j)) * p.log_no(j)); },
+        [&](int64_t j) {
+          const double own = yes(j) * lead - t(j);
+          if (j == p.top) return own;
+          const double rest = yes(j) * (1 - t(j)) / (1 - yes(j));
+          return own + rest - (1 - t(p.top)) * p.share_of_others(j);
+        });
   }
 };
 

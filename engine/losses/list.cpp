@@ -47,6 +47,7 @@ constexpr Table<LossStep<T>, Attributes> all_losses =
               BinaryCrossEntropy,          //
               LogisticBinaryCrossEntropy,  //
               GaussianBinaryCrossEntropy,  //
+              SoftmaxBinaryCrossEntropy,   //
               Focal,                       //
               SoftmaxFocal,                //
               LogisticFocal,               //

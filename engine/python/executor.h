@@ -90,8 +90,14 @@ class HeldExecutor {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
     const Results<T> results = held.checked(executor_.plan(), data);
-    const Released free;
-    executor_.forward(workers, data.data(), rows, {training, seed, step}, results);
+    for (int64_t done = 0; done < rows.count;) {
+      {
+        const Released free;
+        const PassKey key{training, seed, step};
+        done = executor_.forward(workers, data.data(), rows, key, results, done);
+      }
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    }
   }
 
   double gradient(int workers, const HeldData<T>& data, nb::object index, int64_t begin,

@@ -411,7 +411,9 @@ void forward_by_rows() {
   const auto outputs_of = [&](int workers, Rows rows, std::vector<double>& costs) {
     std::vector<float> outputs(static_cast<size_t>(small.rows * small.classes), -1);
     costs.assign(static_cast<size_t>(small.rows), -1);
-    net.executor->forward(workers, net.data, rows, {}, {{outputs.data()}, costs.data()});
+    for (int64_t done = 0; done < rows.count;)
+      done = net.executor->forward(workers, net.data, rows, {},
+                                   {{outputs.data()}, costs.data()}, done);
     return outputs;
   };
   std::vector<double> costs, shuffled_costs, some_costs;

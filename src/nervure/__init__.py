@@ -37,6 +37,7 @@ _MODULES = {
     "nervure.network.network": "Network",
     "nervure.ensemble.ensemble": "Ensemble",
     "nervure.network.trace": "NetworkTrace",
+    "nervure.network.finite": "NotFiniteError NotFiniteWarning",
     "nervure.network.gradients": "GradientCheck check_gradients",
     "nervure.exchange.exporting": "export",
     "nervure.exchange.importing": "import_onnx",

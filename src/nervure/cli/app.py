@@ -275,13 +275,23 @@ def predict(
             help="Columns of the source to carry along, as an identifier.",
         ),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Sum convolutions directly, for very uneven images."
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Fail where a prediction is not finite."),
+    ] = False,
     skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
     from nervure.cli.predicting import Wanted, predict
 
     kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
-    wanted = Wanted(probabilities, interval, kept)
+    wanted = Wanted(probabilities, interval, kept, strict, exact)
     predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
 
 

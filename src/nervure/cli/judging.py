@@ -28,6 +28,7 @@ from nervure.metrics import (
     target_classes,
 )
 from nervure.network.evaluation import metrics_of
+from nervure.network.finite import tell_not_finite
 from nervure.network.inputs import make_data
 from nervure.network.predicting import Predictor
 from nervure.network.targets import records_of, targets_of
@@ -91,6 +92,7 @@ def _judge(
     target = one_each(data.targets[cost.output], "evaluate")
     alone = dataclasses.replace(data, targets=(target,))
     outputs, costs = network.executor().row_costs(alone, Objective((cost,)))
+    tell_not_finite([outputs[cost.output]], "evaluate")
     y = one_each(outputs[cost.output], "evaluate").reshape(data.rows, -1)
     values = {"loss": float(np.mean(costs))}
     values |= {one.name: one(target, y) for one in metrics}
@@ -104,7 +106,7 @@ def _judge(
     labels = tuple(map(str, record.target.labels))
     found = confusion_matrix(target, y, threshold=cost.loss.threshold)
     values["balanced accuracy"] = float(np.nanmean(shares(found)[0]))
-    if cost.activation in PROBABILITIES:
+    if cost.activation in PROBABILITIES and np.isfinite(y).all():
         values |= _of_probabilities(target_classes(target), as_probabilities(y))
     return Judgement(data.rows, values, labels, found, name, word)
 

@@ -23,8 +23,9 @@ from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
 from nervure.data.sources import columns_beside, is_table_file
 from nervure.executors import Data
+from nervure.network.finite import tell_not_finite
 from nervure.network.modelfile import ModelFileError
-from nervure.network.predicting import Predictor
+from nervure.network.predicting import Predictor, decoded
 from nervure.network.targets import records_of
 from nervure.uncertainty import Conformal
 from nervure.uncertainty.outputs import as_probabilities
@@ -53,12 +54,16 @@ class Wanted:
     """What to write beside the predictions.
 
     ``probabilities`` of the classes; intervals or sets that hold the truth for the
-    share ``interval`` of the rows; columns of the source to ``keep``.
+    share ``interval`` of the rows; columns of the source to ``keep``; nothing at all
+    where a prediction is not finite and it is ``strict``. ``exact`` asks for direct
+    sums of convolutions.
     """
 
     probabilities: bool = False
     interval: float | None = None
     keep: tuple[str, ...] = ()
+    strict: bool = False
+    exact: bool = False
 
 
 def predict(
@@ -73,6 +78,8 @@ def predict(
     """Write predictions for the rows of a source, one row each."""
     kind, wanted = format_of(out), wanted or Wanted()
     network, record = open_model(model)
+    if wanted.exact:
+        network = network.exact()
     _check(wanted, network, record)
     with from_standard_input(source) as place:
         inputs, _ = prepare(
@@ -156,15 +163,11 @@ def _columns(
 ) -> Columns:
     """Predictions of every output; of several, named ``<output>_prediction``."""
     data = Data(network.arrays(inputs), scales=(record.scale,))
-    names = network.graph.output_names
-    outputs = zip(
-        names,
-        records_of(network.graph, record),
-        network.executor().outputs(data),
-        strict=True,
-    )
+    names, outputs = network.graph.output_names, network.executor().outputs(data)
+    tell_not_finite(decoded(network, outputs), strict=wanted.strict)
+    records = records_of(network.graph, record)
     columns: Columns = {}
-    for name, own, y in outputs:
+    for name, own, y in zip(names, records, outputs, strict=True):
         rows = one_each(y, "predict").reshape(len(y), -1)
         found = predictions(own, rows, network.conformal, wanted)
         prefix = f"{name}_" if len(names) > 1 else ""

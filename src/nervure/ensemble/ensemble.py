@@ -188,6 +188,12 @@ class Ensemble:
             self, X, y, loss=loss, metrics=metrics, sample_weight=sample_weight
         )
 
+    def exact(self, exact: bool = True) -> Ensemble:
+        """A copy of which every member sums directly (see `Network.exact`)."""
+        made = Ensemble([one.exact(exact) for one in self.members])
+        made.conformal = self.conformal
+        return made
+
     # -- what the members have in common --------------------------------------------
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import count, number
-from nervure.base.formulas import log_gaussian_cdf
+from nervure.base.formulas import log_gaussian_cdf, stop_gradient
 from nervure.losses import _targets
 from nervure.losses._loss import (
     PROBABILITIES,
@@ -18,6 +18,7 @@ from nervure.losses._loss import (
     Array,
     Loss,
     LossExample,
+    activation_name,
     log_softmax,
     mean_rows,
     pick,
@@ -134,8 +135,9 @@ class BinaryCrossEntropy(Loss):
     Every output is a yes-or-no question of its own. ``label_smoothing`` s replaces t by
     ``(1 - s) t + s / 2``. On the input z of a logistic it is computed as
     ``max(z, 0) - t z + log(1 + exp(-|z|))``, with ``dC/dz = (logistic(z) - t) / K``; on
-    that of a ``gaussian_cdf`` from the logarithms of both tails, which are never 0.
-    Integer classes become one-hot rows where there are several outputs.
+    that of a ``gaussian_cdf`` from the logarithms of both tails, which are never 0; on
+    that of a softmax the complement of the largest is what the others have. Integer
+    classes become one-hot rows where there are several outputs.
 
     Shape:
         output ``(batch, outputs)``, target the same in [0, 1], costs ``(batch,)``.
@@ -153,7 +155,7 @@ class BinaryCrossEntropy(Loss):
 
     kind: ClassVar[str] = "binary_cross_entropy"
     task: ClassVar[str] = "classification"
-    fuses: ClassVar[tuple[str, ...]] = ("logistic", "gaussian_cdf")
+    fuses: ClassVar[tuple[str, ...]] = ("logistic", "gaussian_cdf", "softmax")
     accepts: ClassVar[frozenset[str] | None] = PROBABILITIES
     expects: ClassVar[str] = "probabilities"
     remedy: ClassVar[str] = 'add activation="logistic" to the last layer'
@@ -182,10 +184,23 @@ class BinaryCrossEntropy(Loss):
         self, xp: Any, z: Array, target: Array, activation: str = ""
     ) -> Array:
         t = self._smooth(target)
-        if activation != "gaussian_cdf":
+        if activation == "softmax":
+            yes, no = log_softmax(xp, z), _log_rest(xp, z)
+        elif activation == "gaussian_cdf":
+            yes, no = log_gaussian_cdf(xp, z), log_gaussian_cdf(xp, -z)
+        else:
             return mean_rows(softplus(xp, z) - t * z)
-        yes, no = log_gaussian_cdf(xp, z), log_gaussian_cdf(xp, -z)
         return -mean_rows(t * yes + (1 - t) * no)
+
+    def check_output(
+        self, kind: str, function: str | None, size: int, *, name: str | None = None
+    ) -> None:
+        super().check_output(kind, function, size, name=name)
+        if size < 2 and activation_name(kind, function) == "softmax":
+            raise self.fail(
+                f"output layer '{name or kind}' has 1 output, whose softmax is 1",
+                'use activation="logistic"',
+            )
 
     def _smooth(self, target: Array) -> Array:
         return target + self.label_smoothing * (0.5 - target)
@@ -194,6 +209,18 @@ class BinaryCrossEntropy(Loss):
         remedy = "recode the two answers as 0 and 1"
         inside = (rows >= 0) & (rows <= 1)
         _targets.require(inside, rows, "a number in [0, 1]", remedy, self.fail)
+
+
+def _log_rest(xp: Any, z: Array) -> Array:
+    """``log(1 - softmax(z))`` of every row.
+
+    That of the largest is what the others have, as 1 - p would be 0 there.
+    """
+    first = z.argmax(axis=1)[:, None] == xp.arange(z.shape[1])
+    others = xp.where(first, -xp.inf, log_softmax(xp, z))
+    level = stop_gradient(xp, others).max(axis=1, keepdims=True)
+    together = level + xp.log(xp.exp(others - level).sum(axis=1, keepdims=True))
+    return xp.where(first, together, xp.log1p(-xp.exp(others)))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from nervure.network.conformal import Conformal
 from nervure.network.evaluation import evaluate
 from nervure.network.saving import save
 from nervure.network.trace import NetworkTrace, trace
-from nervure.network.transfer import with_head
+from nervure.network.transfer import with_exact, with_head
 
 Array = npt.NDArray[Any]
 
@@ -228,6 +228,22 @@ class Network:
             node = self.graph.nodes[segment.node]
             if segment.parameter.name in node.layer.carries:
                 segment.view(self.values)[...] = 0
+
+    def exact(self, exact: bool = True) -> Network:
+        """A copy whose convolutions sum directly, never by Winograd's filtering.
+
+        It computes the same, slower, with the rounding errors of each window alone:
+        for images with pixels a million times as large as their neighbours. ``False``
+        leaves the choice to what is faster. In specs: ``training.exact = true``.
+
+        >>> import nervure as nv
+        >>> net = nv.Network([nv.Input((8, 8, 16)), nv.Conv2D(16, 3), nv.Flatten()])
+        >>> net.exact().graph.entries[1].layer.exact
+        True
+        """
+        made = self.rebuilt(with_exact(self.graph, exact))
+        made.conformal = self.conformal
+        return made
 
     def replace_head(self, classes: int, *, seed: int | None = None) -> Network:
         """A new network for other classes: another last Dense, the rest kept.

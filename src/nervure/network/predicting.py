@@ -15,6 +15,7 @@ from nervure.executors import Data, Rows
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
 from nervure.network.conformal import Conformal
+from nervure.network.finite import tell_not_finite
 from nervure.network.targets import records_of
 
 Array = npt.NDArray[Any]
@@ -56,6 +57,7 @@ class Predictor(Reader, Protocol):
     @property
     def conformal(self) -> Conformal | None: ...
     def executor(self, name: str = "native") -> Inference: ...
+    def exact(self, exact: bool = True) -> Predictor: ...
 
 
 def encoded(model: Predictor, X: Any) -> Data:
@@ -81,6 +83,7 @@ def decoded(model: Predictor, outputs: Sequence[Rows]) -> list[Rows]:
 def predict(model: Predictor, X: Any) -> Any:
     """Outputs for raw rows (see `Network.predict`)."""
     found = decoded(model, model.executor().outputs(encoded(model, X)))
+    tell_not_finite(found)
     return alone([rectangular(y) for y in found])
 
 

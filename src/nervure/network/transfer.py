@@ -10,7 +10,7 @@ from nervure.base.checks import count
 from nervure.graph.graph import Graph
 from nervure.graph.node import Entry
 from nervure.graph.objective import activation_of
-from nervure.layers import Dense, Layer, Softmax
+from nervure.layers import Conv2D, Dense, Layer, Softmax
 from nervure.losses import activation_name
 
 if TYPE_CHECKING:
@@ -45,6 +45,17 @@ def with_head(graph: Graph, classes: int) -> tuple[Graph, str]:
         changed |= {e.name: Softmax() for e in tail}
     entries = [replace(e, layer=changed.get(e.name, e.layer)) for e in graph.entries]
     return Graph.of(entries, graph.output_names), head.name
+
+
+def with_exact(graph: Graph, exact: bool) -> Graph:
+    """The graph, its convolutions of images with direct sums, or as is faster."""
+    entries = [
+        replace(e, layer=replace(e.layer, exact=exact))
+        if isinstance(e.layer, Conv2D)
+        else e
+        for e in graph.entries
+    ]
+    return Graph.of(entries, graph.output_names)
 
 
 def _head(graph: Graph) -> tuple[Entry, list[Entry]]:

@@ -37,6 +37,8 @@ def network_of(
     else:
         graph = graph_of(spec.layers, spec.outputs, input_shape, categories)
         net = Network.from_graph(graph, seed=seed, dtype=spec.dtype)
+    if training and training.exact:
+        net = net.exact()
     if training and (training.freeze or training.freeze_until is not None):
         net.freeze(*training.freeze, until=training.freeze_until)
     return net

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
+from nervure.network.finite import tell_not_finite
 from nervure.optimizers import LBFGS, Optimizer
 from nervure.regularizers import L2
 from nervure.sklearn._compat import (
@@ -477,7 +478,9 @@ class BaseMLP(BaseEstimator):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
             if X.dtype.kind != "f" or X.dtype.itemsize not in (4, 8):
                 X = X.astype(np.float64)
-        return self._current().outputs(_rows(X))
+        y = self._current().outputs(_rows(X))
+        tell_not_finite([y], type(self).__name__)
+        return y
 
     # -- as data --------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from nervure.data.records import Amounts, Classes
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
 from nervure.graph.codes import check_codes
+from nervure.network.finite import tell_not_finite
 from nervure.network.inputs import check_categories
 from nervure.network.network import Network
 from nervure.network.saving import to_bytes
@@ -277,6 +278,7 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
         check_codes(net.graph.codes, (rows,), ("X",))
         (y,) = net.executor(self.executor).outputs(Data((rows,)))
+        tell_not_finite([y], type(self).__name__)
         return one_each(y, type(self).__name__).reshape(len(y), -1)
 
     # -- as data --------------------------------------------------------------------

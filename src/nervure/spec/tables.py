@@ -106,7 +106,7 @@ _BOUNDS = {
 }
 
 
-_NOT_OF_FIT = ("early_stopping", "weights", "freeze", "freeze_until")
+_NOT_OF_FIT = ("early_stopping", "weights", "freeze", "freeze_until", "exact")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ class TrainingSpec:
 
     Besides, for transfer learning: ``weights`` is a model file whose weights the
     network begins with, wherever name and shape are the same; ``freeze`` and
-    ``freeze_until`` are the arguments of `Network.freeze`.
+    ``freeze_until`` are the arguments of `Network.freeze`. With ``exact`` convolutions
+    sum directly (`Network.exact`), in training and in what is saved.
     """
 
     loss: Loss | tuple[Loss, ...] | dict[str, Loss] | None = None
@@ -139,6 +140,7 @@ class TrainingSpec:
     weights: str | None = None
     freeze: tuple[str, ...] = ()
     freeze_until: str | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         _check(self, "training", _BOUNDS)
