@@ -328,6 +328,10 @@ def test_large_layers_cost_no_more_memory_than_they_may(
     small = net_of().executor().model
     assert rows_for(small, 1000) == MOST_ROWS
     assert rows_for(small, 4) == FEW_ROWS
+    maps = nv.Network(
+        [nv.Input((32, 32, 1)), nv.Conv2D(8, 3), nv.Flatten(), nv.Dense(2)]
+    )
+    assert rows_for(maps.executor().model, 1000) == FEW_ROWS
     monkeypatch.setattr("nervure.training.telemetry.probe.MOST_BYTES", 1000)
     assert rows_for(small, 1000) == 1000 // (2 * 4 * (2 + 8 + 8 + 3 + 3))
     normal = net_of(nv.Dense(4), nv.BatchNorm()).executor().model
