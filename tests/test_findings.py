@@ -32,12 +32,19 @@ DOCTOR = Path(__file__).parents[1] / "benchmarks" / "doctor"
 sys.path.insert(0, str(DOCTOR))
 
 import faults  # noqa: E402
+import further  # noqa: E402
 import instances  # noqa: E402
 
 BY_CODE = {rule.page.code: rule for rule in rules()}
 
 ELSEWHERE = {"plateau", "cannot-fit-one-batch", "non-finite"}
 """Codes that no fault of the benchmark is first of all; tested by themselves."""
+
+
+FURTHER = (
+    *("one hidden layer", "lenet1 by Adam", "resnet32", "autoencoder", "GRU twice"),
+    *("LSTM both ways", "GRU of rows of all lengths", "SimpleRNN forecasts"),
+)
 
 
 @pytest.mark.parametrize("kind", faults.FAULTS, ids=lambda kind: kind.name)
@@ -70,6 +77,12 @@ def test_sound_trainings_are_left_alone() -> None:
         if finding.severity != "note"
     ]
     assert not alarms
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_nets_that_nobody_draws_are_left_alone(name: str) -> None:
+    """The zoo's small nets, sequences, autoencoders."""
+    assert not list(further.alarms(further.TRAININGS[name]))
 
 
 def test_every_rule_is_tested() -> None:
