@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
+from nervure.cli.app import run as command
 from nervure.training.writers import Writer
 
 
@@ -155,6 +156,23 @@ def test_what_is_not_finite_is_left_out() -> None:
     assert [values for _, values in kept.numbers] == [{"accuracy": 0.5}, {"rate": 0.1}]
 
 
+def test_a_resumed_run_can_do_without(blobs: Any, tmp_path: Path) -> None:
+    fit(blobs, Kept(), directory=tmp_path / "run", epochs=2)
+    assert nv.resume(tmp_path / "run", *blobs, epochs=3, progress=False).epoch == 3
+
+
+def test_a_writer_is_for_one_run_at_a_time(blobs: Any) -> None:
+    kept = Kept()
+    several = nv.Ensemble([net(), net()])
+    given = {"epochs": 2, "progress": False, "callbacks": [kept]}
+    several.fit(*blobs, jobs=1, **given)
+    assert kept.closed == 2
+    text = r"\[Kept\] two runs at once; expected one; make one for each"
+    kept.on_begin(fit(blobs, Kept()))
+    with pytest.raises(ValueError, match=text):
+        kept.on_begin(fit(blobs, Kept()))
+
+
 class Broken(Kept):
     def values(self, step: int, values: Any) -> None:
         super().values(step, values)
@@ -210,6 +228,40 @@ def test_tensorboard_reads_back_what_was_told(blobs: Any, tmp_path: Path) -> Non
     assert kept.num == sum(last["a_histogram"][1])
     assert len(kept.bucket_limit) == len(kept.bucket)
     assert any(tag.startswith("spec") for tag in texts)
+
+
+def test_the_command_line_hands_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    monkeypatch.chdir(tmp_path)
+    asked = ["train", "iris", "--quiet", "--out", "run", "--log", "tensorboard=logs"]
+    assert command([*asked, "--set", "training.epochs=2"]) == 0
+    again = [
+        "train",
+        "--resume",
+        "--quiet",
+        "--out",
+        "run",
+        "--log",
+        "tensorboard=logs",
+    ]
+    assert command([*again, "--set", "training.epochs=3"]) == 0
+    steps = [
+        event.step
+        for event in events(tmp_path / "logs")
+        for value in event.summary.value
+        if value.tag == "loss"
+    ]
+    assert len(steps) == 3
+    assert steps == sorted(steps)
+    for words, text in (
+        (["--log", "tensorbord"], "[log] unknown tool 'tensorbord'; did you mean 'ten"),
+        (["--log", "mlflow", "--ensemble", "2"], "[--log] an ensemble trains several"),
+    ):
+        assert command(["train", "iris", "--quiet", "--out", "other", *words]) == 2
+        assert text in capsys.readouterr().err
+        assert not (tmp_path / "other").exists()
 
 
 # -- MLflow and trackio ---------------------------------------------------------------

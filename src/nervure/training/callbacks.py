@@ -15,10 +15,11 @@ class Callback:
     ``run.stop("why")`` ends training after the epoch.
 
     Attributes:
-        reads_telemetry: whether it wants sampled steps to be looked at.
+        observes: whether it hands on what the run tells, and changes nothing: sampled
+            steps are then looked at, and a resumed run can do without it.
     """
 
-    reads_telemetry: bool = False
+    observes: bool = False
 
     def on_begin(self, run: Run) -> None:
         """Before the first step."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from nervure.base import plain
 from nervure.base.extras import needed
-from nervure.base.words import is_table
+from nervure.base.words import is_table, unknown
 from nervure.network.quantities import BINS, LOWEST
 from nervure.record import (
     HISTOGRAMS,
@@ -40,7 +40,7 @@ Values = Mapping[str, float]
 class Writer(Callback):
     """What writers share; those for a tool say how it takes values and texts."""
 
-    reads_telemetry = True
+    observes = True
 
     def __init__(self) -> None:
         self._open = False
@@ -70,6 +70,11 @@ class Writer(Callback):
     # -- what happens ---------------------------------------------------------------
 
     def on_begin(self, run: Run) -> None:
+        if self._open:
+            raise ValueError(
+                f"[{type(self).__name__}] two runs at once; expected one; make one for "
+                "each, or train the ensemble with jobs=1"
+            )
         # What an earlier session has told was handed on by it.
         self._told = len(run.record.events)
         self._begin(_about(run))
@@ -232,7 +237,9 @@ class TensorBoard(Writer):
 
     def open(self, about: Mapping[str, Any]) -> None:
         library = needed("tensorboardX", "TensorBoard")
-        self._writer = library.SummaryWriter(self.directory)
+        # Names of files count seconds: a second run within one would take the place.
+        own = f".{time.time_ns()}"
+        self._writer = library.SummaryWriter(self.directory, filename_suffix=own)
         if about:
             rows = [f"| {name} | {value} |" for name, value in about.items()]
             table = "\n".join(["| key | value |", "|---|---|", *rows])
@@ -357,3 +364,28 @@ class Trackio(Writer):
 
     def close(self) -> None:
         self._library.finish()
+
+
+# -- by name --------------------------------------------------------------------------
+
+TOOLS: dict[str, Callable[[str], Writer]] = {
+    "tensorboard": lambda where: TensorBoard(where or "logs"),
+    "mlflow": lambda where: MLflow(experiment=where or None),
+    "trackio": lambda where: Trackio(where or "nervure"),
+}
+"""Tools by name; each is made of a folder, an experiment or a project."""
+
+
+def writer(text: str) -> Writer:
+    """The writer of a word such as "tensorboard=logs", "mlflow" or "trackio=project".
+
+    Raises:
+        ValueError: a tool that is not known.
+
+    >>> writer("tensorboard=logs/a").directory
+    'logs/a'
+    """
+    name, _, where = text.partition("=")
+    if name not in TOOLS:
+        raise ValueError(unknown("log", "tool", name, TOOLS))
+    return TOOLS[name](where)
