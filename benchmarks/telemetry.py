@@ -126,7 +126,8 @@ def main() -> None:
             f"{name}: {one['telemetry'] * 1e3:.0f} ms for {one['samples']} samples, "
             f"{one['step'] * 1e6:.0f} us a step: "
             f"{one['telemetry'] / one['step'] / one['steps']:.2%} of {one['steps']} "
-            f"steps, under 1 % from {one['enough']:,.0f} steps on",
+            f"steps, under 1 % from {one['enough']:,.0f} steps on, "
+            f"{one['enough'] * one['step']:.0f} s",
             flush=True,
         )
     if given.json:

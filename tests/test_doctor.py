@@ -4,6 +4,7 @@ what no diagnosis can be made of."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -316,22 +317,65 @@ def load_spec_of(text: str) -> Any:
     return parse_spec(tomllib.loads(text))
 
 
-def test_estimators_have_their_findings() -> None:
+def estimators() -> list[Any]:
+    """Estimators of every kind, each with a fault that it has to have found."""
+    from nervure import sklearn as ours
+
+    wild, still = "learning-rate-too-high", "learning-rate-too-low"
+    layers, rate = [nv.Dense(16, "relu")], nv.Adam(3.0)
+    net = {"optimizer": rate, "epochs": 8}
+    slow = {"solver": "sgd", "learning_rate_init": 1e-7, "max_iter": 8}
+    scaled = "unscaled-inputs"
+    return [
+        (ours.NeuralNetClassifier, {"layers": layers, **net}, 1.0, wild),
+        (ours.NeuralNetRegressor, {"layers": layers, **net}, 1.0, wild),
+        (ours.AutoencoderTransformer, {**net, "optimizer": nv.Adam(1e-7)}, 1.0, still),
+        (ours.MLPClassifier, slow, 1.0, still),
+        (ours.MLPClassifier, {**slow, "early_stopping": True}, 1.0, still),
+        (ours.MLPRegressor, slow, 1.0, still),
+        (ours.MLPClassifier, {"solver": "lbfgs", "max_iter": 8}, 1e6, scaled),
+        (ours.TabularClassifier, {"epochs": 2, "class_weight": {0: 1e6}}, 1.0, None),
+        (ours.TabularRegressor, {"epochs": 2}, 1.0, None),
+    ]
+
+
+@pytest.mark.parametrize("number", range(9))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::nervure.findings.finding.FindingWarning")
+def test_estimators_have_their_findings(number: int) -> None:
     pytest.importorskip("sklearn")
-    from nervure.sklearn import NeuralNetClassifier
+    kind, given, scale, code = estimators()[number]
+    X, y = table()
+    X = np.asarray(X) * scale
+    model, quiet = (
+        kind(**given, telemetry=seen, random_state=0).fit(X, y) for seen in (True, None)
+    )
+    assert quiet.findings_ == []
+    codes = [found.code for found in model.findings_]
+    assert code in codes if code else "unscaled-inputs" not in codes
+    weights = [getattr(one, "network_", None) for one in (model, quiet)]
+    if weights[0] is None:
+        weights = [one._perceptron.net for one in (model, quiet)]
+    assert (weights[0].values == weights[1].values).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_findings_of_an_mlp_stand_beside_its_iterations(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("sklearn")
+    from nervure.sklearn import MLPClassifier
 
     X, y = table()
+    rate = {"solver": "sgd", "learning_rate_init": 3e3, "max_iter": 8}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nv.FindingWarning)
-        model = NeuralNetClassifier(
-            [nv.Dense(16, "relu")],
-            optimizer=nv.Adam(3.0),
-            epochs=8,
-            telemetry=True,
-            random_state=0,
-        ).fit(X, y)
-        quiet = NeuralNetClassifier([nv.Dense(4, "relu")], epochs=2).fit(X, y)
-    assert quiet.findings_ == []
+        warnings.simplefilter("error", nv.FindingWarning)
+        model = MLPClassifier((8,), verbose=True, random_state=0, **rate)
+        with pytest.raises(ValueError, match="non-finite"):
+            model.fit(X, y)
+    shown = capsys.readouterr().out.splitlines()
+    told = [line for line in shown if line.startswith("learning-rate-too-high: ")]
+    assert len(told) == 1, shown
     assert model.findings_[0].code == "learning-rate-too-high"
 
 
@@ -506,6 +550,36 @@ def test_experiments_take_seconds(blobs: Any) -> None:
     net = nv.Network([nv.Input(2), nv.Dense(3, "softmax")])
     with pytest.raises(ValueError, match=r"\[diagnose\] experiments"):
         nv.diagnose((net, *blobs), experiments=-1)
+
+
+def test_targets_are_worth_more_than_shuffled_ones(blobs: Any) -> None:
+    X, y = blobs
+    net = nv.Network([nv.Input(2), nv.Dense(8, "relu"), nv.Dense(3, "softmax")], seed=0)
+    before = net.values.copy()
+    found = nv.diagnose((net, X, y), experiments=20)
+    assert (net.values == before).all()
+    assert found.tried["shuffled"] > 0.5
+    said = f"targets as they are give {found.tried['shuffled']:.2f} more skill"
+    assert f"tried: {said} than shuffled ones" in found.report()
+    assert found.document()["experiments"] == found.tried
+    shuffled = np.random.default_rng(0).permutation(y)
+    lost = nv.diagnose((net, X, shuffled), experiments=20)
+    assert lost.tried["shuffled"] < 0.2
+    assert lost.findings[0].code == "labels-shuffled"
+    assert "the net loses" in lost.findings[0].seen
+    assert "tried" not in nv.diagnose((net, X, y), experiments=0).report()
+
+
+def test_what_the_net_itself_learns_is_no_shuffling(blobs: Any) -> None:
+    """Where no simple model finds anything, and the net does."""
+    from nervure.findings.rules import labels_shuffled
+
+    X, y = blobs[0], np.random.default_rng(0).permutation(blobs[1])
+    net = nv.Network([nv.Input(2), nv.Dense(8, "relu"), nv.Dense(3, "softmax")], seed=0)
+    case = nv.diagnose((net, X, y), experiments=0).case
+    assert labels_shuffled.check(case) is not None
+    learned = dataclasses.replace(case, trials={"shuffled": 0.5})
+    assert labels_shuffled.check(learned) is None
 
 
 # -- pages ----------------------------------------------------------------------------

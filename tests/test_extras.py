@@ -23,7 +23,12 @@ from nervure.base.formulas import gaussian_cdf, logistic, normal_quantile
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "nervure"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "tensorboardX": "tensorboardx",
+    "mlflow": "mlflow-skinny",
+}
 CORE = {"narwhals", "numpy", "safetensors", "typer"}
 """Third-party modules that are always there."""
 
@@ -104,21 +109,28 @@ NEED = {
         "write_sheet('sheet.png', [np.zeros((8, 8), np.uint8)])",
     ],
     "matplotlib": [
-        "nv.find_learning_rate(net, [[1.0]] * 9, [1.0] * 9, loss='mse').plot()"
+        "nv.find_learning_rate(net, [[1.0]] * 9, [1.0] * 9, loss='mse').plot()",
+        "nv.plot.confusion([0, 1], [0, 1])",
     ],
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
     "onnx": ["nv.export(net, 'net.onnx')"],
+    "tensorboardX": ["nv.TensorBoard('logs').write(nv.Record())"],
+    "mlflow": ["nv.MLflow().write(nv.Record())"],
+    "trackio": ["nv.Trackio('rows').write(nv.Record())"],
 }
 WHERE = {
     "duckdb": "rows.csv",
     "sklearn": "(nervure.sklearn|wine)",
     "scipy": "lbfgs",
     "PIL": "(a|sheet.png)",
-    "matplotlib": "find_learning_rate",
+    "matplotlib": "(find_learning_rate|plot.confusion)",
     "optuna": "tune",
     "jax": 'executor="jax"',
     "onnx": "export",
+    "tensorboardX": "TensorBoard",
+    "mlflow": "MLflow",
+    "trackio": "Trackio",
 }
 NET = "net = nv.Network([nv.Input(1), nv.Dense(1)])\n"
 

@@ -19,6 +19,7 @@ import pytest
 import nervure as nv
 from nervure.findings import examining
 from nervure.findings.case import Case
+from nervure.findings.changes import RATE
 from nervure.findings.examining import examine, in_order
 from nervure.findings.finding import Finding
 from nervure.findings.patch import apply
@@ -31,12 +32,19 @@ DOCTOR = Path(__file__).parents[1] / "benchmarks" / "doctor"
 sys.path.insert(0, str(DOCTOR))
 
 import faults  # noqa: E402
+import further  # noqa: E402
 import instances  # noqa: E402
 
 BY_CODE = {rule.page.code: rule for rule in rules()}
 
 ELSEWHERE = {"plateau", "cannot-fit-one-batch", "non-finite"}
 """Codes that no fault of the benchmark is first of all; tested by themselves."""
+
+
+FURTHER = (
+    *("one hidden layer", "lenet1 by Adam", "resnet32", "autoencoder", "GRU twice"),
+    *("LSTM both ways", "GRU of rows of all lengths", "SimpleRNN forecasts"),
+)
 
 
 @pytest.mark.parametrize("kind", faults.FAULTS, ids=lambda kind: kind.name)
@@ -53,6 +61,9 @@ def test_a_fault_is_found(kind: Any) -> None:
         assert finding.evidence
         assert finding.seen
         if finding.patch is not None:
+            rates = [c.after for c in finding.patch.changes if c.key.startswith(RATE)]
+            said = [rate for rate in rates if isinstance(rate, float)]
+            assert all(f"{rate:g}" in finding.remedy for rate in said), finding.remedy
             changed = apply(diagnosis.subject.spec, [finding.patch])
             assert changed != diagnosis.subject.spec
 
@@ -66,6 +77,12 @@ def test_sound_trainings_are_left_alone() -> None:
         if finding.severity != "note"
     ]
     assert not alarms
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_nets_that_nobody_draws_are_left_alone(name: str) -> None:
+    """The zoo's small nets, sequences, autoencoders."""
+    assert not list(further.alarms(further.TRAININGS[name]))
 
 
 def test_every_rule_is_tested() -> None:
@@ -131,6 +148,34 @@ def test_a_net_that_cannot_fit_a_batch(blobs: Any) -> None:
     able = nv.diagnose((net_of(nv.Dense(16, "tanh")), *blobs), experiments=10)
     assert able.case.trials["one batch"] > 0.95
     assert rule.check(able.case) is None
+
+
+@pytest.mark.parametrize("experiments", [0, 10])
+def test_a_remedy_says_the_rate_that_its_patch_sets(
+    experiments: int, blobs: Any
+) -> None:
+    """Whether it is a tenth or what a range test found; and it goes the right way."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(240, 2)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
+    warnings.simplefilter("ignore", nv.FindingWarning)
+    for rate, code in (
+        (3.0, "learning-rate-too-high"),
+        (1e-6, "learning-rate-too-low"),
+    ):
+        net = nv.Network([nv.Input(2), nv.Dense(16, "relu"), nv.Dense(2, "softmax")])
+        given = {"epochs": 8, "batch_size": 16, "progress": False, "telemetry": True}
+        run = nv.fit(net, X, y, optimizer=nv.Adam(rate), **given)
+        finding = next(
+            f for f in nv.diagnose(run, experiments=experiments) if f.code == code
+        )
+        assert finding.patch is not None
+        (change,) = finding.patch.changes
+        assert (change.after < rate) == (code == "learning-rate-too-high")
+        word = "Lower" if change.after < rate else "Raise"
+        steps = f"{word} the learning rate from {rate:g} to {change.after:g}"
+        how = ", as a range test" if experiments else ""
+        assert finding.remedy.startswith(f"{steps}{how}")
 
 
 # -- all rules at once ------------------------------------------------------------------

@@ -66,7 +66,7 @@ def test_scikit_learn_checks(estimator, check) -> None:
 def test_same_constructor(name: str) -> None:
     wanted = inspect.signature(getattr(theirs, name).__init__).parameters
     found = inspect.signature(getattr(ours, name).__init__).parameters
-    added = {"class_weight"} - set(wanted)
+    added = {"class_weight", "telemetry"} - set(wanted)
     kinds = [(p.name, p.default, p.kind) for p in found.values() if p.name not in added]
     assert kinds == [(p.name, p.default, p.kind) for p in wanted.values()]
     assert all(found[name].default is None for name in added & set(found))

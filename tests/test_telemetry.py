@@ -196,6 +196,97 @@ def test_signal_to_noise_is_large_where_all_rows_are_alike() -> None:
     assert max(event["signal"][0] for event in whole) > 100
 
 
+# -- along time -----------------------------------------------------------------------
+
+
+def carried(factor: float, layer: Any = None) -> nv.Network:
+    """A relu that multiplies its state by a factor at every step."""
+    layer = layer or nv.SimpleRNN(3, activation="relu")
+    net = nv.Network([nv.Input((6, 2)), layer, nv.Dense(1)], seed=0, dtype="float64")
+    net.parameters["simple_rnn.recurrent_weight"] = factor * np.eye(3)
+    net.parameters["simple_rnn.weight"] = np.full((2, 3), 0.5)
+    return net
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_an_echo_is_the_product_of_the_derivatives(factor: float) -> None:
+    """All states are above 0, so that ``dh_t/dh_1 = factor^(t - 1)``."""
+    X = np.abs(np.random.default_rng(0).normal(size=(9, 6, 2)))
+    found = carried(factor).trace(X, np.ones(9)).quantities
+    assert found["echo"]["simple_rnn"] == pytest.approx(factor**5, rel=1e-6)
+    assert found["echo"]["dense"] is None
+    h = np.zeros((8, 3))
+    sizes = []
+    for step in range(6):
+        h = h * factor + X[:8, step].sum(axis=1, keepdims=True) / 2
+        sizes.append(math.sqrt((h**2).mean()))
+    grown = sizes[-1] / sizes[0]
+    assert found["growth"]["simple_rnn"] == pytest.approx(grown, rel=1e-6)
+
+
+def test_the_other_way_along_time_it_is_the_same() -> None:
+    X = np.abs(np.random.default_rng(0).normal(size=(5, 6, 2)))
+    back = carried(2.0, nv.SimpleRNN(3, activation="relu", reverse=True))
+    own = carried(2.0).trace(X).quantities
+    other = back.trace(X[:, ::-1]).quantities
+    for name in ("echo", "growth"):
+        assert other[name]["simple_rnn"] == pytest.approx(own[name]["simple_rnn"])
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_gates_are_those_that_a_trace_shows(executor: str) -> None:
+    if executor == "jax":
+        pytest.importorskip("jax")
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(length, 2)).astype(np.float32) for length in (4, 7, 5, 7)]
+    layer = nv.Bidirectional(nv.LSTM(3))
+    net = nv.Network([nv.Input((None, 2)), layer, nv.Dense(1)], seed=0)
+    net.parameters["bidirectional.forward.bias"] = [0.0] * 3 + [9.0] * 3 + [0.0] * 6
+    trace = net.trace([x[:4] for x in X], np.ones(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nv.FindingWarning)
+        run = seen((X, np.ones(4)), net, epochs=1, batch_size=4, executor=executor)
+    record = run.record
+    kinds = ("input", "forget", "candidate", "output")
+    sides = ("forward", "backward")
+    assert record.gates == tuple(
+        f"bidirectional.{side}.{kind}" for side in sides for kind in kinds
+    )
+    for i, name in enumerate(record.gates):
+        inner = trace["bidirectional"].inner[name.removeprefix("bidirectional.")]
+        assert record["gate_mean"][0, i] == pytest.approx(inner.mean(), rel=1e-3)
+        assert trace.quantities["gate_mean"][name] == pytest.approx(inner.mean())
+    shut = dict(zip(record.gates, record["gate_saturated"][0], strict=True))
+    assert shut["bidirectional.forward.forget"] > 0.9
+    assert shut["bidirectional.backward.forget"] == 0
+    assert record.columns("gates")["gate"].tolist()[:8] == list(record.gates)
+    assert len(record.columns("gates")["gate_mean"]) == 8 * len(record.steps)
+    assert np.isfinite(record["echo"][0, 0])
+    assert np.isnan(record["echo"][0, 1])
+
+
+def test_a_single_step_says_nothing_of_time() -> None:
+    net = nv.Network([nv.Input((1, 2)), nv.GRU(3), nv.Dense(1)], seed=0)
+    found = net.trace(np.ones((4, 1, 2)), np.ones(4)).quantities
+    assert found["echo"] == {"gru": None, "dense": None}
+    assert set(found["gate_mean"].values()) == {None}
+
+
+def test_states_that_run_away_are_infinitely_many_times_as_large() -> None:
+    net = carried(1e60)
+    found = net.trace(np.ones((2, 6, 2)), np.ones(2)).quantities
+    assert found["growth"]["simple_rnn"] == math.inf
+
+
+def test_nets_without_recurrence_have_no_columns_of_it(blobs: Any) -> None:
+    record = seen(blobs, epochs=1).record
+    assert record.gates == ()
+    assert not {"echo", "growth", "gate_mean"} & set(record.names)
+
+
+# -- rows -----------------------------------------------------------------------------
+
+
 def test_a_checkup_is_of_the_weights_after_the_epoch(blobs: Any) -> None:
     X, y = blobs
     run = seen((X[:60], y[:60]), validation=(X[60:], y[60:]))
@@ -237,6 +328,10 @@ def test_large_layers_cost_no_more_memory_than_they_may(
     small = net_of().executor().model
     assert rows_for(small, 1000) == MOST_ROWS
     assert rows_for(small, 4) == FEW_ROWS
+    maps = nv.Network(
+        [nv.Input((32, 32, 1)), nv.Conv2D(8, 3), nv.Flatten(), nv.Dense(2)]
+    )
+    assert rows_for(maps.executor().model, 1000) == FEW_ROWS
     monkeypatch.setattr("nervure.training.telemetry.probe.MOST_BYTES", 1000)
     assert rows_for(small, 1000) == 1000 // (2 * 4 * (2 + 8 + 8 + 3 + 3))
     normal = net_of(nv.Dense(4), nv.BatchNorm()).executor().model

@@ -4,6 +4,7 @@
 python tools/findings.py               write the pages
 python tools/findings.py --check       fail if they are not what would be written
 python tools/findings.py --pictures    train the examples, and draw them too
+python tools/findings.py --only CODE   train and draw that of one code
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ Each kind of finding has a code that stays the same for all versions, and a page
 SHOWN = {
     "vanishing-gradient": "signal",
     "exploding-gradient": "signal",
+    "exploding-state": "echo",
     "dead-units": "dead",
     "saturated-units": "saturated",
     "layer-not-learning": "pace",
@@ -71,7 +73,7 @@ def _is(path: Path, text: str) -> bool:
 # -- pictures -------------------------------------------------------------------------
 
 
-def draw() -> None:
+def draw(wanted: str | None = None) -> None:
     """A picture of an example per code, of the trainings of benchmarks/doctor."""
     sys.path.insert(0, str(DOCTOR))
     from faults import FAULTS
@@ -81,7 +83,7 @@ def draw() -> None:
     for code in pages():
         name = ONE_HAND.get(code)
         kinds = [k for k in FAULTS if k.name == name or (not name and code in k.codes)]
-        if kinds:
+        if kinds and wanted in (None, code):
             figure = standalone(_example(code, kinds[0]))
             (FOLDER / f"{code}.svg").write_text(figure, encoding="utf-8")
             print(code, flush=True)
@@ -125,6 +127,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     parser.add_argument("--pictures", action="store_true", help="draw examples too")
+    parser.add_argument("--only", metavar="CODE", help="draw that of one code")
     given = parser.parse_args()
     if given.check:
         other = check()
@@ -136,8 +139,8 @@ def main() -> int:
             )
         return int(bool(other))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if given.pictures:
-        draw()
+    if given.pictures or given.only:
+        draw(given.only)
     for name, text in texts().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
     return 0

@@ -107,6 +107,12 @@ def _lenet(rng: Generator, own: Task, depth: int) -> list[Table]:
 
 
 def _filters(rng: Generator, own: Task, depth: int) -> list[Table]:
+    if rng.random() < 0.4:
+        kind = pick(rng, ("simple_rnn", "lstm", "gru"))
+        layer: Table = {"type": kind, "units": int(pick(rng, (24, 32)))}
+        if kind == "simple_rnn" and rng.random() < 0.5:
+            layer["activation"] = "relu"
+        return [layer]
     activation = pick(rng, ("relu", "gelu"))
     conv = {"type": "conv1d", "kernel": 5, "padding": "same", "activation": activation}
     layers: list[Table] = [{**conv, "filters": 16}, {"type": "max_pool1d", "size": 2}]

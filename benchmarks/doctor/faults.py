@@ -72,8 +72,8 @@ def fault(
 
 def _usual_start(t: Training) -> None:
     for layer in t.layers:
-        layer.pop("initializer", None)
-        layer.pop("bias_initializer", None)
+        for name in ("initializer", "bias_initializer", "recurrent_initializer"):
+            layer.pop(name, None)
 
 
 def _all_learn(t: Training) -> None:
@@ -709,4 +709,28 @@ def leak(t: Training, rng: Generator) -> bool:
 
     t.train = change(t.train)
     t.held_out = None if t.held_out is None else change(t.held_out)
+    return True
+
+
+# -- along time -----------------------------------------------------------------------
+
+
+@fault(
+    "large recurrent weights",
+    "exploding-state",
+    names=("series",),
+    minded=_usual_start,
+)
+def large_recurrent(t: Training, rng: Generator) -> bool:
+    kind, low, high = pick(
+        rng, (("simple_rnn", 0.5, 1.0), ("simple_rnn", 0.5, 1.0), ("lstm", 0.9, 1.5))
+    )
+    std = float(rng.uniform(low, high))
+    layer = {"type": kind, "units": int(pick(rng, (24, 32)))}
+    layer["recurrent_initializer"] = {"type": "normal", "std": std}
+    if kind == "simple_rnn" and rng.random() < 0.5:
+        layer["activation"] = "relu"
+    t.tables["layer"] = [t.layers[0], layer, t.layers[-1]]
+    t.settings["optimizer"] = {"type": "adam", "learning_rate": 2e-3}
+    t.settings["epochs"] = 60
     return True

@@ -67,6 +67,7 @@ _MODULES = {
     "nervure.tuning": "Tuning tune",
     "nervure.spec.stopping": "EarlyStopping",
     "nervure.training": "Callback DivergenceError History Run fit",
+    "nervure.training.writers": "MLflow TensorBoard Trackio",
 }
 """Where each public name lives; a module is imported when a name of it is used."""
 
@@ -77,6 +78,7 @@ _SUBMODULES = {
     "layers": "nervure.layers",
     "losses": "nervure.losses",
     "metrics": "nervure.metrics",
+    "plot": "nervure.plot",
     "sight": "nervure.sight",
     "schedules": "nervure.optimizers.schedules",
     "tabular": "nervure.tabular",

@@ -6,6 +6,7 @@ from nervure import initializers as initializers
 from nervure import layers as layers
 from nervure import losses as losses
 from nervure import metrics as metrics
+from nervure import plot as plot
 from nervure import sight as sight
 from nervure import tabular as tabular
 from nervure import uncertainty as uncertainty
@@ -178,6 +179,9 @@ from nervure.training import Run as Run
 from nervure.training import fit as fit
 from nervure.training.learning_rate import LearningRateSearch as LearningRateSearch
 from nervure.training.learning_rate import find_learning_rate as find_learning_rate
+from nervure.training.writers import MLflow as MLflow
+from nervure.training.writers import TensorBoard as TensorBoard
+from nervure.training.writers import Trackio as Trackio
 from nervure.tuning import Tuning as Tuning
 from nervure.tuning import tune as tune
 

@@ -57,11 +57,16 @@ OF_LAYERS = (
     "dead",
     "entropy",
     "delta",
+    "growth",
+    "echo",
 )
 """Columns of a step with one number per layer; null where there is none."""
 
 OF_PARAMETERS = ("norm", "gradient", "update", "ratio", "signal", "alike")
 """Columns of a step with one number per parameter."""
+
+OF_GATES = ("gate_mean", "gate_saturated")
+"""Columns of some steps with one number per gate (`nervure.network.recurrence`)."""
 
 HISTOGRAMS = ("a_histogram", "delta_histogram", "gradient_histogram", "norm_histogram")
 """Of some steps: 32 counts per layer or parameter (`nervure.network.quantities`)."""
@@ -145,6 +150,11 @@ class Record:
         """Names of the parameters that steps are about."""
         return tuple(self.latest("layout").get("parameters", ()))
 
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the gates of recurrent layers, as "lstm.forget"."""
+        return tuple(self.latest("layout").get("gates", ()))
+
     # -- as arrays ----------------------------------------------------------------
 
     @property
@@ -161,7 +171,8 @@ class Record:
         """A column: of the sampled steps, or of the epochs.
 
         Steps: ``rate``, ``cost`` (samples,); `OF_LAYERS` (samples, layers);
-        `OF_PARAMETERS` (samples, parameters). Everything else is of epochs.
+        `OF_PARAMETERS` (samples, parameters), `OF_GATES` (samples, gates). Everything
+        else is of epochs.
 
         Raises:
             KeyError: nobody measured it; those that were are listed.
@@ -182,11 +193,17 @@ class Record:
     @property
     def names(self) -> tuple[str, ...]:
         """Columns that there are."""
-        steps = [name for name in _OF_STEPS if name in self.latest("step")]
+        steps = [name for name in _OF_STEPS if self._is_known(name)]
         measured: dict[str, None] = {}
         for event in self.of("epoch")[-1:]:
             measured |= dict.fromkeys(k for k in event if k not in ("event", "epoch"))
         return (*steps, *measured)
+
+    def _is_known(self, name: str) -> bool:
+        """Whether steps have a column; of some that only one in several has, any."""
+        if name in _OF_SOME:
+            return any(name in event for event in self.of("step"))
+        return name in self.latest("step")
 
     def _column(self, name: str, events: Sequence[Event]) -> Array:
         width = self._width(name)
@@ -201,6 +218,8 @@ class Record:
     def _width(self, name: str) -> int | None:
         if name in OF_LAYERS:
             return len(self.layers)
+        if name in OF_GATES:
+            return len(self.gates)
         return len(self.parameters) if name in OF_PARAMETERS else None
 
     # -- as tables ----------------------------------------------------------------
@@ -209,7 +228,7 @@ class Record:
         """The sampled steps as columns of one length, one row per step and layer.
 
         Args:
-            of: "layers", "parameters" or "epochs".
+            of: "layers", "parameters", "gates" or "epochs".
 
         >>> layout = {"event": "layout", "layers": ["dense"], "parameters": []}
         >>> step = {"event": "step", "step": 0, "delta": [0.25]}
@@ -219,7 +238,7 @@ class Record:
         """
         if of == "epochs":
             return {"epoch": self.epochs, **{n: self[n] for n in self._of_epochs()}}
-        tables = {"layers": OF_LAYERS, "parameters": OF_PARAMETERS}
+        tables = {"layers": OF_LAYERS, "parameters": OF_PARAMETERS, "gates": OF_GATES}
         if of not in tables:
             raise ValueError(unknown("record", "table", of, [*tables, "epochs"]))
         names, samples = getattr(self, of), len(self.of("step"))
@@ -275,7 +294,8 @@ class Record:
         )
 
 
-_OF_STEPS = ("rate", "cost", *OF_LAYERS, *OF_PARAMETERS)
+_OF_SOME = ("signal", "alike", "growth", "echo", *OF_GATES)
+_OF_STEPS = ("rate", "cost", *OF_LAYERS, *OF_PARAMETERS, *OF_GATES)
 
 
 def _number(value: Any) -> float:
@@ -349,7 +369,7 @@ def _all(each: Callable[[object], bool]) -> Callable[[object], bool]:
 
 _HELD: dict[str, dict[str, Callable[[object], bool]]] = {
     "layout": {
-        **dict.fromkeys(("layers", "functions", "parameters"), _all(_is_text)),
+        **dict.fromkeys(("layers", "functions", "parameters", "gates"), _all(_is_text)),
         **dict.fromkeys(("units", "sizes", "learns"), _all(_is_count)),
         "shapes": _all(_all(_is_count)),
     },
@@ -361,7 +381,7 @@ _HELD: dict[str, dict[str, Callable[[object], bool]]] = {
     "step": {
         "step": _is_count,
         **dict.fromkeys(("rate", "cost"), _is_number),
-        **dict.fromkeys((*OF_LAYERS, *OF_PARAMETERS), _all(_is_number)),
+        **dict.fromkeys((*OF_LAYERS, *OF_PARAMETERS, *OF_GATES), _all(_is_number)),
     },
     "epoch": {
         "epoch": _is_count,

@@ -15,6 +15,9 @@ EXTRAS = {
     "optuna": ("tune", "Optuna"),
     "jax": ("jax", "JAX"),
     "onnx": ("onnx", "ONNX"),
+    "tensorboardX": ("tensorboard", "tensorboardX"),
+    "mlflow": ("mlflow", "MLflow"),
+    "trackio": ("trackio", "trackio"),
 }
 """Of each library the extra of nervure that brings it, and how it is called."""
 

@@ -176,6 +176,15 @@ def train(
         typer.Option("--no-header", help="The first line of a text file is a row."),
     ] = False,
     skip_bad: SkipBad = False,
+    logs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="TOOL[=WHERE]",
+            help="Hand on what the run tells: tensorboard=FOLDER, mlflow=EXPERIMENT, "
+            "trackio=PROJECT.",
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -193,7 +202,8 @@ def train(
     if skip_bad:
         changes.append("data.skip_bad=true")
     asked = tuple(changes)
-    request = Request(source, spec, target, asked, out, resume, calibrate, quiet)
+    told = tuple(logs or ())
+    request = Request(source, spec, target, asked, out, resume, calibrate, quiet, told)
     raise typer.Exit(train(request))
 
 

@@ -25,6 +25,7 @@ from nervure.spec.rows import default_for, held_apart, load_data, read_data
 from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
 from nervure.spec.written import spec_to_dict
 from nervure.training.table import duration
+from nervure.training.writers import Writer, writer
 from nervure.uncertainty.calibration import calibrate
 from nervure.zoo import ARCHITECTURES
 
@@ -58,6 +59,7 @@ class Request:
     resume: bool = False
     calibrate: bool = False
     quiet: bool = False
+    logs: tuple[str, ...] = ()
 
 
 def train(request: Request) -> int:
@@ -66,9 +68,12 @@ def train(request: Request) -> int:
         return _go_on(request)
     refuse_standard_input(request.source, "train")
     spec, dataset = asked_for(request)
+    how: dict[str, Any] = {"progress": not request.quiet}
+    if request.logs:
+        how["callbacks"] = _writers(request, spec)
     with new_folder(request, spec.data, RUNS) as folder:
         print(dataset.summary(), flush=True)
-        run = fit_spec(spec, dataset, directory=folder, progress=not request.quiet)
+        run = fit_spec(spec, dataset, directory=folder, **how)
         return _finish(run, spec, dataset, folder)
 
 
@@ -96,9 +101,22 @@ def _go_on(request: Request) -> int:
         for key, value in arguments.items()
         if key in MAY_CHANGE or key == "callbacks"
     }
+    if request.logs:
+        kept = overrides.get("callbacks", [])
+        overrides["callbacks"] = [*kept, *_writers(request, spec)]
     print(dataset.summary(), flush=True)
     run = resume(folder, dataset, progress=not request.quiet, **overrides)
     return _finish(run, changed, dataset, folder)
+
+
+def _writers(request: Request, spec: Spec) -> list[Writer]:
+    """What hands on what the run tells, to the tools that were asked for."""
+    if spec.ensemble is not None:
+        raise SpecError(
+            "[--log] an ensemble trains several networks at once; expected one; leave "
+            "the option or --ensemble out"
+        )
+    return [writer(text) for text in request.logs]
 
 
 def _fixed(spec: Spec, changed: Spec) -> list[str]:

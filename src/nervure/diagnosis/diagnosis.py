@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,13 @@ class Diagnosis:
             return None
         return apply(self.subject.spec, [patch for _, patch in pairs])
 
+    @property
+    def tried(self) -> dict[str, float]:
+        """What experiments have told, by name; empty where none was made."""
+        found = dict(self.case.trials)
+        linear = self.case.deep.get("linear", math.nan)
+        return found | ({"linear": linear} if found and not math.isnan(linear) else {})
+
     def fix(self, **arguments: Any) -> Fix:
         """Train again as the findings propose, and compare (see `fixing.fix`)."""
         return fix(self.subject, **arguments)
@@ -61,12 +69,13 @@ class Diagnosis:
         """As plain data."""
         return {
             "findings": [finding.document() for finding in self.findings],
+            "experiments": self.tried,
             "missing": list(self.subject.missing),
         }
 
     def report(self) -> str:
         """In words."""
-        return "\n".join(lines_of(self.findings, self.subject.missing))
+        return "\n".join(lines_of(self.findings, self.subject.missing, self.tried))
 
 
 def diagnose(
@@ -79,8 +88,9 @@ def diagnose(
             ``(network, X, y)``.
         X, y: rows, where they are not known otherwise.
         experiments: seconds that experiments may take: a learning-rate range test,
-            whether the net can fit 16 rows, whether it uses its inputs. By default
-            they are made, within `PATIENCE`, where it is not clear why a net fails.
+            whether the net can fit 16 rows, whether it uses its inputs, whether it
+            learns more from the targets than from shuffled ones. By default they are
+            made, within `PATIENCE`, where it is not clear why a net fails.
 
     Raises:
         DiagnosisError: nothing a diagnosis can be made of.

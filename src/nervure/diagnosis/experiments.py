@@ -25,7 +25,7 @@ from nervure.training.prepare import Prepared
 
 Rows = npt.NDArray[np.int64]
 
-FEW = 16
+FEW, SOME = 16, 256
 STEPS = 200
 RATES = (1e-3, 3e-3, 1e-2)
 
@@ -64,6 +64,7 @@ class Laboratory:
             "rate": self.rate,
             "one batch": self.one_batch,
             "inputs": self.inputs,
+            "shuffled": self.shuffled,
         }
         for name, experiment in tries.items():
             if time.monotonic() > self._ends:
@@ -127,6 +128,36 @@ class Laboratory:
         return self._skill(self._net, some) - self._skill(
             self._net, replace(some, inputs=flat)
         )
+
+    def shuffled(self) -> float | None:
+        """Skill that true targets give beyond shuffled ones, on rows not seen.
+
+        The untrained net is trained twice for `STEPS` steps on up to `SOME` rows: as
+        they are, and with their targets dealt out anew.
+        """
+        rows = evenly(self._prepared.rows, 2 * SOME)
+        if len(rows) < 4 * FEW:
+            return None
+        data = self._prepared.data
+        own, others = data.take(rows[::2]), data.take(rows[1::2])
+        rng = np.random.default_rng(self._training.seed)
+        order = rng.permutation(own.rows)
+        dealt = replace(own, targets=tuple(y[order] for y in own.targets))
+        true, false = (
+            self._skill(self._trained(some, RATES[1]), others) for some in (own, dealt)
+        )
+        return true - max(false, 0.0)
+
+    def _trained(self, data: Data, rate: float) -> Network:
+        """An untrained copy after `STEPS` steps on these rows, a few at a time."""
+        net, size = self._fresh(), min(32, data.rows)
+        job = replace(self._job(net, Adam(rate), size), data=data)
+        rng = np.random.default_rng(self._training.seed)
+        passes = -(-STEPS * size // data.rows)
+        order = np.concatenate([rng.permutation(data.rows) for _ in range(passes)])
+        trainer = net.executor().trainer(job)
+        trainer.run(Stretch(order[: STEPS * size], [rate] * STEPS, 0), ())
+        return net
 
     def _few(self) -> Rows:
         """Rows of as many classes as possible."""

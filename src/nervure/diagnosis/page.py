@@ -147,7 +147,8 @@ def _pictures(case: Case) -> list[str]:
 
 def charts(case: Case) -> dict[str, str]:
     """Figures by name: ``loss``, ``metrics``, and with sampled steps ``signal``,
-    ``pace``, ``dead`` and ``saturated``; those of which nothing is known are missing.
+    ``pace``, ``dead``, ``saturated`` and ``echo``; those of which nothing is known are
+    missing.
     """
     drawn = [*_history(case), *_layers(case)]
     return {name: figure for name, figure in drawn if figure}
@@ -204,6 +205,21 @@ def _layers(case: Case) -> Iterable[tuple[str, str]]:
         labels = [record.layers[i] for i in known]
         if known:
             yield name, tiles(shown, labels, title=title, x="step", places=places)
+    yield "echo", _echo(case, steps)
+
+
+def _echo(case: Case, steps: list[float]) -> str:
+    """How a small change of the first state grows along time."""
+    values = case.signs.layers("echo")
+    some = [i for i, row in enumerate(values) if not np.isnan(row).all()]
+    at = [steps[i] for i in some]
+    series = [
+        Line(name, at, [float(v) for v in column[some]])
+        for name, column in zip(case.record.layers, values.T, strict=True)
+        if not np.isnan(column).all()
+    ]
+    title = "A small change of the first state, at the last step"
+    return lines(series, title=title, x="step", y="times as large", log=True)
 
 
 def _evenly(count: int) -> list[int]:

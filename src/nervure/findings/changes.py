@@ -76,14 +76,40 @@ def is_chain(entries: Sequence[Entry]) -> bool:
 
 
 def rate(case: Case, factor: float) -> Patch | None:
-    """The learning rate times a factor, or what a range test found."""
+    """The learning rate times a factor, or what a range test found on that side."""
     rule = case.training.optimizer
     if not isinstance(rule, UpdateRule):
         return None
+    return patch(_rate_to(rule, _tested(case, factor) or case.rate * factor))
+
+
+def _tested(case: Case, factor: float) -> float | None:
+    """What a range test found, if it is lower or higher, as the factor is."""
     found = case.trials.get("rate")
-    if found is not None:
-        return patch(_rate_to(rule, float(found)))
-    return patch(_rate_to(rule, case.rate * factor))
+    fits = found is not None and (found < case.rate) == (factor < 1)
+    return float(found) if found is not None and fits else None
+
+
+def rate_advice(case: Case, change: Patch | None) -> str:
+    """What a patch says of the learning rate, in a sentence; nothing if it does not."""
+    found = [c for c in change.changes if c.key.startswith(RATE)] if change else []
+    if not found or not isinstance(found[0].after, float):
+        return ""
+    after = found[0].after
+    word = "Lower" if after < case.rate else "Raise"
+    steps = f"{word} the learning rate from {case.rate:.3g} to {after:g}"
+    if _tested(case, after / case.rate) is not None:
+        return f"{steps}, as a range test suggests."
+    times = max(case.rate / after, after / case.rate)
+    return f"{steps}, {times:.3g} times; nv.find_learning_rate tells more."
+
+
+def clipped(case: Case) -> list[Change]:
+    """A bound of the gradient's norm, where the optimizer has none."""
+    rule = case.training.optimizer
+    if not isinstance(rule, UpdateRule) or rule.clip_norm is not None:
+        return []
+    return [Change("training.optimizer.clip_norm", None, 1.0)]
 
 
 def batches(case: Case, size: int) -> Patch:

@@ -115,8 +115,8 @@ def facts_of(
     theirs = looked_at(held_out, np.arange(held_out.rows), SOME)
     other = _inputs(held_out, theirs, codes)
     known |= {"held_out": held_out.rows} | _apart(x, other)
-    many = _inputs(data, looked_at(data, rows, MANY), codes)
-    known |= _repeated(many, other, len(rows))
+    many = _bytes(data, looked_at(data, rows, MANY), held_out)
+    known |= _repeated(many, _bytes(held_out, theirs, data), len(rows))
     if known["task"] == "classes":
         known["held_out_counts"] = _counts(one_each(held_out.targets[0], "doctor"))
     return Facts(**known)
@@ -150,11 +150,15 @@ def _inputs(data: Data, rows: Rows, codes: set[tuple[int, int]]) -> Array:
     parts: list[Array] = []
     for i, x in enumerate(data.inputs):
         flat = np.asarray(x[rows]).reshape(len(rows), -1)
-        kept = [j for j in range(flat.shape[1]) if (i, j) not in codes]
-        flat = flat if len(kept) == flat.shape[1] else flat[:, kept]
+        coded = {column for which, column in codes if which == i}
+        if coded:
+            flat = np.delete(flat, sorted(coded), axis=1)
         flat = flat[:, :: -(-flat.shape[1] // MOST_COLUMNS)] if flat.size else flat
-        parts.append(flat.astype(np.float64) * data.scale_of(i))
-    return np.hstack(parts)
+        part = flat.astype(np.float64)
+        if data.scale_of(i) != 1:
+            part *= data.scale_of(i)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else np.hstack(parts)
 
 
 def _of_inputs(x: Array) -> dict[str, Any]:
@@ -190,14 +194,25 @@ def _apart(x: Array, other: Array) -> dict[str, float]:
     return {"shift": _rms(shift), "stretch": _rms(stretch), "noise": noise}
 
 
-def _repeated(x: Array, other: Array, rows: int) -> dict[str, float]:
+def _bytes(data: Data, rows: Rows, other: Data) -> list[bytes]:
+    """Rows as they lie, to be compared with those of other data."""
+    parts: list[Array] = []
+    for i, x in enumerate(data.inputs):
+        flat = np.asarray(x[rows]).reshape(len(rows), -1)
+        like = other.inputs[i].dtype, other.scale_of(i)
+        if like != (flat.dtype, data.scale_of(i)):
+            flat = flat.astype(np.float64) * data.scale_of(i)
+        parts.append(np.ascontiguousarray(flat))
+    return [b"".join(part[j].tobytes() for part in parts) for j in range(len(rows))]
+
+
+def _repeated(own: list[bytes], other: list[bytes], rows: int) -> dict[str, float]:
     """Rows that occur again; those of a part that was looked at stand for all."""
-    known = [row.tobytes() for row in x]
-    distinct = set(known)
-    share = sum(row.tobytes() in distinct for row in other) / max(len(other), 1)
+    distinct = set(own)
+    share = sum(row in distinct for row in other) / max(len(other), 1)
     return {
-        "repeated": min(1.0, share * rows / max(len(x), 1)),
-        "common": 1 - len(distinct) / max(len(known), 1),
+        "repeated": min(1.0, share * rows / max(len(own), 1)),
+        "common": 1 - len(distinct) / max(len(own), 1),
     }
 
 

@@ -36,6 +36,7 @@ class Finding:
         step, epoch: since when, counted from 0; None where it is no matter of time.
         strength: how clear it is, in [0, 1].
         patch: what to change in the spec, where that can be said.
+        advice: what helps here, where more can be said than for all of its code.
     """
 
     page: Page
@@ -47,6 +48,7 @@ class Finding:
     epoch: int | None = None
     strength: float = 0.5
     patch: Patch | None = None
+    advice: str = ""
 
     @property
     def code(self) -> str:
@@ -61,7 +63,7 @@ class Finding:
     @property
     def remedy(self) -> str:
         """What helps."""
-        return self.page.remedy
+        return self.advice or self.page.remedy
 
     @property
     def link(self) -> str:

@@ -47,12 +47,14 @@ class Recurrent(Layer):
     """A layer that goes along time with a state.
 
     Class attributes: ``gates`` is the number of weighted sums of each unit, ``states``
-    are the names of its states, the first of which is what it gives.
+    are the names of its states, the first of which is what it gives; ``gate_names``
+    are those of what is multiplied by, as `shown` has it.
     """
 
     sequences: ClassVar[int] = 1
     gates: ClassVar[int] = 1
     states: ClassVar[tuple[str, ...]] = ("state",)
+    gate_names: ClassVar[tuple[str, ...]] = ()
 
     units: int
     return_sequences: bool = False
@@ -180,8 +182,9 @@ class Recurrent(Layer):
     def shown(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Mapping[str, Array]:
-        """Every gate of every step, ``(rows, time, units)``."""
-        return self._run(xp, parameters, inputs, info)[1][1]
+        """Every gate and the state of every step, ``(rows, time, units)``."""
+        states, gates = self._run(xp, parameters, inputs, info)[1]
+        return {"state": states, **gates}
 
     def state_updates(
         self,

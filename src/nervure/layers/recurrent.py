@@ -147,6 +147,7 @@ class LSTM(Recurrent):
     arity: ClassVar[int | tuple[int, ...] | None] = (1, 3)
     gates: ClassVar[int] = 4
     states: ClassVar[tuple[str, ...]] = ("state", "cell")
+    gate_names: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
 
     peepholes: bool = field(default=False, kw_only=True)
     layer_norm: bool = field(default=False, kw_only=True)
@@ -268,6 +269,7 @@ class GRU(Recurrent):
     kind: ClassVar[str] = "gru"
     arity: ClassVar[int | tuple[int, ...] | None] = (1, 2)
     gates: ClassVar[int] = 3
+    gate_names: ClassVar[tuple[str, ...]] = ("reset", "keep", "new")
 
     reset_after: bool = field(default=True, kw_only=True)
 

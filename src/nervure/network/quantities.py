@@ -30,7 +30,7 @@ MOST = 2**14
 """Elements of an array that are looked at; of larger ones, evenly spaced ones."""
 
 BINS = 32
-_LOWEST = -24
+LOWEST = -24
 """Bin k of a histogram counts magnitudes in [2^(k - 25), 2^(k - 24)), the first one
 also zeros and what is smaller, the last one what is larger or no number."""
 
@@ -235,9 +235,9 @@ def _histogram(x: Array | None, times: float = 1.0) -> list[int] | None:
         return None
     some = _thin(x)
     exponents = np.frexp(some * times if times != 1 else some)[1]
-    exponents[some == 0] = _LOWEST
+    exponents[some == 0] = LOWEST
     exponents[~np.isfinite(some)] = BINS
-    places = np.clip(exponents - _LOWEST, 0, BINS - 1)
+    places = np.clip(exponents - LOWEST, 0, BINS - 1)
     return np.bincount(places, minlength=BINS).tolist()
 
 

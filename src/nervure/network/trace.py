@@ -11,7 +11,7 @@ activation φ, and a cost C that is a mean over the batch:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from nervure.layers import Layer, Pass
 from nervure.network.inputs import make_data
 from nervure.network.predicting import Reader, rectangular
 from nervure.network.quantities import Gauge
+from nervure.network.recurrence import OF_GATES, Recurrence
 
 Array = npt.NDArray[Any]
 
@@ -54,9 +55,9 @@ class LayerTrace:
     ``delta`` is None without targets, and for layers that no gradient passes.
     ``gradient`` maps the names of the layer's own parameters ("weight", "bias"),
     ``inner`` those of what it computed inside: the gates of a recurrent layer at every
-    step (`LSTM`: "input", "forget", "candidate", "output", "cell"), the weights of
-    attention. Values of steps are `Ragged`, or ``(rows, time, ...)`` where all
-    sequences are of one length.
+    step (`LSTM`: "input", "forget", "candidate", "output", "cell") and its "state", the
+    weights of attention. Values of steps are `Ragged`, or ``(rows, time, ...)`` where
+    all sequences are of one length.
     """
 
     name: str
@@ -153,16 +154,23 @@ def trace(
         name: _layer(net, name, nodes, data, found, gradients)
         for name, nodes in net.graph.groups.items()
     }
-    known = _quantities(net, found, data.rows, gradients)
+    with np.errstate(all="ignore"):  # of what is too large, too
+        known = _quantities(net, found, data, gradients)
     return NetworkTrace(layers, found.cost, known)
 
 
 def _quantities(
-    net: Traceable, found: Trace, rows: int, gradients: Floats | None
+    net: Traceable, found: Trace, data: Data, gradients: Floats | None
 ) -> dict[str, dict[str, Any]]:
-    """Columns by name, then layer; those of gradients by parameter."""
+    """Columns by name, then layer; those of gradients by parameter, or by gate."""
     gauge = Gauge(net.graph, net.layout)
-    of = {name: (gauge.names, c) for name, c in gauge.of_layers(found, rows).items()}
+    columns = gauge.of_layers(found, data.rows)
+    of: dict[str, tuple[Sequence[str], list[Any]]] = {
+        name: (gauge.names, column) for name, column in columns.items()
+    }
+    along = Recurrence(net.graph, net.layout, gauge.names)
+    for name, column in along.of(net.values, data, found).items():
+        of[name] = (along.gates if name in OF_GATES else gauge.names), column
     if gradients is not None:
         names = [s.name for s in gauge.segments]
         known = gauge.of_parameters(net.values, gradients)

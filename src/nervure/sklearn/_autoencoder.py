@@ -42,11 +42,11 @@ class AutoencoderTransformer(
         decoder: layers between the code and the one that gives the features.
         loss, optimizer, epochs, batch_size, early_stopping, validation_fraction,
         callbacks, metrics, regularizer, shuffle, dtype, executor, n_threads,
-        warm_start, random_state, verbose: as in `NeuralNetRegressor`.
+        warm_start, random_state, verbose, telemetry: as in `NeuralNetRegressor`.
 
     Attributes:
         network_, encoder_, decoder_: the whole network, and its two parts.
-        history_, loss_curve_, n_iter_, n_features_in_, feature_names_in_
+        history_, loss_curve_, n_iter_, findings_, n_features_in_, feature_names_in_
 
     Source: Hinton and Salakhutdinov, *Science* 313 (2006), 504-507.
 
@@ -85,6 +85,7 @@ class AutoencoderTransformer(
         warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
+        telemetry: bool | None = None,
     ) -> None:
         self._store(locals())
 

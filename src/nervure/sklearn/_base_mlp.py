@@ -23,6 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
 from nervure.network.finite import tell_not_finite
+from nervure.optimizers import LBFGS, Optimizer
+from nervure.regularizers import L2
 from nervure.sklearn._compat import (
     Interval,
     Options,
@@ -33,8 +35,10 @@ from nervure.sklearn._compat import (
     validate_data,
 )
 from nervure.sklearn._descent import Descent, make_solver
+from nervure.sklearn._followed import Follower
 from nervure.sklearn._perceptron import Perceptron
 from nervure.sklearn._quasi_newton import FullCost, minimize
+from nervure.training.settings import Settings
 
 Array = npt.NDArray[Any]
 
@@ -91,6 +95,7 @@ class BaseMLP(BaseEstimator):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "telemetry": [None, "boolean"],
     }
 
     # What the classifier and the regressor declare.
@@ -122,6 +127,7 @@ class BaseMLP(BaseEstimator):
     epsilon: float
     n_iter_no_change: float
     max_fun: int
+    telemetry: bool | None
 
     def _store(self, given: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__``, and nothing else."""
@@ -242,8 +248,16 @@ class BaseMLP(BaseEstimator):
     ) -> None:
         data = self._data(perceptron, X, y, weights)
         cost = FullCost(perceptron, perceptron.objective(), data, self.alpha)
-        found, self.n_iter_ = minimize(cost, perceptron.values.copy(), self)
+        follower = self._follower(perceptron, data, None, LBFGS(), data.rows)
+        follower.begin_iterations(self.max_iter)
+
+        def after(point: npt.NDArray[np.float64], value: float) -> None:
+            perceptron.values[:] = point
+            follower.iteration(value)
+
+        found, self.n_iter_ = minimize(cost, perceptron.values.copy(), self, after)
         perceptron.values[:] = found.x
+        self.findings_ = follower.end(self.n_iter_)
         penalty = cost.penalty(found.x)
         self.loss_ = self._reported(float(found.fun) - penalty, penalty)
 
@@ -262,21 +276,60 @@ class BaseMLP(BaseEstimator):
         held = None
         if self.early_stopping:
             X, y, weights, held = self._split(X, y, weights)
+        data = self._data(perceptron, X, y, weights)
+        size = self._rows_per_batch(X.shape[0])
+        follower = self._follower(
+            perceptron,
+            data,
+            None if held is None else self._data(perceptron, *held),
+            self._optimizer.rule,
+            size,
+            part=incremental,
+        )
+        follower.begin(self.max_iter * -(-data.rows // size))
         descent = Descent(
             perceptron,
             perceptron.objective(),
-            self._data(perceptron, X, y, weights),
+            data,
             self._optimizer,
-            self._rows_per_batch(X.shape[0]),
+            size,
             float(self.alpha),
+            follower.telemetry,
         )
         best = perceptron.values.copy() if held else None
+        epochs = (descent, perceptron, X.shape[0], held, best, incremental)
         try:
-            self._epochs(descent, perceptron, X.shape[0], held, best, incremental)
+            self._epochs(*epochs, follower)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
+        finally:
+            self.findings_ = follower.end(self._optimizer.steps)
         if best is not None:
             perceptron.values[:] = best
+
+    def _follower(
+        self,
+        perceptron: Perceptron,
+        data: Data,
+        held: Data | None,
+        rule: Optimizer,
+        size: int,
+        part: bool = False,
+    ) -> Follower:
+        """What looks at this fit; at parts of a training nothing does."""
+        settings = Settings(
+            perceptron.objective(),
+            rule,
+            epochs=self.max_iter,
+            batch_size=size,
+            regularizer=L2(self.alpha / size) if self.alpha else None,
+            shuffle=self.shuffle,
+        )
+        verbose = bool(self.verbose)
+        seeing = not part and (verbose if self.telemetry is None else self.telemetry)
+        return Follower(
+            perceptron, data, held, settings, seeing=seeing, verbose=verbose
+        )
 
     def _split(self, X: Array, y: Array, weights: Any) -> tuple[Any, Any, Any, Any]:
         """Training rows, and the rows that early stopping looks at."""
@@ -316,6 +369,7 @@ class BaseMLP(BaseEstimator):
         held: Any,
         best: Any,
         incremental: bool,
+        follower: Follower,
     ) -> None:
         order = np.arange(samples)
         self.n_iter_ = 0
@@ -323,6 +377,7 @@ class BaseMLP(BaseEstimator):
             order = self._shuffled(order)
             cost, penalty = descent.epoch(order)
             self._end_of_epoch(self._reported(cost, penalty), samples)
+            follower.epoch(self.loss_, self._optimizer.steps, descent.costs)
             finite = math.isfinite(self.loss_)
             if not finite:
                 perceptron.values[:] = np.nan

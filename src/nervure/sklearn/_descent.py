@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from nervure.graph.parameters import ALIGNMENT, Floats, aligned_zeros
 from nervure.optimizers import SGD, Adam, UpdateRule
 from nervure.regularizers import L2
 from nervure.sklearn._perceptron import Perceptron
+from nervure.training.telemetry import Off, Telemetry
 
 Rows = npt.NDArray[np.int64]
 
@@ -132,9 +134,13 @@ class Descent:
         solver: Solver,
         batch_size: int,
         alpha: float,
+        telemetry: Telemetry | Off,
     ) -> None:
         self._perceptron, self._objective = perceptron, objective
         self._data, self._solver = data, solver
+        self._telemetry = telemetry
+        self._epochs = 0
+        self.costs: list[float] = []  # of the steps of the last epoch
         self._batch_size, self._alpha = batch_size, alpha
         self._trainers: dict[int, NativeTrainer] = {}
         self._penalized: dict[int, float] = {}
@@ -157,6 +163,8 @@ class Descent:
         costs, weights, rows = (
             np.concatenate(part) for part in zip(*parts, strict=True)
         )
+        self.costs = costs.tolist()
+        self._epochs += 1
         if len(costs) < -(-len(order) // self._batch_size):
             return float("nan"), 0.0
         return float(costs @ rows / len(order)), self._penalty(weights, rows)
@@ -165,15 +173,20 @@ class Descent:
         size, count = self._batch_size, len(order)
         whole = count // size * size
         longest = self._longest if self._data.weights is None else 1
-        begin = 0
+        telemetry, begin = self._telemetry, 0
         while begin < count:
-            end = min(begin + longest * size, whole) if begin < whole else count
+            seen = telemetry.until(self._solver.steps)
+            most = longest if seen is None else max(1, min(longest, seen))
+            end = min(begin + most * size, whole) if begin < whole else count
             rows = order[begin:end]
             steps = -(-(end - begin) // size)
             trainer = self._trainer(rows, steps)
             rates = [self._solver.learning_rate] * steps
+            telemetry.before(self._solver.steps, order[begin:])
             result = trainer.run(Stretch(rows, rates, self._solver.steps), ())
             taken = len(result.costs)
+            cost = float(result.costs[-1]) if taken else math.nan
+            telemetry.after(self._epochs, rates[0], cost)
             self._solver.steps += taken
             yield result.costs, result.weights, np.full(taken, (end - begin) / steps)
             if not result.finite:
@@ -211,6 +224,8 @@ class Descent:
         if not self._alpha:
             return 0.0
         before, self._squares = self._squares, self._perceptron.squares()
+        if not math.isfinite(self._squares):
+            return math.inf
         steps = len(rows)
         squares = before + (self._squares - before) * np.arange(steps) / steps
         shares = rows / np.where(weights > 0, weights, np.inf)

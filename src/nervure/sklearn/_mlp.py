@@ -56,6 +56,8 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         max_fun: most evaluations of the loss by lbfgs.
         class_weight: ``"balanced"`` or a mapping from labels to weights, in the loss;
             not in scikit-learn.
+        telemetry: whether sampled steps are looked at, for ``findings_``; None: where
+            ``verbose``; not in scikit-learn.
 
     Attributes:
         coefs_, intercepts_: weights ``(inputs, units)`` and biases of each layer.
@@ -64,6 +66,8 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         validation_scores_, best_validation_score_: with early stopping.
         n_iter_, t_: epochs, and samples seen.
         n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        findings_: what seems to be wrong with the fit, a list of `nv.Finding`; empty
+            without telemetry.
 
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
@@ -107,6 +111,7 @@ class MLPClassifier(TagsMixin, ClassifierMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         class_weight: Any = None,
+        telemetry: bool | None = None,
     ) -> None:
         self._store(locals())
 
@@ -292,6 +297,7 @@ class MLPRegressor(TagsMixin, RegressorMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        telemetry: bool | None = None,
     ) -> None:
         self._store(locals())
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,15 @@ class FullCost:
 
 
 def minimize(
-    cost: FullCost, start: npt.NDArray[Any], estimator: Any
+    cost: FullCost,
+    start: npt.NDArray[Any],
+    estimator: Any,
+    after: Callable[[Vector, float], None],
 ) -> tuple[Any, int]:
-    """Run SciPy's L-BFGS-B; its result and the number of iterations."""
+    """Run SciPy's L-BFGS-B; its result and the number of iterations.
+
+    ``after`` is told the point and the cost of every iteration.
+    """
     import scipy
     from scipy import optimize
 
@@ -61,8 +68,13 @@ def minimize(
     }
     if scipy.__version__ < "1.15":  # later it prints nothing, and says so
         options["iprint"] = 1 if estimator.verbose else -1
+
+    def callback(intermediate_result: Any) -> None:
+        after(intermediate_result.x, float(intermediate_result.fun))
+
+    given: dict[str, Any] = {"jac": True, "options": options, "callback": callback}
     call: Any = optimize.minimize
-    found = call(cost, start, method="L-BFGS-B", jac=True, options=options)
+    found = call(cost, start, method="L-BFGS-B", **given)
     if found.status != 0:
         _warn(found, estimator)
     return found, min(int(found.nit), estimator.max_iter)

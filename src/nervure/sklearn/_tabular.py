@@ -34,6 +34,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
     n_threads: int | None
     random_state: Any
     verbose: bool
+    telemetry: bool | None
 
     encoder_: TableEncoder
     estimator_: Any
@@ -44,6 +45,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "telemetry": [None, "boolean"],
     }
 
     def _encode(self, X: Any) -> Any:
@@ -76,6 +78,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
             n_threads=self.n_threads,
             random_state=check_random_state(self.random_state).randint(2**31 - 1),
             verbose=self.verbose,
+            telemetry=self.telemetry,
         ).fit(rows, y)
         self.network_ = self.estimator_.network_
         self.network_.preprocessing = Preprocessing(
@@ -83,6 +86,7 @@ class _Tabular(TableTagsMixin, BaseEstimator):
         )
         self.loss_curve_ = self.estimator_.loss_curve_
         self.n_iter_ = self.estimator_.n_iter_
+        self.findings_ = self.estimator_.findings_
 
     def _target_record(self) -> Classes | Amounts:
         """What the network's outputs stand for, in its model file."""
@@ -108,11 +112,15 @@ class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
         n_threads: workers of the engine; the result does not depend on it.
         random_state: of weights, order and dropout.
         verbose: whether to show progress.
+        telemetry: whether sampled steps are looked at, for ``findings_``; None: where
+            ``verbose``.
 
     Attributes:
         classes_: labels in the order of the probabilities.
         encoder_, network_: the fitted `TableEncoder` and `nv.Network`.
         loss_curve_, n_iter_: training loss of every epoch, their number.
+        findings_: what seems to be wrong with the training, a list of `nv.Finding`;
+            empty without telemetry.
         n_features_in_, feature_names_in_
 
     Raises:
@@ -142,6 +150,7 @@ class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
         n_threads: int | None = None,
         random_state: Any = None,
         verbose: bool = False,
+        telemetry: bool | None = None,
     ) -> None:
         self.members = members
         self.epochs = epochs
@@ -149,6 +158,7 @@ class TabularClassifier(TagsMixin, ClassifierMixin, _Tabular):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+        self.telemetry = telemetry
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Any:
@@ -200,12 +210,14 @@ class TabularRegressor(TagsMixin, RegressorMixin, _Tabular):
         n_threads: int | None = None,
         random_state: Any = None,
         verbose: bool = False,
+        telemetry: bool | None = None,
     ) -> None:
         self.members = members
         self.epochs = epochs
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+        self.telemetry = telemetry
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Any:

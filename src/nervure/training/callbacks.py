@@ -13,7 +13,13 @@ class Callback:
 
     ``run`` is the run so far: ``run.network``, ``run.history``, ``run.epoch``;
     ``run.stop("why")`` ends training after the epoch.
+
+    Attributes:
+        observes: whether it hands on what the run tells, and changes nothing: sampled
+            steps are then looked at, and a resumed run can do without it.
     """
+
+    observes: bool = False
 
     def on_begin(self, run: Run) -> None:
         """Before the first step."""

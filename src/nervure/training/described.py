@@ -38,7 +38,7 @@ def code_of(settings: Settings) -> list[str]:
         "loss": any(isinstance(c.loss, CustomLoss) for c in settings.objective.costs),
         "metrics": _metric_names(settings.metrics) is None
         and settings.metrics is not None,
-        "callbacks": bool(settings.callbacks),
+        "callbacks": not all(one.observes for one in settings.callbacks),
     }
     return [name for name, found in code.items() if found]
 

@@ -94,6 +94,7 @@ class Session:
         """Whether steps are looked at: as asked, else where somebody may read of it."""
         asked = self.settings.telemetry
         shown = folder is not None or not isinstance(self.progress, Silence)
+        shown |= any(c.observes for c in self.settings.callbacks)
         return shown if asked is None else asked
 
     def _telemetry(self) -> Telemetry:

@@ -30,6 +30,7 @@ NAMES = (
     "dropout_too_strong",
     "duplicate_rows_across_split",
     "exploding_gradient",
+    "exploding_state",
     "label_noise",
     "labels_shifted",
     "labels_shuffled",

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import rate
+from nervure.findings.changes import rate, rate_advice
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.signs import largest
@@ -17,7 +17,7 @@ PAGE = Page(
     code="learning-rate-too-high",
     title="The learning rate is too high",
     cause="Steps leap over the valleys of the loss instead of going down into them.",
-    remedy="Divide the learning rate by 10, or find one with nv.find_learning_rate.",
+    remedy="Divide the learning rate by 10 or more; nv.find_learning_rate finds one.",
     what="""
         The loss rises, jumps about, or stays above that of guessing; weights change by
         a tenth of themselves and more in a single step. Often units are dead
@@ -73,6 +73,7 @@ def check(case: Case) -> Finding | None:
     if spoiled and not facts:
         facts.append("the cost ran away")
     tested = _too_high_by(case)
+    lower = rate(case, 0.1 if pace < 1 else 0.01)
     return Finding(
         PAGE,
         "warning",
@@ -80,7 +81,8 @@ def check(case: Case) -> Finding | None:
         {"pace": pace, "growth": grown, "rate": case.rate},
         step=0,
         strength=min(0.95, 0.6 + 0.1 * math.log10(max(pace / PACE, 1)) + 0.2 * tested),
-        patch=rate(case, 0.1 if pace < 1 else 0.01),
+        patch=lower,
+        advice=rate_advice(case, lower),
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from nervure.findings.case import Case
-from nervure.findings.changes import rate, safe_rate
+from nervure.findings.changes import rate, rate_advice, safe_rate
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.signs import middle
@@ -13,7 +13,7 @@ PAGE = Page(
     code="learning-rate-too-low",
     title="The learning rate is too low",
     cause="Steps are so small that the weights hardly leave where they began.",
-    remedy="Multiply the learning rate by 10, or find one with nv.find_learning_rate.",
+    remedy="Multiply the learning rate by 10 or more; nv.find_learning_rate finds one.",
     what="""
         The loss falls evenly, slowly, and is far from flat when training ends; a step
         changes the weights by less than 1/2000 of themselves.
@@ -55,6 +55,7 @@ def check(case: Case) -> Finding | None:
     found = case.trials.get("rate")
     if found is not None and case.rate > 0.5 * float(found):
         return None
+    higher = rate(case, max(10.0, safe_rate(case) / max(case.rate, 1e-12)))
     return Finding(
         PAGE,
         "warning",
@@ -62,5 +63,6 @@ def check(case: Case) -> Finding | None:
         {"pace": pace, "rate": case.rate},
         step=0,
         strength=0.8 if pace < PACE / 4 else 0.6,
-        patch=rate(case, max(10.0, safe_rate(case) / max(case.rate, 1e-12))),
+        patch=higher,
+        advice=rate_advice(case, higher),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import rate
+from nervure.findings.changes import rate, rate_advice
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.signs import largest
@@ -52,6 +52,8 @@ def check(case: Case) -> Finding | None:
     event = case.record.latest("diverged")
     step = int(event["step"]) if step is None and "step" in event else step
     where = f" in {layers[0]}" if layers else ""
+    lower = rate(case, 0.01)
+    advice = rate_advice(case, lower)
     return Finding(
         PAGE,
         "error",
@@ -62,5 +64,6 @@ def check(case: Case) -> Finding | None:
         tuple(layers),
         step=step,
         strength=0.7,
-        patch=rate(case, 0.01),
+        patch=lower,
+        advice=advice and f"{advice} Or clip the gradient; scale inputs and targets.",
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Case
-from nervure.findings.changes import rate
+from nervure.findings.changes import rate, rate_advice
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Change, Patch
@@ -63,13 +63,16 @@ def check(case: Case) -> Finding | None:
         else f"the loss rose by more than 60 % in {swings} of the last {len(second)} "
         "epochs"
     )
+    change = _patch(case, momentum)
+    calmer = "Lower the momentum to 0.9. " if momentum > 0.9 else ""
     return Finding(
         PAGE,
         "warning",
         seen,
         {"momentum": momentum, "pace": pace, "swings": swings},
         strength=0.93 if carried else 0.5,
-        patch=_patch(case, momentum),
+        patch=change,
+        advice=f"{calmer}{rate_advice(case, change)}",
     )
 
 

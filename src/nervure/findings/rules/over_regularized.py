@@ -17,7 +17,7 @@ PAGE = Page(
     code="over-regularized",
     title="The penalty is too strong",
     cause="Keeping the weights small counts for more than learning from the rows.",
-    remedy="Divide the penalty by 100, or leave it out.",
+    remedy="Leave the penalty out, or make it a hundred times weaker.",
     what="""
         The norms of the weights fall from the first step on, and the net ends near a
         constant answer: of training and held-out rows alike.

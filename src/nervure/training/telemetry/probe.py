@@ -22,12 +22,19 @@ from nervure.data.ragged import Ragged, one_each
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.parameters import Floats, Segment, aligned_zeros
 from nervure.network.quantities import Columns, Gauge
+from nervure.network.recurrence import Recurrence
 from nervure.training.trunk import Learner
 
 MOST_ROWS = 64
 FEW_ROWS = 32
 """Of smaller batches the rows that follow are looked at too, where none looks at the
 others: a unit that is off for four rows need not be dead."""
+
+MANY_VALUES = 2**12
+"""Of layers for a row: where there are more, as in maps, few rows have enough."""
+
+ALONE = 2e7
+"""Operations forward below which one thread is faster: others would have to wake."""
 
 MOST_BYTES = 2**28
 """Of all values and their gradients; of large networks fewer rows pass."""
@@ -63,11 +70,15 @@ class Probe:
             values=aligned_zeros(model.values.size, model.dtype),
             gradients=aligned_zeros(model.values.size, model.dtype),
         )
-        self._executor: Executor = make_executor(executor, self._own)
         self._data, self._objective = learner.data, learner.objective
         self._seed, self._augmentation = seed, augmentation
         self.gauge = Gauge(model.graph, model.layout)
-        self.rows = rows_for(model, batch_size, _longest(learner.data))
+        self.along = Recurrence(model.graph, model.layout, self.gauge.names)
+        longest = _longest(learner.data)
+        self.rows = rows_for(model, batch_size, longest)
+        work = model.graph.flops * self.rows * longest
+        threads = 1 if work < ALONE else None
+        self._executor: Executor = make_executor(executor, self._own, threads)
         self._taken: tuple[Moment, Columns] | None = None
         self._before = np.empty_like(self._own.values)
 
@@ -81,6 +92,8 @@ class Probe:
         draw = (self._seed, moment.step)
         found = self._executor.trace(batch, self._objective, draw=draw)
         columns = self.gauge.of_layers(found, len(rows), whole=moment.whole)
+        if moment.whole:
+            columns |= self.along.of(self._before, batch, found)
         others = moment.rows[self.rows : 2 * self.rows] if moment.whole else rows[:0]
         noise: Floats | None = None
         gradients = own.gradients
@@ -131,11 +144,12 @@ def rows_for(model: Model, batch_size: int, longest: int = 1) -> int:
     nodes = model.graph.nodes
     carries = any(node.layer.carries for node in nodes)
     few = batch_size if model.couples_rows or carries else max(batch_size, FEW_ROWS)
-    values = 2 * sum(
+    values = sum(
         math.prod(node.shape) * (1 if node.clock is None else longest) for node in nodes
     )
-    fit = MOST_BYTES // (max(values, 1) * model.dtype.itemsize)
-    return max(1, min(MOST_ROWS, few, fit))
+    most = MOST_ROWS if values <= MANY_VALUES else FEW_ROWS
+    fit = MOST_BYTES // (max(2 * values, 1) * model.dtype.itemsize)
+    return max(1, min(most, few, fit))
 
 
 def _longest(data: Data) -> int:

@@ -44,7 +44,7 @@ class Sampling:
 
     @cached_property
     def wholes(self) -> frozenset[int]:
-        """Those of them with histograms and signal-to-noise."""
+        """Those of them with histograms, signal-to-noise, and steps along time."""
         last = max(self.planned - 1, 0)
         evenly = {round(i * last / 4) for i in range(5)}
         return frozenset({4, *_doubling(16, last, 4)} | evenly).intersection(self.steps)

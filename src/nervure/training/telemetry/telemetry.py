@@ -120,6 +120,7 @@ class Telemetry:
             "functions": [place.function for place in places],
             "units": [math.prod(nodes[place.z].shape[-1:]) for place in places],
             "sizes": [math.prod(nodes[place.z].shape) for place in places],
+            "gates": list(probe.along.gates),
             "parameters": [s.name for s in segments],
             "shapes": [list(s.shape) for s in segments],
             "learns": [model.learns(s) for s in segments],
