@@ -170,7 +170,7 @@ class RotaryPositions(Layer):
     ) -> Array:
         (x,) = inputs
         rows, time, size = x.shape
-        width = size // self.heads
+        width: int = int(size) // self.heads
         turns = np.power(float(self.base), -np.arange(0, width, 2) / width)
         angle = xp.asarray(np.arange(time)[:, None, None] * turns)
         cosine, sine = xp.cos(angle).astype(x.dtype), xp.sin(angle).astype(x.dtype)
@@ -196,7 +196,7 @@ class _Waves(Initializer):
 
     def sample(self, shape: Shape, fans: Fans, rng: np.random.Generator) -> Floats:
         length, features = shape
-        turn = np.repeat(np.arange(0, features, 2), 2)[:features] / features
+        turn = np.array([j - j % 2 for j in range(features)]) / features
         angle = np.arange(length)[:, None] * np.exp(-math.log(10_000.0) * turn)
         odd = np.arange(features) % 2 == 1
         return np.where(odd, np.cos(angle), np.sin(angle))
