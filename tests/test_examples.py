@@ -101,6 +101,31 @@ def test_an_lstm_reads_digits_row_by_row(monkeypatch: pytest.MonkeyPatch) -> Non
     assert float(found[1]) > 95
 
 
+def test_an_lstm_remembers_more_letters_than_n_grams(tmp_path: Path) -> None:
+    """Each line ends as it began, seven letters before."""
+    ends = np.random.default_rng(0).choice(list("abcdefgh"), 6_000)
+    file, out = tmp_path / "lines.txt", tmp_path / "net.safetensors"
+    file.write_text("".join(f"{end}......{end}\n" for end in ends))
+    words = ["--text", str(file), "--units", "64", "--steps", "400"]
+    lines = run("characters.py", *words, "--out", str(out)).splitlines()
+    grams, lstm = (float(re.findall(r"([\d.]+) bits", one)[0]) for one in lines[1:3])
+    # Two letters of 3 bits, and five dots that may be the last five or not.
+    assert grams == pytest.approx((2 * 3 + 2 * 1) / 9, abs=0.03)
+    assert lstm < 0.6  # one letter are 3 / 9
+    net = nv.load(out)
+    assert nv.generate(net, "b......b\nc......", 1, temperature=0) == "c"
+
+
+def test_a_transformer_writes_letters(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("abcdefgh\n" * 900)
+    words = ["--text", str(file), "--transformer", "--steps", "60"]
+    lines = run("characters.py", *words)
+    found = re.match(r"transformer: ([\d.]+) bits", lines.splitlines()[2])
+    assert found is not None
+    assert float(found[1]) < 0.5
+
+
 # -- the indicator of [1, 2] -----------------------------------------------------------
 
 

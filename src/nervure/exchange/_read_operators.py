@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How each ONNX operator is read, listed here once.
 
-Recurrent operators and attention are not among them yet: there are no such layers.
+Recurrent operators are not among them yet: their rows are the second axis.
 """
 
 from __future__ import annotations

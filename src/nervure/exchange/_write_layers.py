@@ -7,6 +7,7 @@ from typing import Any
 
 from nervure.exchange import _write_functions as functions
 from nervure.exchange import _write_maps as maps
+from nervure.exchange import _write_sequences as sequences
 from nervure.exchange import _write_simple as simple
 from nervure.layers import (
     Activation,
@@ -19,6 +20,7 @@ from nervure.layers import (
     Constant,
     Dense,
     Divide,
+    DotProductAttention,
     Dropout,
     Embedding,
     EnsembleDense,
@@ -37,11 +39,13 @@ from nervure.layers import (
     Normalize,
     PeriodicEmbedding,
     Permute,
+    PositionEmbedding,
     Power,
     PReLU,
     Reduce,
     Reshape,
     RMSNorm,
+    RotaryPositions,
     Slice,
     Softmax,
     SpatialDropout,
@@ -51,6 +55,7 @@ from nervure.layers import (
     TransposedDense,
     Where,
 )
+from nervure.layers._recurrent import Recurrent
 from nervure.layers.adaptive_pooling import (
     AdaptiveAveragePool,
     AdaptiveL2Pool,
@@ -67,7 +72,7 @@ from nervure.layers.transposed_convolution import TransposedConvolution
 from nervure.layers.up_sampling import UpSampling
 
 Write = Any
-"""``(site, *values) -> Value``"""
+"""``(site, *values) -> Value``, or a list of them: the output and further ones"""
 
 LAYERS: dict[type[Layer], Write] = {
     Constant: simple.constant,
@@ -125,10 +130,16 @@ LAYERS: dict[type[Layer], Write] = {
     ZeroPadding: maps.zero_padding,
     Cropping: maps.cropping,
     UpSampling: maps.up_sampling,
+    Recurrent: sequences.recurrent,
+    DotProductAttention: sequences.attention,
+    PositionEmbedding: sequences.position_embedding,
+    RotaryPositions: sequences.rotary_positions,
 }
 
 
 def writer_of(layer: Layer) -> Write | None:
     """The function that writes a layer: that of its class or of the nearest above."""
+    if sequences.reason(layer):
+        return None
     found = (LAYERS[kind] for kind in type(layer).__mro__ if kind in LAYERS)
     return next(found, None)

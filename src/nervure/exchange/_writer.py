@@ -123,6 +123,21 @@ class Writer:
         self.nodes.append(made)
         return output
 
+    def several(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        **attributes: Any,
+    ) -> None:
+        """A node of several outputs, whose names are given."""
+        from onnx import helper
+
+        name = outputs[0]
+        self.nodes.append(
+            helper.make_node(operator, inputs, outputs, name=name, **attributes)
+        )
+
     def cast(self, x: str, dtype: Any, name: str) -> str:
         """The same numbers in another type."""
         return self.node("Cast", [x], name, to=onnx_type(dtype))

@@ -26,6 +26,7 @@ from nervure.exchange._writer import ML, ML_OPSET, Value, Writer
 from nervure.exchange.errors import ExchangeError
 from nervure.graph.graph import Graph
 from nervure.layers import Input
+from nervure.layers._layer import Further
 from nervure.network.network import DTYPES, Network
 
 OPSETS = range(17, 22)
@@ -64,8 +65,9 @@ def export(
     several outputs each with its own name before it. Without preprocessing inputs and
     outputs are the network's own, by their names; images are channels-last.
 
-    The batch is open. Maps are channels-first inside of the file, weights are turned
-    when they are written. An ensemble is one graph.
+    The batch is open; sequences have one length, as of ``nv.Input((28, 28))``. Maps
+    are channels-first inside of the file, weights are turned when they are written. An
+    ensemble is one graph.
 
     Args:
         path: the file, ending in ``.onnx``.
@@ -158,7 +160,7 @@ def _check(
     bad = [
         f"{name!r} ({node.layer.kind})"
         for name, node in nodes.items()
-        if writer_of(node.layer) is None and not isinstance(node.layer, Input)
+        if writer_of(node.layer) is None and not isinstance(node.layer, Input | Further)
     ]
     if bad:
         raise ExchangeError(
@@ -255,16 +257,23 @@ def _mean(writer: Writer, graph: Graph, output: int, ys: Sequence[Value]) -> Val
 def _outputs(writer: Writer, net: Network, inputs: Sequence[Value]) -> list[Value]:
     """The layers of a network, one after the other."""
     values: list[Value] = []
+    further: dict[int, list[Value]] = {}
     given = dict(zip(net.graph.inputs, inputs, strict=True))
     for i, node in enumerate(net.graph.nodes):
         if i in given:
             values.append(given[i])
             continue
+        if isinstance(node.layer, Further):
+            values.append(further[node.inputs[0]][node.layer.number])
+            continue
         own = {s.parameter.name: s.view(net.values) for s in net.layout.of_node(i)}
         write = writer_of(node.layer)
         assert write is not None
         site = Site(writer, node, own)
-        values.append(write(site, *(values[feed] for feed in node.inputs)))
+        found = write(site, *(values[feed] for feed in node.inputs))
+        if isinstance(found, list):
+            found, *further[i] = cast("list[Value]", found)
+        values.append(found)
     return [values[i] for i in net.graph.outputs]
 
 
