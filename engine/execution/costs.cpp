@@ -91,7 +91,8 @@ double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
   const int64_t width = nodes_[index].size / std::max<int64_t>(1, plan.places);
   const int64_t begin = lengths.begin(row) * width, of_data = pass.batch.rows[row];
   const T* y = nodes_[index].value + begin;
-  T* dy = pass.gradients ? nodes_[index].gradient + begin : nullptr;
+  T* dy = pass.gradients ? nodes_[index].gradient : nullptr;
+  if (dy != nullptr) dy += begin;
   const double share = plan.weight * pass.data.share(pass.batch, row) / targets.scale;
   double sum = 0;
   for (int64_t place = 0; place < lengths.of(row); ++place, y += width) {

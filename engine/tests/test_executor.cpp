@@ -405,15 +405,20 @@ void gradient_by_differences() {
   }
 }
 
+// All rows, in as many calls as that takes.
+void forward(const Trained<float>& net, int workers, const Data<float>& data, Rows rows,
+             const Results<float>& results) {
+  for (int64_t done = 0; done < rows.count;)
+    done = net.executor->forward(workers, data, rows, {}, results, done);
+}
+
 // Outputs and costs of each row land at the row's place in the data.
 void forward_by_rows() {
   Trained<float> net(small);
   const auto outputs_of = [&](int workers, Rows rows, std::vector<double>& costs) {
     std::vector<float> outputs(static_cast<size_t>(small.rows * small.classes), -1);
     costs.assign(static_cast<size_t>(small.rows), -1);
-    for (int64_t done = 0; done < rows.count;)
-      done = net.executor->forward(workers, net.data, rows, {},
-                                   {{outputs.data()}, costs.data()}, done);
+    forward(net, workers, net.data, rows, {{outputs.data()}, costs.data()});
     return outputs;
   };
   std::vector<double> costs, shuffled_costs, some_costs;
@@ -476,7 +481,7 @@ void error_in_a_callback() {
   std::vector<float> outputs(static_cast<size_t>(small.rows * small.classes));
   Data<float> inputs = net.data;
   inputs.targets.clear();
-  net.executor->forward(2, inputs, net.rows(), {}, {{outputs.data()}, nullptr});
+  forward(net, 2, inputs, net.rows(), {{outputs.data()}, nullptr});
   CHECK(are_probabilities(outputs));
   CHECK(net.train(2, 1) == 5);
 }

@@ -65,6 +65,7 @@ from nervure.layers import Dense as Dense
 from nervure.layers import DepthwiseConv1D as DepthwiseConv1D
 from nervure.layers import DepthwiseConv2D as DepthwiseConv2D
 from nervure.layers import Divide as Divide
+from nervure.layers import DotProductAttention as DotProductAttention
 from nervure.layers import Dropout as Dropout
 from nervure.layers import EmbedColumns as EmbedColumns
 from nervure.layers import Embedding as Embedding
@@ -97,15 +98,18 @@ from nervure.layers import MaxPool1D as MaxPool1D
 from nervure.layers import MaxPool2D as MaxPool2D
 from nervure.layers import MaxPool3D as MaxPool3D
 from nervure.layers import Minimum as Minimum
+from nervure.layers import MultiHeadAttention as MultiHeadAttention
 from nervure.layers import Multiply as Multiply
 from nervure.layers import Normalize as Normalize
 from nervure.layers import PeriodicEmbedding as PeriodicEmbedding
 from nervure.layers import Permute as Permute
+from nervure.layers import PositionEmbedding as PositionEmbedding
 from nervure.layers import Power as Power
 from nervure.layers import PReLU as PReLU
 from nervure.layers import Reduce as Reduce
 from nervure.layers import Reshape as Reshape
 from nervure.layers import RMSNorm as RMSNorm
+from nervure.layers import RotaryPositions as RotaryPositions
 from nervure.layers import SeparableConv1D as SeparableConv1D
 from nervure.layers import SeparableConv2D as SeparableConv2D
 from nervure.layers import SimpleRNN as SimpleRNN
@@ -116,6 +120,7 @@ from nervure.layers import StochasticDepth as StochasticDepth
 from nervure.layers import Subtract as Subtract
 from nervure.layers import Take as Take
 from nervure.layers import Tied as Tied
+from nervure.layers import TransformerBlock as TransformerBlock
 from nervure.layers import TransposedDense as TransposedDense
 from nervure.layers import UpSampling1D as UpSampling1D
 from nervure.layers import UpSampling2D as UpSampling2D

@@ -376,3 +376,19 @@ def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"\0\x05\x16Mac OS X\tx\n1\t2\n")
     with pytest.raises(DataError, match="holds zero bytes, as no text does"):
         read_table(path)
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_names_that_differ_in_capital_letters_alone(
+    tmp_path: Path, words: bool
+) -> None:
+    """DuckDB takes them for one; so do two tables in R's package Ecdat."""
+    third = ("a", "b") if words else (5, 6)
+    file = tmp_path / "t.csv"
+    file.write_text(f"p95,P95,p95_1,y\n1,2,{third[0]},0\n3,4,{third[1]},1\n")
+    table = read_table(file)
+    assert list(table.columns) == ["p95", "P95", "p95_1", "y"]
+    assert table["P95"].values.tolist() == [2, 4]
+    query = 'SELECT "P95_2" AS big, y FROM data'
+    asked = read_table(file, query)
+    assert asked["big"].values.tolist() == [2, 4]

@@ -50,7 +50,11 @@ class FormulaCall:
         ]
         known = tuple(None if own is None else own.lengths for own in rows[:along])
         info = Pass(
-            key[0], key[1], key[2], node.random_key, lengths=(*known, None, None)[:2]
+            key[0],
+            key[1],
+            key[2],
+            node.random_key,
+            lengths=(*known, None, None, None)[:3],
         )
         first = rows[0] if self.gives_steps else None
         if forward:

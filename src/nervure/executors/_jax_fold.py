@@ -177,7 +177,7 @@ class Sequences:
         lengths = [None if one is None else one.lengths for one in found]
         return (
             [x if one is None else one.unpack(x) for x, one in pairs],
-            (*lengths, None, None)[:2],
+            (*lengths, None, None, None)[:3],
         )
 
 

@@ -24,7 +24,7 @@ from nervure.layers import (
     Symbol,
     Tied,
 )
-from nervure.layers._layer import Further, Port
+from nervure.layers._layer import Fed, Further, Port
 from nervure.layers.dense import TransposedDense
 
 MOST_VALUES = 2**31
@@ -82,12 +82,12 @@ class Builder:
 
     def _place(self, layer: Layer, feeds: tuple[int, ...], group: str) -> int:
         """The node of a layer, or the last node of what it expands to."""
-        stand_ins = [Symbol(layer) for _ in feeds]
+        if layer.composite:  # which knows better than its parts what it wants
+            layer.output_shape(*self._seen(layer, feeds))
+        stand_ins = [Fed(layer, (), self.nodes[i].shape) for i in feeds]
         whole = layer.expand(*stand_ins)
         if whole is None:
             return self._append(layer, feeds, group)
-        if layer.composite:  # which knows better than its parts what it wants
-            layer.output_shape(*self._seen(layer, feeds))
         placed = {id(s): node for s, node in zip(stand_ins, feeds, strict=True)}
         for symbol in reachable([whole]):
             if id(symbol) in placed or not isinstance(symbol, Symbol):
@@ -211,7 +211,20 @@ class Builder:
 
     def _times(self, layer: Layer, feeds: tuple[int, ...]) -> tuple[int, ...]:
         """Fixed numbers of steps of the sequences that a layer takes; 0 where open."""
-        return tuple(self._time(layer, i) for i in feeds[: layer.sequences])
+        found = tuple(self._time(layer, i) for i in feeds[: layer.sequences])
+        if len(set(found[1:])) > 1:
+            raise layer.fail(
+                f"sequences of {', '.join(map(str, found[1:]))} steps (0: any number), "
+                "expected one number behind the first",
+                "give sequences whose steps belong together",
+            )
+        most = layer.longest
+        if most is not None and max(found) > most:
+            raise layer.fail(
+                f"a sequence of {max(found):,} steps, expected at most {most:,}",
+                "make the layer longer",
+            )
+        return found
 
     def _time(self, layer: Layer, feed: int) -> int:
         node = self.nodes[feed]
@@ -243,6 +256,8 @@ class Builder:
                     "for each row",
                     "give a state, such as another layer's final one",
                 )
+        if feeds[1 : layer.sequences]:
+            self._common(layer, feeds[1 : layer.sequences])
         return self.nodes[feeds[0]].clock if layer.keeps_time else None
 
     def _common(self, layer: Layer, feeds: tuple[int, ...]) -> int | None:

@@ -39,6 +39,11 @@ from nervure.layers.adaptive_pooling import (
     GlobalMaxPool3D,
 )
 from nervure.layers.arrange import Broadcast, Permute, Take
+from nervure.layers.attention import (
+    DotProductAttention,
+    MultiHeadAttention,
+    TransformerBlock,
+)
 from nervure.layers.batch_norm import BatchNorm
 from nervure.layers.clip import Clip
 from nervure.layers.convolution import Conv1D, Conv2D, Conv3D
@@ -88,6 +93,7 @@ from nervure.layers.pooling import (
     MaxPool2D,
     MaxPool3D,
 )
+from nervure.layers.positions import PositionEmbedding, RotaryPositions
 from nervure.layers.prelu import PReLU
 from nervure.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN
 from nervure.layers.reduce import Reduce
@@ -198,6 +204,11 @@ LAYERS: tuple[type[Layer], ...] = family(
         LSTM,
         GRU,
         Bidirectional,
+        DotProductAttention,
+        MultiHeadAttention,
+        TransformerBlock,
+        PositionEmbedding,
+        RotaryPositions,
     ),
 )
 
@@ -258,6 +269,7 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Divide",
+    "DotProductAttention",
     "Dropout",
     "EmbedColumns",
     "Embedding",
@@ -292,6 +304,7 @@ __all__ = [
     "MaxPool3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalize",
     "PReLU",
@@ -299,10 +312,12 @@ __all__ = [
     "Pass",
     "PeriodicEmbedding",
     "Permute",
+    "PositionEmbedding",
     "Power",
     "RMSNorm",
     "Reduce",
     "Reshape",
+    "RotaryPositions",
     "SeparableConv1D",
     "SeparableConv2D",
     "Shape",
@@ -315,6 +330,7 @@ __all__ = [
     "Symbol",
     "Take",
     "Tied",
+    "TransformerBlock",
     "TransposedDense",
     "UpSampling1D",
     "UpSampling2D",

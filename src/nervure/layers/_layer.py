@@ -72,7 +72,7 @@ class Pass:
     seed: int = 0
     step: Any = 0
     node: int = 0
-    lengths: tuple[Array | None, ...] = (None, None)
+    lengths: tuple[Array | None, ...] = (None, None, None)
     valid: Array | None = None
 
 
@@ -117,6 +117,7 @@ class Layer(Described):
     its ``weight`` is a matrix that `Tied` may pass the other way. ``sequences`` is the
     number of inputs, the first ones, along whose time axis the layer works: it is asked
     for shapes of one step, and its formula gets ``(batch, time, ...)`` (see `Pass`).
+    The first has steps of its own, those behind it have theirs in common.
     """
 
     kind: ClassVar[str] = ""
@@ -166,6 +167,11 @@ class Layer(Described):
     def keeps_time(self) -> bool:
         """Whether a layer along time gives a value for each step, or one for a row."""
         return True
+
+    @property
+    def longest(self) -> int | None:
+        """Steps of the longest sequence that it takes; None: any number."""
+        return None
 
     @property
     def carries(self) -> tuple[str, ...]:
@@ -272,6 +278,19 @@ class Symbol:
                 'further output of the layer; write e.g. ["state"]'
             )
         return Port(self.layer, (self,), port)
+
+
+@dataclass(frozen=True, eq=False)
+class Fed(Symbol):
+    """An input of a layer that is written in terms of others, and its values' shape."""
+
+    shape: Shape = ()
+
+
+def features_of(symbol: Symbol) -> int:
+    """Length of the last axis of what feeds a layer that expands."""
+    assert isinstance(symbol, Fed)
+    return symbol.shape[-1]
 
 
 @dataclass(frozen=True, eq=False)

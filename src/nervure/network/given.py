@@ -46,6 +46,7 @@ def input_arrays(graph: Graph, dtype: np.dtype[Any], X: Any) -> tuple[Rows, ...]
                 "expected as many; give the same rows to each input"
             )
     _check_clocks(ends, graph.inputs, arrays)
+    _check_lengths(graph, arrays)
     check_codes(graph.codes, arrays, places)
     return arrays
 
@@ -108,6 +109,22 @@ def _check_clocks(
                 f"{ends[k].group!r} and {cast(Ragged, array).lengths[row]} in "
                 f"{node.group!r}, which are taken step by step together; expected as "
                 "many; give sequences of the same lengths"
+            )
+
+
+def _check_lengths(graph: Graph, arrays: Sequence[Rows]) -> None:
+    """Raise for a sequence that is longer than a layer takes."""
+    for node in graph.nodes:
+        most, clock = node.layer.longest, node.clock
+        if most is None or clock is None:
+            continue
+        rows = cast(Ragged, arrays[graph.inputs.index(clock)])
+        if rows.longest > most:
+            row = int(rows.lengths.argmax())
+            raise ValueError(
+                f"[network] row {row} has {rows.longest:,} steps, of which "
+                f"{node.name!r} takes at most {most:,}; cut it (nervure.data.chunks), "
+                "or make the layer longer"
             )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -157,14 +157,16 @@ def _columns(
     text: set[str],
 ) -> Table | set[str]:
     """The table, or the columns that must be read as text."""
-    select = f"SELECT * FROM {_source(file, kinds)}"
+    own = dict(zip(_told_apart([*kinds]), kinds, strict=True))
+    typed = dict(zip(own, kinds.values(), strict=True))
+    select = f"SELECT * FROM {_source(file, typed)}"
     if query is None and "VARCHAR" not in kinds.values():
         places = [f"c{i}" for i in range(len(kinds))]  # a zero byte ends its names
         numbered = f"{select} AS numbered({', '.join(places)})"
         arrays: Any = connection.execute(numbered).fetchnumpy()
         wrong = _rejected(connection)
         if wrong:
-            return wrong
+            return {own[name] for name in wrong}
         found = [
             _number(name, kind, arrays.pop(place))
             for place, (name, kind) in zip(places, kinds.items(), strict=True)
@@ -173,16 +175,38 @@ def _columns(
         connection.execute(f"CREATE TEMP TABLE data AS {select}")
         wrong = _rejected(connection)
         if wrong:
-            return wrong
+            return {own[name] for name in wrong}
         if query is not None:
-            _type_for_queries(connection, kinds)
+            _type_for_queries(connection, typed)
             duck.query_rows(connection, query, file.where)
         source = "data" if query is None else "chosen"
         found = duck.columns_of(connection, source, file.where, written=True)
+        if query is None:
+            found = [dataclasses.replace(one, name=own[one.name]) for one in found]
     found = [column if column.name in text else _truth(column) for column in found]
     table = table_of(found, file.where)
     rounded = {name for name, column in table.columns.items() if _is_rounded(column)}
     return table if query is not None or not rounded else rounded
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, those that DuckDB would take for one that came before with a number.
+
+    It knows no capital letters; in queries these are the columns' names.
+
+    >>> _told_apart(["p95", "P90", "P95"])
+    ['p95', 'P90', 'P95_1']
+    """
+    known, found = {name.lower() for name in names}, list[str]()
+    used = set[str]()
+    for name in names:
+        other, number = name, 0
+        while other.lower() in used or (number and other.lower() in known):
+            number += 1
+            other = f"{name}_{number}"
+        used.add(other.lower())
+        found.append(other)
+    return found
 
 
 def _source(file: TextFile, kinds: Mapping[str, str]) -> str:
