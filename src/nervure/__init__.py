@@ -40,6 +40,7 @@ _MODULES = {
     "nervure.ensemble.ensemble": "Ensemble",
     "nervure.network.trace": "NetworkTrace",
     "nervure.network.finite": "NotFiniteError NotFiniteWarning",
+    "nervure.network.generating": "generate",
     "nervure.network.gradients": "GradientCheck check_gradients",
     "nervure.exchange.exporting": "export",
     "nervure.exchange.importing": "import_onnx",

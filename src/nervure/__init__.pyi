@@ -144,6 +144,7 @@ from nervure.losses import Poisson as Poisson
 from nervure.losses import Quadratic as Quadratic
 from nervure.network.finite import NotFiniteError as NotFiniteError
 from nervure.network.finite import NotFiniteWarning as NotFiniteWarning
+from nervure.network.generating import generate as generate
 from nervure.network.gradients import GradientCheck as GradientCheck
 from nervure.network.gradients import check_gradients as check_gradients
 from nervure.network.modelfile import ModelFileError as ModelFileError

@@ -306,6 +306,38 @@ def predict(
 
 
 @app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")],
+    steps: Annotated[int, typer.Option(help="Letters to write.")] = 400,
+    temperature: Annotated[
+        float,
+        typer.Option(help="Below 1 what is likely becomes likelier; 0: the likeliest."),
+    ] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(help="Draw from so many of the likeliest alone.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Draw from the likeliest that have this share together."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+) -> None:
+    """Go on with a text, letter by letter as they are drawn."""
+    from nervure.cli.generating import generate
+
+    generate(
+        model,
+        prompt,
+        steps,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+
+
+@app.command()
 def evaluate(
     model: Model,
     source: Source,

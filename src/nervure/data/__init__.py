@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nervure.data.encodings import Encodings
     from nervure.data.fitting import fit_preprocessing
     from nervure.data.idx import read_idx
+    from nervure.data.letters import letters
     from nervure.data.preprocessing import Preprocessing
     from nervure.data.ragged import Ragged, as_sequences, chunks
     from nervure.data.sources import load, prepare, read, row_names
@@ -41,6 +42,7 @@ __all__ = [
     "cache_folder",
     "chunks",
     "fit_preprocessing",
+    "letters",
     "load",
     "make_dataset",
     "prepare",
@@ -65,6 +67,7 @@ _HOMES = {
     "cache_folder": ".download",
     "chunks": ".ragged",
     "fit_preprocessing": ".fitting",
+    "letters": ".letters",
     "load": ".sources",
     "make_dataset": "._dataset",
     "prepare": ".sources",

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.words import short
 from nervure.data._encode_table import Encoded, changed, encode_table
 from nervure.data._errors import fail, listing
 from nervure.data.arrays import as_inputs, check_finite
@@ -24,7 +25,15 @@ from nervure.data.frames import (
 )
 from nervure.data.meaning.labels import folded
 from nervure.data.opening import How, features_of
-from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
+from nervure.data.ragged import Ragged
+from nervure.data.records import (
+    Amounts,
+    ArrayInput,
+    Classes,
+    Inputs,
+    LetterInput,
+    TableInput,
+)
 from nervure.data.sparse import Sparse, is_sparse
 
 Array = NDArray[Any]
@@ -32,14 +41,16 @@ _CHUNK = 1 << 18
 
 
 def encode(
-    record: TableInput | ArrayInput,
+    record: Inputs,
     raw: Any,
     *,
     query: str | None = None,
     dtype: np.dtype[Any],
     where: str | None = None,
-) -> Array:
+) -> Any:
     """See `Preprocessing.encode`."""
+    if isinstance(record, LetterInput):
+        return encode_letters(record, raw, dtype, where or "text")
     if is_sparse(raw):
         parts = _dense_parts(Sparse.of(raw, where or "rows"))
         made = [encode(record, part, dtype=dtype, where=where) for part in parts]
@@ -268,3 +279,28 @@ def _amounts(target: Amounts, columns: list[Column], dtype: np.dtype[Any]) -> Ar
     values = np.column_stack([column.floats() for column in columns])
     check_finite(values, "targets")
     return ((values - np.array(target.mean)) / np.array(target.scale)).astype(dtype)
+
+
+def encode_letters(
+    record: LetterInput, raw: Any, dtype: np.dtype[Any], where: str
+) -> Ragged:
+    """Codes of the letters of a text, or of several."""
+    texts = [raw] if isinstance(raw, str) else raw
+    if not isinstance(texts, list | tuple) or not texts:
+        raise fail(where, f"found {short(raw)}", "expected a text, or a list of them")
+    known = {letter: i for i, letter in enumerate(record.letters)}
+    rows: list[Array] = []
+    for i, text in enumerate(cast("list[object]", texts)):
+        if not isinstance(text, str) or not text:
+            remedy = "expected a text of some letters; leave it out"
+            raise fail(where, f"text {i} is {short(text)}", remedy)
+        strange = next((letter for letter in text if letter not in known), None)
+        if strange is not None:
+            raise fail(
+                where,
+                f"letter {strange!r} in text {i}; expected one of the {len(known)} "
+                "that the network was trained on",
+                "write it without",
+            )
+        rows.append(np.array([known[letter] for letter in text], dtype))
+    return Ragged(np.concatenate(rows), [len(row) for row in rows])

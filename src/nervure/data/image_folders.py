@@ -31,7 +31,7 @@ from nervure.data.image_files import (
     read_header,
     read_pixels,
 )
-from nervure.data.records import ArrayInput, TableInput
+from nervure.data.records import ArrayInput, Inputs, TableInput
 
 LARGEST_SIDE = 64
 """Pixels of the longer side that is chosen; ``image_size`` may ask for more."""
@@ -223,7 +223,7 @@ def _skipped(found: Folder, train: Folder, test: Folder | None) -> list[str]:
 
 
 def images_for(
-    found: Folder, record: TableInput | ArrayInput, *, skip_bad: bool = False
+    found: Folder, record: Inputs, *, skip_bad: bool = False
 ) -> tuple[Pixels, Column | None]:
     """Images of the size that a network was trained on, and their classes if any.
 
@@ -248,9 +248,9 @@ def image_names(found: Folder, *, skip_bad: bool = False) -> list[str]:
     return [file.relative_to(found.path).as_posix() for file in files]
 
 
-def _shape(record: TableInput | ArrayInput, where: str) -> tuple[Size, int]:
+def _shape(record: Inputs, where: str) -> tuple[Size, int]:
+    shape = (record.width,) if isinstance(record, TableInput) else record.shape
     array = isinstance(record, ArrayInput)
-    shape = record.shape if array else (record.width,)
     bytes_ = array and abs(record.scale / BYTE - 1) < 1e-6
     if not bytes_ or len(shape) != 3 or shape[2] not in (1, 3):
         found = " x ".join(map(str, shape))

@@ -25,9 +25,9 @@ from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
 from nervure.data.meaning.understanding import Wishes, understood
 from nervure.data.records import (
     Amounts,
-    ArrayInput,
     Category,
     Classes,
+    Inputs,
     Numeric,
     TableInput,
 )
@@ -47,7 +47,7 @@ class How:
 
     query: str | None = None
     task: str | None = None
-    inputs: TableInput | ArrayInput | None = None
+    inputs: Inputs | None = None
     target: Classes | Amounts | None = None
     image_size: tuple[int, int] | None = None
     uses: Mapping[str, str] = field(default_factory=dict[str, str])

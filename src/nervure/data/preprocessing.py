@@ -24,6 +24,7 @@ from nervure.data.records import (
     Amounts,
     ArrayInput,
     Classes,
+    Inputs,
     TableInput,
 )
 from nervure.data.scaling import DAMAGED
@@ -56,7 +57,7 @@ class Preprocessing:
     True
     """
 
-    inputs: TableInput | ArrayInput
+    inputs: Inputs
     target: Classes | Amounts
     version: Literal[1] = 1
     query: str | None = None
@@ -76,9 +77,9 @@ class Preprocessing:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one encoded row."""
-        if isinstance(self.inputs, ArrayInput):
-            return self.inputs.shape
-        return (self.inputs.width,)
+        if isinstance(self.inputs, TableInput):
+            return (self.inputs.width,)
+        return self.inputs.shape
 
     @property
     def scale(self) -> float:
@@ -104,14 +105,13 @@ class Preprocessing:
 
     def feature_names(self) -> list[str]:
         """Names of the encoded inputs, in order (tables only; else empty)."""
-        if isinstance(self.inputs, ArrayInput):
-            return []
-        return self.inputs.feature_names()
+        table = self.inputs
+        return table.feature_names() if isinstance(table, TableInput) else []
 
     @property
     def categories(self) -> tuple[int, ...]:
         """Numbers of codes of the last inputs, those that an embedding is to read."""
-        if isinstance(self.inputs, ArrayInput):
+        if not isinstance(self.inputs, TableInput):
             return ()
         return tuple(column.codes for column in self.inputs.embedded)
 
@@ -133,7 +133,8 @@ class Preprocessing:
         Args:
             raw: a data frame, a dict of columns (or of single values: one row), a file
                 (table, ``.npz``, ``.npy``, IDX), or an array of rows. Columns go by
-                name: their order and further columns do not matter.
+                name: their order and further columns do not matter. For a network
+                that reads letters: a text, or a list of them, which become sequences.
             query: SQL over a table file, named ``data`` in it.
             where: name used in errors.
 
@@ -152,7 +153,7 @@ class Preprocessing:
         ``raw`` is as for `encode`, but for files; columns without such rows are left
         out.
         """
-        if isinstance(self.inputs, ArrayInput):
+        if not isinstance(self.inputs, TableInput):
             return {}
         return encode_rows(self.inputs, raw, np.dtype(np.float32)).counts()
 

@@ -178,6 +178,30 @@ class ArrayInput:
 
 
 @dataclass(frozen=True)
+class LetterInput:
+    """Texts as sequences of codes: the places of their letters in ``letters``."""
+
+    letters: tuple[str, ...]
+    kind: Literal["letters"] = "letters"
+
+    def __post_init__(self) -> None:
+        _check_count("letters", "letters", len(self.letters), MOST_LABELS)
+        if any(len(each) != 1 for each in self.letters):
+            raise fail("letters", "one that is none", DAMAGED)
+        if len(set(self.letters)) < len(self.letters):
+            raise fail("letters", "a letter twice", DAMAGED)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a step: one code."""
+        return ()
+
+
+Inputs = TableInput | ArrayInput | LetterInput
+"""How raw rows become what a network reads."""
+
+
+@dataclass(frozen=True)
 class Classes:
     """A target of classes: ``labels[i]`` is what class index i stands for.
 

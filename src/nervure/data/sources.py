@@ -22,7 +22,7 @@ from nervure.data.meaning.labels import Labels
 from nervure.data.meaning.understanding import apply_form
 from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts, Classes
+from nervure.data.records import Amounts, Classes, LetterInput
 from nervure.data.splitting import split
 
 Array = NDArray[Any]
@@ -212,6 +212,12 @@ def _opened(
     Raises:
         DataError: it cannot be read; where the query is the model's own, that is said.
     """
+    if isinstance(record.inputs, LetterInput):
+        raise fail(
+            str(source),
+            "a source, and a network that reads texts letter by letter; expected texts",
+            "use nervure generate MODEL --prompt, or net.predict([text]) in Python",
+        )
     own = record.query if query is None and is_table_file(source) else None
     how = How(
         query or own,

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import numpy as np
+
 from nervure.base.described import Described
 from nervure.base.words import cut, short
 
@@ -221,6 +223,24 @@ class Layer(Described):
         named keep their values.
         """
         return {}
+
+    def advance(
+        self, parameters: Mapping[str, Array], state: Any, *inputs: Array
+    ) -> tuple[Any, Any]:
+        """The output for the next step of one sequence, and the state behind it.
+
+        ``inputs`` are ``(1, ...)``; ``state`` is None before the first step. What does
+        not look along time takes a step for a row.
+
+        Raises:
+            LayerError: the output for a step depends on those that come later.
+        """
+        if self.sequences:
+            raise self.fail(
+                "it sees whole sequences, expected a layer that goes step by step",
+                "generate with recurrent layers forwards, or causal attention",
+            )
+        return self.formula(np, parameters, *inputs, info=INFERENCE), None
 
     def expand(self, *inputs: Symbol) -> Symbol | None:
         """The same layer in terms of other layers, or None if it has a kernel."""

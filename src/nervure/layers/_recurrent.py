@@ -179,6 +179,19 @@ class Recurrent(Layer):
         final, (outputs, _) = self._run(xp, parameters, inputs, info)
         return (outputs if self.return_sequences else final[0], *final)
 
+    def advance(
+        self, parameters: Mapping[str, Array], state: Any, *inputs: Array
+    ) -> tuple[Any, Any]:
+        """The output after one more step, and the states."""
+        if self.reverse:
+            return super().advance(parameters, state, *inputs)
+        x, *given = inputs
+        zeros = np.zeros((len(x), self.units), x.dtype)
+        states: States = state or tuple(given) or tuple(zeros for _ in self.states)
+        z = self.sums(np, parameters, x[:, None])[:, 0]
+        new, _ = self.step(np, parameters, states, z, states[0])
+        return (new[0], *new), new
+
     def shown(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Mapping[str, Array]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from nervure.base.formulas import stop_gradient
 from nervure.initializers import Named
 from nervure.layers._layer import (
@@ -107,6 +109,23 @@ class DotProductAttention(Layer):
         found = self._weights(xp, inputs, info) @ v
         return xp.swapaxes(found, 1, 2).reshape(*inputs[0].shape[:2], -1)
 
+    def advance(
+        self, parameters: Mapping[str, Array], state: Any, *inputs: Array
+    ) -> tuple[Any, Any]:
+        """What the latest query finds among all keys so far, which are the state."""
+        if not self.causal:
+            return super().advance(parameters, state, *inputs)
+        cache: _Cache = state or _Cache()
+        q = inputs[0].reshape(self.heads, 1, -1)
+        k, v = (
+            x.reshape(len(x), self.heads, -1).swapaxes(0, 1)
+            for x in cache.with_step(inputs[1][0], inputs[2][0])
+        )
+        z = (q @ k.swapaxes(1, 2)) * np.asarray(1 / math.sqrt(q.shape[-1]), q.dtype)
+        power = np.exp(z - z.max(axis=-1, keepdims=True))
+        found = (power / power.sum(axis=-1, keepdims=True)) @ v
+        return found.reshape(1, -1), cache
+
     def shown(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Mapping[str, Array]:
@@ -141,6 +160,25 @@ class DotProductAttention(Layer):
             i = xp.arange(queries)[None, None, :, None]
             last = xp.minimum(last, i + 1 + last - own[:, None, None, None])
         return xp.broadcast_to(j < last, (rows, 1, queries, keys))
+
+
+class _Cache:
+    """Keys and values of all steps so far, in arrays that double when they are full."""
+
+    def __init__(self) -> None:
+        self._room: list[Array] = []
+        self._count = 0
+
+    def with_step(self, *rows: Array) -> list[Array]:
+        """The arrays with a row more."""
+        if not self._room:
+            self._room = [np.empty((16, len(x)), x.dtype) for x in rows]
+        if self._count == len(self._room[0]):
+            self._room = [np.concatenate([x, np.empty_like(x)]) for x in self._room]
+        for x, row in zip(self._room, rows, strict=True):
+            x[self._count] = row
+        self._count += 1
+        return [x[: self._count] for x in self._room]
 
 
 @dataclass(frozen=True)

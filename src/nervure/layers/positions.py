@@ -105,6 +105,18 @@ class PositionEmbedding(Layer):
         (x,) = inputs
         return x + parameters["weight"][: x.shape[1]]
 
+    def advance(
+        self, parameters: Mapping[str, Array], state: Any, *inputs: Array
+    ) -> tuple[Any, Any]:
+        """The step with the vector of its place, which is the state."""
+        place: int = state or 0
+        if place >= self.length:
+            raise self.fail(
+                f"step {place + 1:,} of a sequence, expected at most {self.length:,}",
+                "generate fewer steps, or make the layer longer",
+            )
+        return inputs[0] + parameters["weight"][place], place + 1
+
 
 @dataclass(frozen=True)
 class RotaryPositions(Layer):
@@ -168,11 +180,20 @@ class RotaryPositions(Layer):
     def formula(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
-        (x,) = inputs
+        return self._turned(xp, inputs[0], 0)
+
+    def advance(
+        self, parameters: Mapping[str, Array], state: Any, *inputs: Array
+    ) -> tuple[Any, Any]:
+        """The step turned by its place, which is the state."""
+        place: int = state or 0
+        return self._turned(np, inputs[0][:, None], place)[:, 0], place + 1
+
+    def _turned(self, xp: Any, x: Array, first: int) -> Array:
         rows, time, size = x.shape
-        width = size // self.heads
+        width: int = int(size) // self.heads
         turns = np.power(float(self.base), -np.arange(0, width, 2) / width)
-        angle = xp.asarray(np.arange(time)[:, None, None] * turns)
+        angle = xp.asarray((first + np.arange(time))[:, None, None] * turns)
         cosine, sine = xp.cos(angle).astype(x.dtype), xp.sin(angle).astype(x.dtype)
         pairs = x.reshape(rows, time, self.heads, width // 2, 2)
         a, b = pairs[..., 0], pairs[..., 1]
@@ -196,7 +217,7 @@ class _Waves(Initializer):
 
     def sample(self, shape: Shape, fans: Fans, rng: np.random.Generator) -> Floats:
         length, features = shape
-        j = np.arange(features)
-        turns = np.exp(-math.log(10_000.0) * (j - j % 2) / features)
-        angle = np.arange(length)[:, None] * turns
-        return np.where(j % 2, np.cos(angle), np.sin(angle))
+        turn = np.array([j - j % 2 for j in range(features)]) / features
+        angle = np.arange(length)[:, None] * np.exp(-math.log(10_000.0) * turn)
+        odd = np.arange(features) % 2 == 1
+        return np.where(odd, np.cos(angle), np.sin(angle))
