@@ -72,14 +72,20 @@ class Attending:
             weights = layer.shown(np, {}, q, k, v, info=info)["weights"]
             logs = np.log(np.where(weights > 0, weights, 1))
             entropy = -(weights * logs).sum(axis=-1)
-        seen: Any = layer.seen(np, q.shape[1], k.shape[1], len(rows), info)
-        count: Any = seen.sum(axis=-1)[:, 0]
-        steps: Any = np.arange(q.shape[1])
-        known: Any = (count > 1) & (steps < own[:, None])
+        seen = layer.seen(np, q.shape[1], k.shape[1], len(rows), info)
+        count = seen.sum(axis=-1)[:, 0]
+        known = _asking(count, own)
         if not known.any():
             return [None] * layer.heads
         shares = entropy[known] / np.log(count[known])[:, None]
         return [float(share) for share in shares.mean(axis=0)]
+
+
+def _asking(count: Array, lengths: Any) -> Array:
+    """Which steps are queries that see two keys at least."""
+    steps = np.arange(int(count.shape[1]))
+    inside = np.less(steps, lengths[:, None])
+    return np.logical_and(count > 1, inside)
 
 
 def _longest(x: Any) -> Lengths:
