@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.findings.case import Array, Case
-from nervure.findings.changes import fields, patch, rate
+from nervure.findings.changes import fields, patch, rate, rate_advice
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Patch
@@ -69,6 +69,8 @@ def check(case: Case) -> Finding | None:
         return None
     layers = list(dict.fromkeys(_layer_of(case, heads[i]) for i in low))
     mean = float(np.mean(entropy[low]))
+    change = _patch(case, layers)
+    slower = rate_advice(case, change)
     return Finding(
         PAGE,
         "warning",
@@ -77,7 +79,8 @@ def check(case: Case) -> Finding | None:
         {"entropy": mean, "heads": len(low)},
         tuple(layers),
         strength=0.9,
-        patch=_patch(case, layers),
+        patch=change,
+        advice=slower and f"{slower} Or clip the gradient (clip_norm=1).",
     )
 
 
