@@ -52,6 +52,17 @@ def lenet() -> nv.Network:
     return nv.zoo.lenet5(classes=10, input_shape=(28, 28, 1))
 
 
+def lstm() -> nv.Network:
+    layers = [nv.Input((28, 28)), nv.LSTM(128), nv.Dense(10, "softmax")]
+    return nv.Network(layers, seed=0)
+
+
+def transformer() -> nv.Network:
+    body = [nv.Dense(32), nv.PositionEmbedding(28), nv.TransformerBlock(4)]
+    ends = [nv.GlobalAveragePool1D(), nv.Dense(10, "softmax")]
+    return nv.Network([nv.Input((28, 28)), *body, *ends], seed=0)
+
+
 NETS: dict[str, tuple[Callable[[], nv.Network], Any, int]] = {
     "small, 784-30-10 logistic, batch 10": (
         dense(30, activation="logistic"),
@@ -69,6 +80,8 @@ NETS: dict[str, tuple[Callable[[], nv.Network], Any, int]] = {
         128,
     ),
     "LeNet-5, 28x28, batch 64": (lenet, nv.Adam(1e-3), 64),
+    "LSTM of 128 over 28 rows, batch 64": (lstm, nv.Adam(2e-3), 64),
+    "transformer of 32 over 28 rows, batch 64": (transformer, nv.Adam(2e-3), 64),
 }
 
 

@@ -43,6 +43,7 @@ ELSEWHERE = {"plateau", "cannot-fit-one-batch", "non-finite"}
 
 FURTHER = (
     *("one hidden layer", "lenet1 by Adam", "resnet32", "autoencoder", "GRU twice"),
+    "transformer of rows, norm pre",
     *("LSTM both ways", "GRU of rows of all lengths", "SimpleRNN forecasts"),
 )
 

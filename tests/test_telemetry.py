@@ -284,6 +284,72 @@ def test_nets_without_recurrence_have_no_columns_of_it(blobs: Any) -> None:
     assert not {"echo", "growth", "gate_mean"} & set(record.names)
 
 
+# -- attention ------------------------------------------------------------------------
+
+
+def attending(**options: Any) -> nv.Network:
+    """Two heads of attention whose scores are the products of what comes in."""
+    q, k = nv.Input((None, 4), name="q"), nv.Input((None, 4), name="k")
+    y = nv.DotProductAttention(2, **options, name="look")(q, k, k)
+    return nv.Network(inputs=[q, k], outputs=[y], dtype="float64")
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_entropy_of_attention_is_that_of_the_weights(causal: bool) -> None:
+    rng = np.random.default_rng(0)
+    lengths = (5, 1, 7)
+    q = [rng.normal(size=(n, 4)) for n in lengths]
+    k = [rng.normal(size=(n, 4)) for n in (4, 3, 7)]
+    net = attending(causal=causal)
+    trace = net.trace(
+        [nv.Ragged(np.concatenate(x), [len(a) for a in x]) for x in (q, k)]
+    )
+    shares: list[list[float]] = [[], []]
+    for own, other in zip(q, k, strict=True):
+        for i in range(len(own)):
+            last = i + 1 + len(other) - len(own) if causal else len(other)
+            for head in range(2) if min(last, len(other)) > 1 else ():
+                some = slice(2 * head, 2 * head + 2)
+                scores = other[: max(last, 0), some] @ own[i, some] / math.sqrt(2)
+                w = np.exp(scores - scores.max())
+                w /= w.sum()
+                shares[head].append(-(w * np.log(w)).sum() / math.log(len(w)))
+    found = trace.quantities["head_entropy"]
+    assert found == pytest.approx(
+        {f"look.{i}": np.mean(s) for i, s in enumerate(shares)}
+    )
+
+
+def test_a_head_that_looks_everywhere_and_one_that_looks_at_one_step() -> None:
+    q = np.zeros((1, 3, 4))
+    q[:, :, 2:] = 100.0
+    k = np.random.default_rng(0).normal(size=(1, 6, 4))
+    found = attending().trace([[q[0]], [k[0]]]).quantities["head_entropy"]
+    assert found["look.0"] == pytest.approx(1.0)
+    assert found["look.1"] < 0.01
+    alone = attending().trace([[q[0]], [k[0, :1]]]).quantities["head_entropy"]
+    assert set(alone.values()) == {None}
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+def test_heads_of_a_block_are_in_the_record(executor: str) -> None:
+    if executor == "jax":
+        pytest.importorskip("jax")
+    X = np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32)
+    layers = [nv.Input((5, 4)), nv.TransformerBlock(2, causal=True), nv.Flatten()]
+    net = nv.Network([*layers, nv.Dense(1)], seed=0)
+    known = net.trace(X[:8], np.ones(8)).quantities["head_entropy"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nv.FindingWarning)
+        given = {"batch_size": 8, "epochs": 1, "shuffle": False, "executor": executor}
+        record = seen((X, np.ones(16)), net, **given).record
+    assert record.heads == tuple(known)
+    assert len(record.heads) == 2
+    first = dict(zip(record.heads, record["head_entropy"][0], strict=True))
+    assert first == pytest.approx(known, rel=1e-3)
+    assert record.columns("heads")["head"].tolist()[:2] == list(record.heads)
+
+
 # -- rows -----------------------------------------------------------------------------
 
 

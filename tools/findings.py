@@ -28,6 +28,7 @@ Each kind of finding has a code that stays the same for all versions, and a page
 """
 
 SHOWN = {
+    "attention-collapse": "heads",
     "vanishing-gradient": "signal",
     "exploding-gradient": "signal",
     "exploding-state": "echo",

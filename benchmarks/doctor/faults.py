@@ -734,3 +734,37 @@ def large_recurrent(t: Training, rng: Generator) -> bool:
     t.settings["optimizer"] = {"type": "adam", "learning_rate": 2e-3}
     t.settings["epochs"] = 60
     return True
+
+
+def _calm(t: Training) -> None:
+    _usual_start(t)
+    t.settings["optimizer"] = {"type": "adam", "learning_rate": 0.01}
+
+
+@fault(
+    "heads that look at one step",
+    "attention-collapse",
+    names=("series",),
+    minded=_calm,
+)
+def collapsed(t: Training, rng: Generator) -> bool:
+    """Weights of attention that begin far too large, or steps that make them so."""
+    heads = int(pick(rng, (1, 2, 4)))
+    begin = [
+        {"type": "dense", "units": 24},
+        {"type": "position_embedding", "length": 32},
+    ]
+    if rng.random() < 0.5:
+        wide = {"type": "normal", "std": float(rng.uniform(6, 12))}
+        look = {"type": "multi_head_attention", "heads": heads, "initializer": wide}
+        body = [look, {"type": "dense", "units": 24, "activation": "relu"}]
+        rate = 0.01
+    else:
+        body = [{"type": "transformer_block", "heads": heads}]
+        rate = float(pick(rng, (0.03, 0.05)))
+    mean = {"type": "global_average_pool1d"}
+    t.tables["layer"] = [t.layers[0], *begin, *body, mean, t.layers[-1]]
+    t.settings["optimizer"] = {"type": "adam", "learning_rate": rate}
+    t.settings["epochs"] = 60
+    t.settings.pop("early_stopping", None)
+    return True

@@ -101,6 +101,17 @@ TRAININGS: dict[str, Callable[[], nv.Run]] = {
         f"{name} twice": partial(_sequences, cell(32, True), cell(32))
         for name, cell in CELLS.items()
     },
+    **{
+        f"transformer of rows, norm {norm}": partial(
+            _sequences,
+            nv.Dense(32),
+            nv.PositionEmbedding(8),
+            nv.TransformerBlock(2, norm=norm),
+            nv.GlobalAveragePool1D(),
+            epochs=20,
+        )
+        for norm in ("pre", "post")
+    },
     "GRU of rows of all lengths": partial(_sequences, nv.GRU(48), shape=(None, 8)),
     "GRU of pixels": partial(_sequences, nv.GRU(32), shape=(64, 1), epochs=30),
     **{f"{n} forecasts": partial(_forecast, cell(24)) for n, cell in CELLS.items()},

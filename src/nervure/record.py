@@ -68,6 +68,9 @@ OF_PARAMETERS = ("norm", "gradient", "update", "ratio", "signal", "alike")
 OF_GATES = ("gate_mean", "gate_saturated")
 """Columns of some steps with one number per gate (`nervure.network.recurrence`)."""
 
+OF_HEADS = ("head_entropy",)
+"""Columns of some steps with one number per head (`nervure.network.attending`)."""
+
 HISTOGRAMS = ("a_histogram", "delta_histogram", "gradient_histogram", "norm_histogram")
 """Of some steps: 32 counts per layer or parameter (`nervure.network.quantities`)."""
 
@@ -155,6 +158,11 @@ class Record:
         """Names of the gates of recurrent layers, as "lstm.forget"."""
         return tuple(self.latest("layout").get("gates", ()))
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads of attention, as "multi_head_attention.0"."""
+        return tuple(self.latest("layout").get("heads", ()))
+
     # -- as arrays ----------------------------------------------------------------
 
     @property
@@ -171,8 +179,8 @@ class Record:
         """A column: of the sampled steps, or of the epochs.
 
         Steps: ``rate``, ``cost`` (samples,); `OF_LAYERS` (samples, layers);
-        `OF_PARAMETERS` (samples, parameters), `OF_GATES` (samples, gates). Everything
-        else is of epochs.
+        `OF_PARAMETERS` (samples, parameters), `OF_GATES` (samples, gates), `OF_HEADS`
+        (samples, heads). Everything else is of epochs.
 
         Raises:
             KeyError: nobody measured it; those that were are listed.
@@ -220,6 +228,8 @@ class Record:
             return len(self.layers)
         if name in OF_GATES:
             return len(self.gates)
+        if name in OF_HEADS:
+            return len(self.heads)
         return len(self.parameters) if name in OF_PARAMETERS else None
 
     # -- as tables ----------------------------------------------------------------
@@ -228,7 +238,7 @@ class Record:
         """The sampled steps as columns of one length, one row per step and layer.
 
         Args:
-            of: "layers", "parameters", "gates" or "epochs".
+            of: "layers", "parameters", "gates", "heads" or "epochs".
 
         >>> layout = {"event": "layout", "layers": ["dense"], "parameters": []}
         >>> step = {"event": "step", "step": 0, "delta": [0.25]}
@@ -238,7 +248,7 @@ class Record:
         """
         if of == "epochs":
             return {"epoch": self.epochs, **{n: self[n] for n in self._of_epochs()}}
-        tables = {"layers": OF_LAYERS, "parameters": OF_PARAMETERS, "gates": OF_GATES}
+        tables = _TABLES
         if of not in tables:
             raise ValueError(unknown("record", "table", of, [*tables, "epochs"]))
         names, samples = getattr(self, of), len(self.of("step"))
@@ -294,8 +304,14 @@ class Record:
         )
 
 
-_OF_SOME = ("signal", "alike", "growth", "echo", *OF_GATES)
-_OF_STEPS = ("rate", "cost", *OF_LAYERS, *OF_PARAMETERS, *OF_GATES)
+_TABLES = {
+    "layers": OF_LAYERS,
+    "parameters": OF_PARAMETERS,
+    "gates": OF_GATES,
+    "heads": OF_HEADS,
+}
+_OF_SOME = ("signal", "alike", "growth", "echo", *OF_GATES, *OF_HEADS)
+_OF_STEPS = ("rate", "cost", *(name for names in _TABLES.values() for name in names))
 
 
 def _number(value: Any) -> float:
@@ -369,7 +385,7 @@ def _all(each: Callable[[object], bool]) -> Callable[[object], bool]:
 
 _HELD: dict[str, dict[str, Callable[[object], bool]]] = {
     "layout": {
-        **dict.fromkeys(("layers", "functions", "parameters", "gates"), _all(_is_text)),
+        **dict.fromkeys((*_TABLES, "functions"), _all(_is_text)),
         **dict.fromkeys(("units", "sizes", "learns"), _all(_is_count)),
         "shapes": _all(_all(_is_count)),
     },
@@ -381,7 +397,9 @@ _HELD: dict[str, dict[str, Callable[[object], bool]]] = {
     "step": {
         "step": _is_count,
         **dict.fromkeys(("rate", "cost"), _is_number),
-        **dict.fromkeys((*OF_LAYERS, *OF_PARAMETERS, *OF_GATES), _all(_is_number)),
+        **dict.fromkeys(
+            (*OF_LAYERS, *OF_PARAMETERS, *OF_GATES, *OF_HEADS), _all(_is_number)
+        ),
     },
     "epoch": {
         "epoch": _is_count,

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nervure.diagnosis.charts import Line, lines, style, tiles
 from nervure.findings.case import Case
@@ -147,8 +148,8 @@ def _pictures(case: Case) -> list[str]:
 
 def charts(case: Case) -> dict[str, str]:
     """Figures by name: ``loss``, ``metrics``, and with sampled steps ``signal``,
-    ``pace``, ``dead``, ``saturated`` and ``echo``; those of which nothing is known are
-    missing.
+    ``pace``, ``dead``, ``saturated``, ``echo`` and ``heads``; those of which nothing is
+    known are missing.
     """
     drawn = [*_history(case), *_layers(case)]
     return {name: figure for name, figure in drawn if figure}
@@ -206,20 +207,44 @@ def _layers(case: Case) -> Iterable[tuple[str, str]]:
         if known:
             yield name, tiles(shown, labels, title=title, x="step", places=places)
     yield "echo", _echo(case, steps)
+    yield "heads", _heads(case, steps)
+
+
+def _heads(case: Case, steps: list[float]) -> str:
+    """How widely the heads of attention look."""
+    record = case.record
+    if "head_entropy" not in record:
+        return ""
+    shown = [record.heads[i] for i in _evenly(len(record.heads))]
+    values = record["head_entropy"][:, _evenly(len(record.heads))]
+    title = "Entropy of attention, as a share of the largest"
+    return _along(shown, values, steps, title, "entropy", log=False)
 
 
 def _echo(case: Case, steps: list[float]) -> str:
     """How a small change of the first state grows along time."""
     values = case.signs.layers("echo")
+    title = "A small change of the first state, at the last step"
+    return _along(case.record.layers, values, steps, title, "times as large", log=True)
+
+
+def _along(
+    names: Sequence[str],
+    values: npt.NDArray[Any],
+    steps: list[float],
+    title: str,
+    y: str,
+    log: bool,
+) -> str:
+    """Lines over those of the steps at which there are numbers."""
     some = [i for i, row in enumerate(values) if not np.isnan(row).all()]
     at = [steps[i] for i in some]
     series = [
         Line(name, at, [float(v) for v in column[some]])
-        for name, column in zip(case.record.layers, values.T, strict=True)
+        for name, column in zip(names, values.T, strict=True)
         if not np.isnan(column).all()
     ]
-    title = "A small change of the first state, at the last step"
-    return lines(series, title=title, x="step", y="times as large", log=True)
+    return lines(series, title=title, x="step", y=y, log=log)
 
 
 def _evenly(count: int) -> list[int]:

@@ -84,8 +84,11 @@ def rate(case: Case, factor: float) -> Patch | None:
 
 
 def _tested(case: Case, factor: float) -> float | None:
-    """What a range test found, if it is lower or higher, as the factor is."""
-    found = case.trials.get("rate")
+    """What a range test found, if it is lower or higher, as the factor is.
+
+    It says little of attention, which learns late: a hundred steps show nothing.
+    """
+    found = None if case.record.heads else case.trials.get("rate")
     fits = found is not None and (found < case.rate) == (factor < 1)
     return float(found) if found is not None and fits else None
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.graph.graph import Graph
-from nervure.layers import Embedding, PeriodicEmbedding
+from nervure.layers import Embedding, PeriodicEmbedding, PositionEmbedding
 from nervure.record import Record
 
 Array = npt.NDArray[Any]
@@ -98,7 +98,7 @@ class Signs:
         if self._graph is None or node not in self._graph.index:
             return True
         layer = self._graph.nodes[self._graph.index[node]].layer
-        return not isinstance(layer, Embedding | PeriodicEmbedding)
+        return not isinstance(layer, Embedding | PeriodicEmbedding | PositionEmbedding)
 
     # -- columns ------------------------------------------------------------------
 

@@ -141,14 +141,14 @@ class DotProductAttention(Layer):
         """Of each query, head by head, over the keys."""
         q, k = self._apart(inputs[0]), self._apart(inputs[1])
         z = q @ k.swapaxes(2, 3) / math.sqrt(q.shape[-1])
-        seen = self._seen(xp, q.shape[2], k.shape[2], len(q), info)
+        seen = self.seen(xp, q.shape[2], k.shape[2], len(q), info)
         z = xp.where(seen, z, -xp.inf)
         top = stop_gradient(xp, z).max(axis=-1, keepdims=True)
         power = xp.where(seen, xp.exp(z - xp.where(top > -xp.inf, top, 0)), 0)
         total = power.sum(axis=-1, keepdims=True)
         return power / xp.where(total > 0, total, 1)
 
-    def _seen(self, xp: Any, queries: int, keys: int, rows: int, info: Pass) -> Array:
+    def seen(self, xp: Any, queries: int, keys: int, rows: int, info: Pass) -> Array:
         """Which keys a query sees, ``(rows, 1, queries, keys)``."""
         own, other = (
             xp.full(rows, most) if one is None else one

@@ -35,7 +35,11 @@ Columns = dict[str, list[Any]]
 Pair = tuple[float | None, float | None]
 
 ROWS, STEPS = 8, 128
-"""Sequences that are looked at, the longest of a batch, and steps of each."""
+"""Sequences that are looked at, at most, the longest of a batch, and steps of each."""
+
+ALONE = 2**18
+"""Multiplications up to which NumPy's BLAS takes one thread for a product. More of them
+would wait for cores that the engine's have; of wide layers fewer rows are looked at."""
 
 MOVE = 1e-6
 """How far first states are moved, beside 1."""
@@ -109,7 +113,8 @@ class Recurrence:
         x, *given = (
             as_rows(self._graph, data, i, trace.values[i]) for i in node.inputs
         )
-        x, rows = _cut(x)
+        width = layer.units * layer.gates * layer.units
+        x, rows = _cut(x, max(1, min(ROWS, ALONE // (2 * width))))
         if x.shape[1] < 2:
             return {}
         known = {s.parameter.name: s for s in self._layout.of_node(index)}
@@ -127,12 +132,12 @@ class Recurrence:
         return {name: array[:, ::back] for name, array in seen.items()}
 
 
-def _cut(x: Any) -> tuple[Array, npt.NDArray[np.int64]]:
-    """The first steps of the longest sequences, and which these are."""
+def _cut(x: Any, most: int) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The first steps of so many of the longest sequences, and which these are."""
     if not isinstance(x, Ragged):
-        rows = np.arange(min(len(x), ROWS))
+        rows = np.arange(min(len(x), most))
         return np.asarray(x)[rows, :STEPS], rows
-    rows = np.argsort(-x.lengths, kind="stable")[:ROWS]
+    rows = np.argsort(-x.lengths, kind="stable")[:most]
     steps = int(min(STEPS, x.lengths[rows].min()))
     return np.stack([x[int(i)][:steps] for i in rows]), rows
 

@@ -24,6 +24,7 @@ from nervure.data.ragged import Ragged
 from nervure.executors import Data, Executor, Trace, as_rows, sequences_of
 from nervure.graph.parameters import LARGEST_SEED, Floats, Layout, ParameterViews
 from nervure.layers import Layer, Pass
+from nervure.network.attending import Attending
 from nervure.network.inputs import make_data
 from nervure.network.predicting import Reader, rectangular
 from nervure.network.quantities import Gauge
@@ -162,7 +163,7 @@ def trace(
 def _quantities(
     net: Traceable, found: Trace, data: Data, gradients: Floats | None
 ) -> dict[str, dict[str, Any]]:
-    """Columns by name, then layer; those of gradients by parameter, or by gate."""
+    """Columns by name, then layer; those of gradients by parameter; gates and heads."""
     gauge = Gauge(net.graph, net.layout)
     columns = gauge.of_layers(found, data.rows)
     of: dict[str, tuple[Sequence[str], list[Any]]] = {
@@ -171,6 +172,9 @@ def _quantities(
     along = Recurrence(net.graph, net.layout, gauge.names)
     for name, column in along.of(net.values, data, found).items():
         of[name] = (along.gates if name in OF_GATES else gauge.names), column
+    attending = Attending(net.graph)
+    for name, column in attending.of(data, found).items():
+        of[name] = attending.heads, column
     if gradients is not None:
         names = [s.name for s in gauge.segments]
         known = gauge.of_parameters(net.values, gradients)

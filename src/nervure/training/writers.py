@@ -25,6 +25,7 @@ from nervure.network.quantities import BINS, LOWEST
 from nervure.record import (
     HISTOGRAMS,
     OF_GATES,
+    OF_HEADS,
     OF_LAYERS,
     OF_PARAMETERS,
     Event,
@@ -151,7 +152,7 @@ class Writer(Callback):
             )
 
 
-_COLUMNS = (*OF_LAYERS, *OF_PARAMETERS, *OF_GATES)
+_COLUMNS = (*OF_LAYERS, *OF_PARAMETERS, *OF_GATES, *OF_HEADS)
 
 
 def _cells(
@@ -161,6 +162,8 @@ def _cells(
     for column in columns:
         if column in OF_GATES:
             names = record.gates
+        elif column in OF_HEADS:
+            names = record.heads
         elif column in OF_LAYERS or column in ("a_histogram", "delta_histogram"):
             names = record.layers
         else:

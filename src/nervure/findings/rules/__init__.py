@@ -18,6 +18,7 @@ from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 
 NAMES = (
+    "attention_collapse",
     "batch_too_large",
     "batch_too_small_for_batch_norm",
     "bottleneck",

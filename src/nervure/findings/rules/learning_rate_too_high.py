@@ -48,7 +48,7 @@ PAGE = Page(
     ),
     explains=(
         *("non-finite", "dead-units", "plateau", "underfitting", "overfitting"),
-        *("saturated-units", "vanishing-gradient"),
+        *("saturated-units", "vanishing-gradient", "attention-collapse"),
     ),
 )
 LIVE = True

@@ -43,6 +43,7 @@ PAGE = Page(
         "Nikanjam et al., *NeuraLint* (TOSEM 2021), rules 9 and 10",
         "Nielsen, *Neural Networks and Deep Learning* (2015), chapter 3",
     ),
+    explains=("loss-not-at-chance",),
 )
 LIVE = False
 

@@ -21,6 +21,7 @@ from nervure.data.augmentation import Augmentation, augment
 from nervure.data.ragged import Ragged, one_each
 from nervure.executors import Data, Executor, Model, make_executor
 from nervure.graph.parameters import Floats, Segment, aligned_zeros
+from nervure.network.attending import Attending
 from nervure.network.quantities import Columns, Gauge
 from nervure.network.recurrence import Recurrence
 from nervure.training.trunk import Learner
@@ -74,6 +75,7 @@ class Probe:
         self._seed, self._augmentation = seed, augmentation
         self.gauge = Gauge(model.graph, model.layout)
         self.along = Recurrence(model.graph, model.layout, self.gauge.names)
+        self.attending = Attending(model.graph)
         longest = _longest(learner.data)
         self.rows = rows_for(model, batch_size, longest)
         work = model.graph.flops * self.rows * longest
@@ -94,6 +96,7 @@ class Probe:
         columns = self.gauge.of_layers(found, len(rows), whole=moment.whole)
         if moment.whole:
             columns |= self.along.of(self._before, batch, found)
+            columns |= self.attending.of(batch, found)
         others = moment.rows[self.rows : 2 * self.rows] if moment.whole else rows[:0]
         noise: Floats | None = None
         gradients = own.gradients

@@ -121,6 +121,7 @@ class Telemetry:
             "units": [math.prod(nodes[place.z].shape[-1:]) for place in places],
             "sizes": [math.prod(nodes[place.z].shape) for place in places],
             "gates": list(probe.along.gates),
+            "heads": list(probe.attending.heads),
             "parameters": [s.name for s in segments],
             "shapes": [list(s.shape) for s in segments],
             "learns": [model.learns(s) for s in segments],
