@@ -93,6 +93,7 @@ class Plan:
     layers: list[nv.Layer]
     length: int
     batch: int
+    steps: int
     rate: float
     weight_decay: float
 
@@ -105,7 +106,7 @@ def lstm(letters: int, units: int) -> Plan:
         nv.Dropout(0.1),
         nv.Dense(letters, activation="softmax"),
     ]
-    return Plan("LSTM", layers, 128, 32, 0.004, 0.0)
+    return Plan("LSTM", layers, 128, 32, 4_000, 0.004, 0.0)
 
 
 def transformer(letters: int) -> Plan:
@@ -118,7 +119,7 @@ def transformer(letters: int) -> Plan:
         nv.LayerNorm(),
         nv.Dense(letters, activation="softmax"),
     ]
-    return Plan("transformer", layers, context, 12, 0.001, 0.1)
+    return Plan("transformer", layers, context, 12, 2_000, 0.001, 0.1)
 
 
 def train(plan: Plan, codes: np.ndarray, steps: int) -> nv.Network:
@@ -148,8 +149,8 @@ def main() -> None:
     parser.add_argument("--text", help="a file to learn from")
     parser.add_argument("--transformer", action="store_true")
     parser.add_argument("--letters", type=int, default=1_500_000, help="at most")
-    parser.add_argument("--steps", type=int, default=2_000)
-    parser.add_argument("--units", type=int, default=256, help="of the LSTM")
+    parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--units", type=int, default=320, help="of the LSTM")
     parser.add_argument("--out", help="a model file, for nervure generate")
     given = parser.parse_args()
     learned, held = texts(given.text, given.letters)
@@ -160,12 +161,13 @@ def main() -> None:
 
     plan = transformer(count) if given.transformer else lstm(count, given.units)
     begin = time.perf_counter()
-    net = train(plan, record.encode(learned).values, given.steps)
+    steps = given.steps or plan.steps
+    net = train(plan, record.encode(learned).values, steps)
     seconds = time.perf_counter() - begin
     found = bits(net, record.encode(held).values, plan.length)
     print(
         f"{plan.name}: {found:.3f} bits a letter (loss {found * math.log(2):.3f}) "
-        f"after {given.steps:,} steps, {seconds:.0f} s"
+        f"after {steps:,} steps, {seconds:.0f} s"
     )
     net.preprocessing = record
     prompt = held[:10]
