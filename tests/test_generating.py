@@ -77,6 +77,16 @@ def test_what_is_drawn_from() -> None:
     assert shares(logs, 0).tolist() == [0, 1, 0, 0]
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_is_no_number_is_not_drawn_from(temperature: float) -> None:
+    net = network(nv.GRU(6, True))
+    net.parameters["dense.bias"][1] = np.nan
+    with pytest.raises(nv.NotFiniteError, match=r"not finite at step 0 \(from 0\)"):
+        nv.generate(net, [0], 5, temperature=temperature)
+    net.parameters["dense.bias"][1] = -1e9  # a code that never comes
+    assert 1 not in nv.generate(net, [0], 20, temperature=temperature)
+
+
 def letter_network(text: str) -> nv.Network:
     record = nv.data.letters(text)
     net = network(nv.GRU(6, True), classes=record.outputs)

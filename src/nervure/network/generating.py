@@ -17,6 +17,7 @@ from nervure.data.records import LetterInput
 from nervure.graph.objective import activation_of
 from nervure.layers import Input
 from nervure.layers._layer import Further
+from nervure.network.finite import NotFiniteError
 from nervure.network.network import Network
 
 Array = npt.NDArray[Any]
@@ -58,6 +59,7 @@ def generate(
     Raises:
         ValueError: a letter or code that the network does not know, or a network that
             does not read codes step by step.
+        NotFiniteError: scores that are no numbers, as of weights that have diverged.
 
     Source: Graves, *Generating sequences with recurrent neural networks* (2013);
     Fan, Lewis, Dauphin (2018) (top_k); Holtzman et al. (2020) (top_p).
@@ -109,6 +111,12 @@ def _drawn(
     for code in codes:
         scores = reader(code)
     for step in range(steps):
+        if np.isnan(scores).any() or not np.isfinite(scores.max()):
+            raise NotFiniteError(
+                f"[generate] what comes next is not finite at step {step} (from 0); "
+                "expected numbers; the weights are too large or none: look at the "
+                "training (nervure doctor)"
+            )
         u = float(random.uniform(np, seed, step, 0, 1)[0])
         code = int(np.searchsorted(np.cumsum(shares(scores, *how)), u, side="right"))
         code = min(code, len(scores) - 1)
