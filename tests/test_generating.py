@@ -36,7 +36,7 @@ def network(*body: Any, classes: int = 5, dtype: str = "float64") -> nv.Network:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_step_by_step_is_as_whole_sequences(name: str) -> None:
-    net, reader = network(*BODIES[name]), None
+    net = network(*BODIES[name])
     codes = np.random.default_rng(0).integers(0, 5, 33)  # a cache grows twice
     reader = Reader(net)
     found = [reader(int(code)) for code in codes]

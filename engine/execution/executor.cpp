@@ -266,8 +266,7 @@ template <class T>
 int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKey key,
                              const Results<T>& results, int64_t begin) {
   using Clock = std::chrono::steady_clock;
-  const int64_t end =
-      rows.count - begin > passes_ * plan_.rows ? begin + passes_ * plan_.rows : rows.count;
+  const int64_t end = std::min(rows.count, begin + passes_ * plan_.rows);
   const auto started = Clock::now();
   skipped_.assign(skipped_.size(), false);
   launch(workers, data, results, [&](Program& program, int) {
@@ -282,8 +281,10 @@ int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKe
     }
   });
   const double took = std::chrono::duration<double>(Clock::now() - started).count();
-  passes_ = took < longest_call / 2 ? std::min(2 * passes_, most_passes)
-                                    : (took > longest_call ? (passes_ + 1) / 2 : passes_);
+  if (took < longest_call / 2)
+    passes_ = std::min(2 * passes_, most_passes);
+  else if (took > longest_call)
+    passes_ = (passes_ + 1) / 2;
   return end;
 }
 

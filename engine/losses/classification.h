@@ -256,15 +256,16 @@ struct SoftmaxBinaryCrossEntropy {
     const losses::Leader<T> p(z, outputs);
     const auto yes = [&p](int64_t j) { return std::exp(p.log_yes(j)); };
     const double lead = gradient == nullptr ? 0 : losses::sum_of(outputs, [&](int64_t j) {
-      return j == p.top ? 1 : (t(j) - yes(j)) / (1 - yes(j));
+      const double share = yes(j);
+      return j == p.top ? 1 : (t(j) - share) / (1 - share);
     });
     return losses::mean_of(
         outputs, gradient,
         [&](int64_t j) { return -(t(j) * p.log_yes(j) + (1 - t(j)) * p.log_no(j)); },
         [&](int64_t j) {
-          const double own = yes(j) * lead - t(j);
+          const double share = yes(j), own = share * lead - t(j);
           if (j == p.top) return own;
-          const double rest = yes(j) * (1 - t(j)) / (1 - yes(j));
+          const double rest = share * (1 - t(j)) / (1 - share);
           return own + rest - (1 - t(p.top)) * p.share_of_others(j);
         });
   }

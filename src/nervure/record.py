@@ -214,23 +214,24 @@ class Record:
         return name in self.latest("step")
 
     def _column(self, name: str, events: Sequence[Event]) -> Array:
-        width = self._width(name)
-        if width is None:
+        owners = self.owners(name)
+        if owners is None:
             return np.array([_number(e.get(name)) for e in events], np.float64)
+        width = len(owners)
         rows = np.full((len(events), width), math.nan)
         for row, event in zip(rows, events, strict=True):
             values = event.get(name) or ()
             row[: len(values)] = [_number(v) for v in values[:width]]
         return rows
 
-    def _width(self, name: str) -> int | None:
-        if name in OF_LAYERS:
-            return len(self.layers)
-        if name in OF_GATES:
-            return len(self.gates)
-        if name in OF_HEADS:
-            return len(self.heads)
-        return len(self.parameters) if name in OF_PARAMETERS else None
+    def owners(self, column: str) -> tuple[str, ...] | None:
+        """Names of the layers, parameters, gates or heads that a column is of.
+
+        None for one number per step or epoch.
+        """
+        tables = (whose for whose, names in _OWNERS.items() if column in names)
+        whose = next(tables, None)
+        return None if whose is None else getattr(self, whose)
 
     # -- as tables ----------------------------------------------------------------
 
@@ -310,8 +311,16 @@ _TABLES = {
     "gates": OF_GATES,
     "heads": OF_HEADS,
 }
+_OWNERS = {
+    **_TABLES,
+    "layers": (*OF_LAYERS, *HISTOGRAMS[:2]),
+    "parameters": (*OF_PARAMETERS, *HISTOGRAMS[2:]),
+}
 _OF_SOME = ("signal", "alike", "growth", "echo", *OF_GATES, *OF_HEADS)
-_OF_STEPS = ("rate", "cost", *(name for names in _TABLES.values() for name in names))
+COLUMNS = tuple(name for names in _TABLES.values() for name in names)
+"""Columns of a step with a number for each layer, parameter, gate or head."""
+
+_OF_STEPS = ("rate", "cost", *COLUMNS)
 
 
 def _number(value: Any) -> float:
@@ -397,9 +406,7 @@ _HELD: dict[str, dict[str, Callable[[object], bool]]] = {
     "step": {
         "step": _is_count,
         **dict.fromkeys(("rate", "cost"), _is_number),
-        **dict.fromkeys(
-            (*OF_LAYERS, *OF_PARAMETERS, *OF_GATES, *OF_HEADS), _all(_is_number)
-        ),
+        **dict.fromkeys(COLUMNS, _all(_is_number)),
     },
     "epoch": {
         "epoch": _is_count,

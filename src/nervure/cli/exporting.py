@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
+from nervure.cli.predicting import model_file
 
 MOST_RECORD = 64 << 20
 """Bytes of a run's record that are looked through."""
@@ -27,7 +28,7 @@ class Wish:
 def export(model: Path, out: Path | None, wish: Wish) -> str:
     """Write the network of a model file or run folder; what was written, in words."""
     folder = model if model.is_dir() else None
-    network = nv.load(model / "model.safetensors" if folder else model)
+    network = nv.load(model_file(model))
     target = out or Path(f"{model.name.removesuffix('.safetensors')}.onnx")
     nv.export(
         network,

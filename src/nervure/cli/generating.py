@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
+from nervure.cli.predicting import model_file
 from nervure.network.generating import stream
 from nervure.network.modelfile import ModelFileError
 
 
 def generate(model: Path, prompt: str, steps: int, **how: Any) -> None:
     """Write the prompt and what comes behind it, each letter as it is drawn."""
-    file = model / "model.safetensors" if model.is_dir() else model
+    file = model_file(model)
     network = nv.load(file)
     if not isinstance(network, nv.Network):
         raise ModelFileError(

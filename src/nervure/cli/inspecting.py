@@ -63,7 +63,7 @@ def _model(path: Path) -> str:
 
 
 def _record(record: Preprocessing) -> list[str]:
-    shape = " x ".join(map(str, record.shape))
+    shape = " x ".join(map(str, record.shape)) or "letters of a text"
     lines = [f"inputs: {shape}"]
     names = record.feature_names()
     if names:

@@ -33,13 +33,18 @@ from nervure.uncertainty.outputs import as_probabilities
 Array = npt.NDArray[Any]
 
 
+def model_file(path: Path) -> Path:
+    """The model file at a path: itself, or the one in a run folder."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
 def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
     """The network or ensemble of a model file or run folder, with its preprocessing.
 
     Raises:
         ModelFileError: no model there, or one that was not trained on a source.
     """
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = model_file(path)
     network = nv.load(file)
     if network.preprocessing is None:
         raise ModelFileError(

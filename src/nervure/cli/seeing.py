@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nervure import sight
 from nervure.base.words import many
 from nervure.cli.pictures import as_bytes, check_name, write_sheet
-from nervure.cli.predicting import predictions
+from nervure.cli.predicting import model_file, predictions
 from nervure.data import prepare
 from nervure.data.ragged import one_each
 from nervure.executors import Data
@@ -66,7 +66,7 @@ class Wish:
 
 def see(model: Path, wish: Wish) -> str:
     """Write the sheet; says what is on it and where it lies."""
-    file = model / "model.safetensors" if model.is_dir() else model
+    file = model_file(model)
     name = (model if model.is_dir() else model.with_suffix("")).resolve().name
     out = wish.out or Path(f"{name}-{wish.kind}.png")
     check_name(out)

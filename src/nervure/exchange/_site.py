@@ -39,16 +39,6 @@ class Site:
         name = f"{self.node.name}.{word or operator.lower()}"
         return self.writer.node(operator, inputs, name, **attributes)
 
-    def several(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        **attributes: Any,
-    ) -> None:
-        """An operator of several outputs, whose names are given."""
-        self.writer.several(operator, inputs, outputs, **attributes)
-
     def parameter(self, name: str, array: Array | None = None) -> str:
         """A parameter as a constant, perhaps with its axes in another order."""
         own = self.parameters[name] if array is None else array

@@ -139,7 +139,7 @@ LAYERS: dict[type[Layer], Write] = {
 
 def writer_of(layer: Layer) -> Write | None:
     """The function that writes a layer: that of its class or of the nearest above."""
-    if sequences.reason(layer):
+    if not sequences.is_known(layer):
         return None
     found = (LAYERS[kind] for kind in type(layer).__mro__ if kind in LAYERS)
     return next(found, None)

@@ -25,11 +25,9 @@ OPERATORS: dict[type[Layer], tuple[str, tuple[int, ...]]] = {
 """The operator, and which of our gates stands at each of its places."""
 
 
-def reason(layer: Layer) -> str | None:
-    """Why a layer along time cannot be written; None if it can."""
-    if isinstance(layer, LSTM) and layer.layer_norm:
-        return "a normalized LSTM"
-    return None
+def is_known(layer: Layer) -> bool:
+    """Whether ONNX has a layer: it has no normalized LSTM."""
+    return not (isinstance(layer, LSTM) and layer.layer_norm)
 
 
 def recurrent(at: Site, x: Value, *given: Value) -> list[Value]:
@@ -49,7 +47,7 @@ def recurrent(at: Site, x: Value, *given: Value) -> list[Value]:
     names = [
         at.writer.name(f"{at.node.name}.{word}") for word in ("all", *layer.states)
     ]
-    at.several(operator, _without_end(inputs), names, **_attributes(layer))
+    at.writer.several(operator, _without_end(inputs), names, **_attributes(layer))
     ends = [
         Value(at.step("Squeeze", [end, at.integers([0], "axis")], name), (layer.units,))
         for end, name in zip(names[1:], layer.states, strict=True)
@@ -145,9 +143,8 @@ def position_embedding(at: Site, x: Value) -> Value:
 def rotary_positions(at: Site, x: Value) -> Value:
     """``x cos + swapped sin``, neighbours being swapped by a product."""
     time, size = x.shape
-    width: int = size // at.layer.heads
-    turns = np.power(float(at.layer.base), -np.arange(0, width, 2) / width)
-    angle = np.arange(time)[:, None] * np.tile(np.repeat(turns, 2), at.layer.heads)
+    turns = np.arange(time)[:, None] * at.layer.turns(size)
+    angle = np.tile(np.repeat(turns, 2, axis=1), at.layer.heads)
     swap = np.zeros((size, size))
     even = np.arange(0, size, 2)
     swap[even + 1, even], swap[even, even + 1] = -1, 1

@@ -49,13 +49,7 @@ class FormulaCall:
             for x, own, shape in zip(inputs, rows, shapes, strict=True)
         ]
         known = tuple(None if own is None else own.lengths for own in rows[:along])
-        info = Pass(
-            key[0],
-            key[1],
-            key[2],
-            node.random_key,
-            lengths=(*known, None, None, None)[:3],
-        )
+        info = Pass(key[0], key[1], key[2], node.random_key, lengths=known)
         first = rows[0] if self.gives_steps else None
         if forward:
             found = layer.formula(np, self._parameters, *seen, info=info)

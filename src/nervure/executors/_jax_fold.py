@@ -177,7 +177,7 @@ class Sequences:
         lengths = [None if one is None else one.lengths for one in found]
         return (
             [x if one is None else one.unpack(x) for x, one in pairs],
-            (*lengths, None, None, None)[:3],
+            tuple(lengths),
         )
 
 
@@ -209,8 +209,7 @@ def fold(
             values.append(value + shifts[i] if shifts and i in shifts else value)
             continue
         feeds = [given[i]] if i in given else [values[j] for j in node.inputs]
-        names = zip(node.parameters, node.parameter_names, strict=True)
-        own = {p.name: parameters[name] for p, name in names}
+        own = node.own(parameters)
         training = info.training and i not in still
         packing = clocks.of(node)
         valid = None if packing is None else packing.valid

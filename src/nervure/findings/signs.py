@@ -27,6 +27,9 @@ FIRST = 8
 LAST = 5
 """Samples that count as the end."""
 
+EARLY = 3
+"""Samples that count as the beginning, of what only some samples have."""
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -220,4 +223,17 @@ def _median(values: Array) -> Array:
     known = ~np.isnan(values)
     for j in np.flatnonzero(known.any(axis=0)):
         found[j] = np.median(values[known[:, j], j])
+    return found
+
+
+def ends(values: Array) -> Array:
+    """The beginning and the end of each column ``(2, columns)``; NaN where nothing is.
+
+    Of columns that only some samples have: the median of the first few, and the last.
+    """
+    found = np.full((2, values.shape[1]), np.nan)
+    for j, column in enumerate(values.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            found[:, j] = np.median(known[:EARLY]), known[-1]
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,11 @@ class Node:
     def parameter_names(self) -> tuple[str, ...]:
         """Full names of the parameters: where they are tied, those of their owner."""
         return tuple(p.of or f"{self.name}.{p.name}" for p in self.parameters)
+
+    def own(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Its parameters by their short names, from those of a network by full ones."""
+        pairs = zip(self.parameters, self.parameter_names, strict=True)
+        return {p.name: parameters[name] for p, name in pairs}
 
     @property
     def flops(self) -> int:

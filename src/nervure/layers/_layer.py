@@ -74,8 +74,12 @@ class Pass:
     seed: int = 0
     step: Any = 0
     node: int = 0
-    lengths: tuple[Array | None, ...] = (None, None, None)
+    lengths: tuple[Array | None, ...] = ()
     valid: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Lengths are those of three sequences, whatever is known of them."""
+        object.__setattr__(self, "lengths", (*self.lengths, None, None, None)[:3])
 
 
 INFERENCE = Pass()

@@ -13,6 +13,7 @@ import numpy as np
 from nervure.base.formulas import stop_gradient
 from nervure.initializers import Named
 from nervure.layers._layer import (
+    INFERENCE,
     Array,
     Attribute,
     Example,
@@ -116,15 +117,9 @@ class DotProductAttention(Layer):
         if not self.causal:
             return super().advance(parameters, state, *inputs)
         cache: _Cache = state or _Cache()
-        q = inputs[0].reshape(self.heads, 1, -1)
-        k, v = (
-            x.reshape(len(x), self.heads, -1).swapaxes(0, 1)
-            for x in cache.with_step(inputs[1][0], inputs[2][0])
-        )
-        z = (q @ k.swapaxes(1, 2)) * np.asarray(1 / math.sqrt(q.shape[-1]), q.dtype)
-        power = np.exp(z - z.max(axis=-1, keepdims=True))
-        found = (power / power.sum(axis=-1, keepdims=True)) @ v
-        return found.reshape(1, -1), cache
+        k, v = cache.with_step(inputs[1][0], inputs[2][0])
+        q = inputs[0][:, None]
+        return self.formula(np, {}, q, k[None], v[None], info=INFERENCE)[:, 0], cache
 
     def shown(
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass

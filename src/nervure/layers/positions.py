@@ -189,13 +189,17 @@ class RotaryPositions(Layer):
         place: int = state or 0
         return self._turned(np, inputs[0][:, None], place)[:, 0], place + 1
 
+    def turns(self, size: int) -> Floats:
+        """The angle of each pair of a head, from one place to the next."""
+        width = size // self.heads
+        return np.power(float(self.base), -np.arange(0, width, 2) / width)
+
     def _turned(self, xp: Any, x: Array, first: int) -> Array:
         rows, time, size = x.shape
-        width: int = int(size) // self.heads
-        turns = np.power(float(self.base), -np.arange(0, width, 2) / width)
-        angle = xp.asarray((first + np.arange(time))[:, None, None] * turns)
+        places: Floats = np.arange(first, first + int(time), dtype=np.float64)
+        angle = xp.asarray(places[:, None, None] * self.turns(size))
         cosine, sine = xp.cos(angle).astype(x.dtype), xp.sin(angle).astype(x.dtype)
-        pairs = x.reshape(rows, time, self.heads, width // 2, 2)
+        pairs = x.reshape(rows, time, self.heads, -1, 2)
         a, b = pairs[..., 0], pairs[..., 1]
         turned = (a * cosine - b * sine, a * sine + b * cosine)
         return xp.stack(turned, axis=-1).reshape(x.shape)

@@ -20,16 +20,11 @@ from nervure.executors import Data, Trace, as_rows
 from nervure.graph.graph import Graph
 from nervure.layers import DotProductAttention
 from nervure.layers._layer import Pass
+from nervure.network.recurrence import ROWS, STEPS, longest
 
 Array = npt.NDArray[Any]
 Lengths = npt.NDArray[np.int64]
 Columns = dict[str, list[Any]]
-
-ROWS, STEPS = 8, 128
-"""Rows that are looked at, the longest of a batch, and steps of each."""
-
-OF_HEADS = ("head_entropy",)
-"""Columns with a number per head; None where no query sees two keys."""
 
 
 class Attending:
@@ -54,7 +49,10 @@ class Attending:
         return tuple(f"{name}.{k}" for name, layer in pairs for k in range(layer.heads))
 
     def of(self, data: Data, trace: Trace) -> Columns:
-        """Columns of a batch; none where nothing attends."""
+        """Columns of a batch; none where nothing attends.
+
+        A head is None where no query sees two keys.
+        """
         if not self._nodes:
             return {}
         found = [self._entropies(i, layer, data, trace) for i, layer in self._nodes]
@@ -65,7 +63,7 @@ class Attending:
     ) -> Sequence[float | None]:
         sources = self._graph.nodes[index].inputs
         q, k, v = (as_rows(self._graph, data, i, trace.values[i]) for i in sources)
-        rows = _longest(q)
+        rows = longest(q, ROWS)
         (q, own), (k, other), (v, _) = (_cut(x, rows) for x in (q, k, v))
         info = Pass(lengths=(own, other))
         with np.errstate(all="ignore"):
@@ -86,12 +84,6 @@ def _asking(count: Array, lengths: Any) -> Array:
     steps = np.arange(int(count.shape[1]))
     inside = np.less(steps, lengths[:, None])
     return np.logical_and(count > 1, inside)
-
-
-def _longest(x: Any) -> Lengths:
-    if not isinstance(x, Ragged):
-        return np.arange(min(len(x), ROWS))
-    return np.argsort(-x.lengths, kind="stable")[:ROWS]
 
 
 def _cut(x: Any, rows: Lengths) -> tuple[Array, Lengths]:

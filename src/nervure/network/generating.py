@@ -71,9 +71,16 @@ def generate(
     >>> nv.generate(net, [0, 1], 5).shape
     (5,)
     """
-    how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    found = list(stream(net, prompt, steps, **cast(dict[str, Any], how)))
-    return "".join(found) if isinstance(prompt, str) else np.array(found, np.int64)
+    drawn = stream(
+        net,
+        prompt,
+        steps,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    return "".join(drawn) if isinstance(prompt, str) else np.array(list(drawn), CODES)
 
 
 def stream(
@@ -94,19 +101,20 @@ def stream(
     if top_p is not None:
         number("generate", "top_p", top_p, above=0, most=1)
     count("generate", "seed", seed, least=0)
-    reader, letters = Reader(net), _letters(net, prompt)
-    codes = _codes(prompt, letters, reader.classes)
-    return _drawn(reader, codes, letters, steps, (temperature, top_k, top_p), seed)
+    reader, record = Reader(net), _letters(net, prompt)
+    codes = _codes(prompt, record, reader.classes)
+    drawn = _drawn(reader, codes, steps, (temperature, top_k, top_p), seed)
+    return drawn if record is None else (record.letters[code] for code in drawn)
 
 
 def _drawn(
     reader: Reader,
     codes: Sequence[int],
-    letters: Sequence[str] | None,
     steps: int,
     how: tuple[float, int | None, float | None],
     seed: int,
-) -> Iterator[Any]:
+) -> Iterator[int]:
+    """Codes, each drawn from what is said to come behind those before."""
     scores: Floats = np.zeros(0)
     for code in codes:
         scores = reader(code)
@@ -120,7 +128,7 @@ def _drawn(
         u = float(random.uniform(np, seed, step, 0, 1)[0])
         code = int(np.searchsorted(np.cumsum(shares(scores, *how)), u, side="right"))
         code = min(code, len(scores) - 1)
-        yield code if letters is None else letters[code]
+        yield code
         if step + 1 < steps:
             scores = reader(code)
 
@@ -168,13 +176,8 @@ class Reader:
         self._activation = activation_of(graph.nodes[self._end].layer)
         self._states: list[Any] = [None] * len(graph.nodes)
         self._dtype = net.dtype
-        self._own = [
-            {
-                p.name: np.asarray(net.parameters[name])
-                for p, name in zip(node.parameters, node.parameter_names, strict=True)
-            }
-            for node in graph.nodes
-        ]
+        values = {name: np.asarray(view) for name, view in net.parameters.items()}
+        self._own = [node.own(values) for node in graph.nodes]
         self.classes = int(np.prod(graph.output_shapes[0]))
 
     def __call__(self, code: int) -> Floats:
@@ -202,7 +205,8 @@ class Reader:
         return y
 
 
-def _letters(net: Network, prompt: Any) -> Sequence[str] | None:
+def _letters(net: Network, prompt: Any) -> LetterInput | None:
+    """The letters of a prompt of text; None for one of codes."""
     if not isinstance(prompt, str):
         return None
     inputs = net.preprocessing.inputs if net.preprocessing else None
@@ -212,17 +216,16 @@ def _letters(net: Network, prompt: Any) -> Sequence[str] | None:
             "expected codes; give a list of them, or set net.preprocessing = "
             "nv.data.letters(text) with the text that it was trained on"
         )
-    return inputs.letters
+    return inputs
 
 
-def _codes(prompt: Any, letters: Sequence[str] | None, classes: int) -> list[int]:
+def _codes(prompt: Any, record: LetterInput | None, classes: int) -> list[int]:
     if not len(prompt):
         raise ValueError(
             "[generate] an empty prompt; expected something to go on from; give at "
             "least one letter or code"
         )
-    if letters is not None:
-        record = LetterInput(tuple(letters))
+    if record is not None:
         return encode_letters(record, prompt, CODES, "prompt").values.tolist()
     array = np.asarray(prompt)
     whole = array.ndim == 1 and array.dtype.kind in "iu"

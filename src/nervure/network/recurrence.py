@@ -27,7 +27,7 @@ from nervure.data.ragged import Ragged
 from nervure.executors import Data, Trace, as_rows
 from nervure.graph.graph import Graph
 from nervure.graph.parameters import Floats, Layout
-from nervure.layers._layer import Pass
+from nervure.layers import INFERENCE
 from nervure.layers._recurrent import Recurrent
 
 Array = npt.NDArray[Any]
@@ -46,9 +46,6 @@ MOVE = 1e-6
 
 OF_GATES = ("gate_mean", "gate_saturated")
 """Columns with a number per gate."""
-
-OF_TIME = ("growth", "echo")
-"""Columns with a number per layer; None for those that do not go along time."""
 
 _CENTRED = ("candidate", "new")
 _SHUT, _FLAT = 0.0126, 0.975
@@ -125,19 +122,24 @@ class Recurrence:
         begin = begin or [zeros for _ in layer.states]
         moved = [np.concatenate([s, s + MOVE]) for s in begin]
         twice = np.concatenate([x, x]).astype(np.float64)
-        info = Pass(lengths=(None, None))
         with np.errstate(all="ignore"):
-            seen = layer.shown(np, own, twice, *moved, info=info)
+            seen = layer.shown(np, own, twice, *moved, info=INFERENCE)
         back = -1 if layer.reverse else 1
         return {name: array[:, ::back] for name, array in seen.items()}
 
 
+def longest(x: Any, most: int) -> npt.NDArray[np.int64]:
+    """So many rows: of sequences the longest, the first of those that are alike."""
+    if not isinstance(x, Ragged):
+        return np.arange(min(len(x), most))
+    return np.argsort(-x.lengths, kind="stable")[:most]
+
+
 def _cut(x: Any, most: int) -> tuple[Array, npt.NDArray[np.int64]]:
     """The first steps of so many of the longest sequences, and which these are."""
+    rows = longest(x, most)
     if not isinstance(x, Ragged):
-        rows = np.arange(min(len(x), most))
         return np.asarray(x)[rows, :STEPS], rows
-    rows = np.argsort(-x.lengths, kind="stable")[:most]
     steps = int(min(STEPS, x.lengths[rows].min()))
     return np.stack([x[int(i)][:steps] for i in rows]), rows
 

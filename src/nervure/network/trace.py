@@ -226,9 +226,8 @@ def _inner(net: Traceable, index: int, data: Data, found: Trace) -> dict[str, An
     values = [as_rows(graph, data, i, found.values[i]) for i in node.inputs]
     inputs = [x.to_array() if isinstance(x, Ragged) else x for x in values]
     lengths = [None if own is None else own.lengths for own in sources]
-    info = Pass(node=node.random_key, lengths=(*lengths, None, None, None)[:3])
-    pairs = zip(node.parameters, node.parameter_names, strict=True)
-    own = {p.name: net.parameters[name] for p, name in pairs}
+    info = Pass(node=node.random_key, lengths=tuple(lengths))
+    own = node.own(net.parameters)
     shown = node.layer.shown(np, own, *inputs, info=info)
     first = sources[0]
     if first is None:

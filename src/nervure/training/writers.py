@@ -22,15 +22,7 @@ from nervure.base import plain
 from nervure.base.extras import needed
 from nervure.base.words import is_table, unknown
 from nervure.network.quantities import BINS, LOWEST
-from nervure.record import (
-    HISTOGRAMS,
-    OF_GATES,
-    OF_HEADS,
-    OF_LAYERS,
-    OF_PARAMETERS,
-    Event,
-    Record,
-)
+from nervure.record import COLUMNS, HISTOGRAMS, Event, Record
 from nervure.spec.written import spec_to_dict
 from nervure.training.callbacks import Callback
 from nervure.training.run import Run
@@ -126,7 +118,7 @@ class Writer(Callback):
     def _step(self, record: Record, event: Event) -> None:
         step = int(event["step"])
         found = {name: event.get(name) for name in ("cost", "rate")}
-        for column, name, value in _cells(record, event, _COLUMNS):
+        for column, name, value in _cells(record, event, COLUMNS):
             found[f"{column}/{name}"] = value
         self.values(step, _finite(found))
         for column, name, counts in _cells(record, event, HISTOGRAMS):
@@ -152,22 +144,12 @@ class Writer(Callback):
             )
 
 
-_COLUMNS = (*OF_LAYERS, *OF_PARAMETERS, *OF_GATES, *OF_HEADS)
-
-
 def _cells(
     record: Record, event: Event, columns: Sequence[str]
 ) -> Iterator[tuple[str, str, Any]]:
     """Column, name of layer, parameter or gate, and what an event has of it."""
     for column in columns:
-        if column in OF_GATES:
-            names = record.gates
-        elif column in OF_HEADS:
-            names = record.heads
-        elif column in OF_LAYERS or column in ("a_histogram", "delta_histogram"):
-            names = record.layers
-        else:
-            names = record.parameters
+        names = record.owners(column) or ()
         for name, value in zip(names, event.get(column) or (), strict=False):
             yield column, name, value
 

@@ -10,6 +10,7 @@ from nervure.findings.changes import fields, patch, rate, rate_advice
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Patch
+from nervure.findings.signs import ends
 
 PAGE = Page(
     code="attention-collapse",
@@ -56,14 +57,14 @@ PAGE = Page(
     ),
 )
 LIVE = True
-LOW, FIRST = 0.1, 3
+LOW = 0.1
 
 
 def check(case: Case) -> Finding | None:
     heads = case.record.heads
     if not case.fails or not heads or "head_entropy" not in case.record:
         return None
-    entropy = _least(case.record["head_entropy"])
+    entropy: Array = ends(case.record["head_entropy"]).min(axis=0)
     low = np.flatnonzero(entropy < LOW)
     if 2 * len(low) < len(heads):
         return None
@@ -82,16 +83,6 @@ def check(case: Case) -> Finding | None:
         patch=change,
         advice=slower and f"{slower} Or clip the gradient (clip_norm=1).",
     )
-
-
-def _least(values: Array) -> Array:
-    """The smaller of the beginning and the end, per head; NaN where nothing is."""
-    found = np.full(values.shape[1], np.nan)
-    for j, column in enumerate(values.T):
-        known = column[~np.isnan(column)]
-        if len(known):
-            found[j] = min(float(np.median(known[:FIRST])), float(known[-1]))
-    return found
 
 
 def _layer_of(case: Case, head: str) -> str:

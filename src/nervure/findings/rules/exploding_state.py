@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from nervure.base import plain
-from nervure.findings.case import Array, Case
+from nervure.findings.case import Case
 from nervure.findings.changes import clipped, patch
 from nervure.findings.finding import Finding
 from nervure.findings.page import Page
 from nervure.findings.patch import Change, Patch
-from nervure.findings.signs import largest
+from nervure.findings.signs import ends, largest
 from nervure.layers import Bidirectional, SimpleRNN
 
 PAGE = Page(
@@ -66,14 +66,14 @@ PAGE = Page(
 )
 LIVE = True
 TIMES = 20.0
-FIRST = 3
-"""Samples with steps along time that count as the beginning."""
 
 
 def check(case: Case) -> Finding | None:
     if not case.fails or not case.record.of("step"):
         return None
-    echo, growth = (_along(case.signs.layers(name)) for name in ("echo", "growth"))
+    echo, growth = (
+        ends(case.signs.layers(name)).max(axis=0) for name in ("echo", "growth")
+    )
     bad = np.flatnonzero(np.fmax(echo, growth) > TIMES)
     if not len(bad):
         return None
@@ -94,16 +94,6 @@ def check(case: Case) -> Finding | None:
         strength=0.9,
         patch=_patch(case, layers),
     )
-
-
-def _along(values: Array) -> Array:
-    """The larger of the beginning and the end, per layer; NaN where nothing is."""
-    found = np.full(values.shape[1], np.nan)
-    for j, column in enumerate(values.T):
-        known = column[~np.isnan(column)]
-        if len(known):
-            found[j] = max(float(np.median(known[:FIRST])), float(known[-1]))
-    return found
 
 
 def _patch(case: Case, layers: list[str]) -> Patch | None:
