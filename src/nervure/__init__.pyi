@@ -72,6 +72,8 @@ from nervure.layers import Embedding as Embedding
 from nervure.layers import EnsembleDense as EnsembleDense
 from nervure.layers import EnsembleMean as EnsembleMean
 from nervure.layers import Flatten as Flatten
+from nervure.layers import GaussianNoise as GaussianNoise
+from nervure.layers import GaussianSample as GaussianSample
 from nervure.layers import GlobalAveragePool1D as GlobalAveragePool1D
 from nervure.layers import GlobalAveragePool2D as GlobalAveragePool2D
 from nervure.layers import GlobalAveragePool3D as GlobalAveragePool3D
