@@ -39,6 +39,7 @@ _MODULES = {
     "nervure.graph.graph": "Graph GraphError",
     "nervure.network.network": "Network",
     "nervure.ensemble.ensemble": "Ensemble",
+    "nervure.autoencoder.autoencoder": "Autoencoder",
     "nervure.network.trace": "NetworkTrace",
     "nervure.network.finite": "NotFiniteError NotFiniteWarning",
     "nervure.network.generating": "generate",

@@ -11,6 +11,7 @@ from nervure import sight as sight
 from nervure import tabular as tabular
 from nervure import uncertainty as uncertainty
 from nervure import zoo as zoo
+from nervure.autoencoder.autoencoder import Autoencoder as Autoencoder
 from nervure.data import DataError as DataError
 from nervure.data import Dataset as Dataset
 from nervure.data import Ragged as Ragged
