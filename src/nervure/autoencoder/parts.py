@@ -59,8 +59,8 @@ def _check_feeds(
         if owner in earlier and owner != cut:
             raise ValueError(
                 f"[autoencoder] {entry.name!r} reads {owner!r}, which is before the "
-                f"code {cut!r}; expected what is behind it to be made of it; leave that "
-                "connection out"
+                f"code {cut!r}; expected what is behind the code to be made of it; "
+                "leave that connection out"
             )
 
 
