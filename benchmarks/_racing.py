@@ -14,6 +14,7 @@ import numpy as np
 import peers
 from _convnets import ConvNet
 from _nets import Net
+from _sequence_nets import SequenceNet
 from _workers import Worker, WorkerError
 
 CALIBRATION_ROUNDS = 3
@@ -50,7 +51,7 @@ def race(racers: list[Racer], rounds: int) -> None:
 
 def enter(
     peer: str,
-    net: Net | ConvNet,
+    net: Net | ConvNet | SequenceNet,
     file: Path,
     threads: int,
     warm_up: Callable[[Worker], float],

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import _convnets
 from _nets import GOALS, SHARE_GOAL
 from peers import PEERS, TITLES
 
@@ -90,7 +89,8 @@ def plain(result: dict[str, Any]) -> str:
         "dense_training": _plain_training,
         "whole_process": _plain_rows,
         "accuracy": _plain_rows,
-        "convolution": _plain_convolution,
+        "convolution": _plain_passes,
+        "sequences": _plain_passes,
     }[result["benchmark"]](result)
 
 
@@ -112,28 +112,28 @@ def _plain_training(result: dict[str, Any]) -> str:
     return "\n\n".join([*blocks, _plain_products(result)])
 
 
-def _plain_convolution(result: dict[str, Any]) -> str:
+def _plain_passes(result: dict[str, Any]) -> str:
+    best = best_product(result)
     blocks = [
-        f"{net['title']}\n{aligned(_convolution_rows(result, name))}"
-        for name, net in result["nets"].items()
+        f"{net['title']}\n{aligned(_rows_of_passes(net, best))}"
+        for net in result["nets"].values()
     ]
     return "\n\n".join([*blocks, aligned(_product_rows(result))])
 
 
-def _convolution_rows(result: dict[str, Any], name: str) -> Table:
+def _rows_of_passes(net: dict[str, Any], best: float) -> Table:
     """A line for every peer: what it took, beside nervure's goals."""
-    net, best = result["nets"][name], best_product(result)
-    own = net["peers"].get("nervure_images", {}).get("median")
+    own = net["peers"].get(net["own"], {}).get("median")
     rows = [["peer", "s/pass", "quartiles", "ratio", "GFLOP/s", "peak MB", "variant"]]
     for peer, shown in net["peers"].items():
         low, median, high = shown["quartiles"]
         rate = net["gflop per pass"] / median
         ratio = f"{median / own:.2f}x" if own else ""
         share = f"{rate:.0f} ({rate / best:.0%})"
-        if peer != "nervure_images":
-            ratio += f" (goal {_convnets.GOALS[name]:g}x)"
-        elif name in _convnets.SHARES:
-            share += f" (goal {_convnets.SHARES[name]:.0%})"
+        if peer != net["own"]:
+            ratio += f" (goal {net['goal']:g}x)"
+        elif net["share"] is not None:
+            share += f" (goal {net['share']:.0%})"
         spread, peak = f"{low:.4f}-{high:.4f}", f"{shown['peak MB']:.0f}"
         shown = [TITLES[peer], f"{median:.4f}", spread, ratio, share, peak]
         rows.append([*shown, net["peers"][peer]["variant"]])

@@ -19,9 +19,10 @@ import numpy as np
 import peers
 from _convnets import ConvNet
 from _nets import Net
+from _sequence_nets import SequenceNet
 from _workers import bind
 
-FORMS: dict[str, Any] = {"dense": Net, "images": ConvNet}
+FORMS: dict[str, Any] = {"dense": Net, "images": ConvNet, "sequences": SequenceNet}
 
 
 def serve(orders: IO[str], answers: IO[str]) -> None:

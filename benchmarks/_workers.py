@@ -19,6 +19,7 @@ from typing import Any
 
 from _convnets import ConvNet
 from _nets import Net
+from _sequence_nets import SequenceNet
 from peers import Variant
 
 HERE = Path(__file__).resolve().parent
@@ -83,7 +84,7 @@ class Worker:
     def __init__(
         self,
         peer: str,
-        net: Net | ConvNet,
+        net: Net | ConvNet | SequenceNet,
         data: Path,
         variant: Variant,
         threads: int,

@@ -22,7 +22,7 @@ import _machine
 import _product
 import _report
 import numpy as np
-from _convnets import CONVNETS, PEERS_OF, ConvNet
+from _convnets import CONVNETS, GOALS, PEERS_OF, SHARES, ConvNet
 from _racing import choice, enter, race, summary
 from _workers import Worker, WorkerError, bind
 
@@ -62,6 +62,9 @@ def run_net(net: ConvNet, settings: Any) -> dict[str, Any]:
             racer.worker.close()
     return {
         "title": net.title,
+        "own": "nervure_images",
+        "goal": GOALS[net.name],
+        "share": SHARES.get(net.name),
         "data": source,
         "gflop per pass": net.flops_per_row() * net.rows / 1e9,
         "peers": {racer.peer: summary(racer) for racer in racers},

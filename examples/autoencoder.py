@@ -126,7 +126,7 @@ def draw(codes: Any, digits: Any, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--picture", type=Path, default=Path("codes.png"))
     given = parser.parse_args()
     (images, digits), test, source = load(given.folder)

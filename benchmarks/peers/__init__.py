@@ -34,6 +34,8 @@ TITLES = {
     "nervure_images": "nervure",
     "torch_images": "PyTorch",
     "onnxruntime_images": "ONNX Runtime",
+    "nervure_sequences": "nervure",
+    "torch_sequences": "PyTorch",
 }
 
 
