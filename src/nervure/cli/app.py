@@ -298,11 +298,12 @@ def predict(
     skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
-    from nervure.cli.predicting import Wanted, predict
+    from nervure.cli.predicting import Wish, predict
+    from nervure.serving.answers import Wanted
 
     kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
-    wanted = Wanted(probabilities, interval, kept, strict, exact)
-    predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
+    wanted = Wanted(probabilities, interval, strict)
+    predict(model, source, out, wanted, Wish(query, kept, skip_bad, exact))
 
 
 @app.command()
