@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A model at work: bodies of requests to answers, through shared calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nervure.base.words import unknown
+from nervure.serving.answers import Columns, Wanted
+from nervure.serving.batching import Batcher, Call
+from nervure.serving.bodies import (
+    read_json,
+    rows_of_csv,
+    rows_of_image,
+    rows_of_json,
+)
+from nervure.serving.faults import RequestError, fault
+from nervure.serving.metrics import Metrics
+from nervure.serving.model import Served
+from nervure.serving.protocol import inference_of, plain, response
+
+JSON, CSV = "application/json", "text/csv"
+IMAGES = tuple(
+    f"image/{kind}" for kind in ("png", "jpeg", "gif", "bmp", "webp", "tiff")
+)
+READERS = 2
+"""Bodies that are read at once: each may take many times its size in memory."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes.
+
+    ``body`` in bytes, ``seconds`` for a request to come and for its answer each,
+    ``requests`` at once; all bodies together take ``held`` bodies of full size.
+    """
+
+    body: int = 8 << 20
+    seconds: float = 30.0
+    requests: int = 256
+    held: int = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Columns for the rows of a request, and what there is to say of these."""
+
+    columns: Columns
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of answers for each row."""
+        names = list(self.columns)
+        rows = zip(*map(plain, self.columns.values()), strict=True)
+        predictions = [dict(zip(names, row, strict=True)) for row in rows]
+        return {"predictions": predictions, "warnings": list(self.warnings)}
+
+
+class Service:
+    """A served model with its batches and counts.
+
+    ``call`` may stand in the place of the network, as another runtime does.
+    """
+
+    def __init__(
+        self, served: Served, limits: Limits | None = None, call: Call | None = None
+    ) -> None:
+        self.served, self.limits = served, limits or Limits()
+        self.metrics = Metrics()
+        self._batcher = Batcher(
+            call or served.outputs, served.together, self.metrics.called
+        )
+        self._readers = ThreadPoolExecutor(READERS, "nervure-read")
+
+    async def predict(self, kind: str, body: bytes, wanted: Wanted) -> Answer:
+        """Answers for the rows of a body of a content type.
+
+        Raises:
+            RequestError: it cannot be read.
+            ValueError: its rows do not fit the model.
+        """
+        read = _reader(kind)
+        self.served.check(wanted)
+
+        def rows() -> Any:
+            where = "image" if kind in IMAGES else "rows"
+            return self.served.encode(read(self.served, body), where)
+
+        return await self._answer(rows, wanted)
+
+    async def infer(self, body: bytes) -> dict[str, Any]:
+        """The answer to a request of the Open Inference Protocol.
+
+        Raises:
+            RequestError: it is none.
+            ValueError: its rows do not fit the model.
+        """
+        asked = await self._read(lambda: inference_of(self.served, read_json(body)))
+        wanted = Wanted(bool(self.served.labels), asked.interval, strict=True)
+        self.served.check(wanted)
+        answer = await self._answer(lambda: self.served.encode(asked.rows), wanted)
+        return response(self.served, asked, answer.columns, answer.warnings)
+
+    async def _answer(self, rows: Callable[[], Any], wanted: Wanted) -> Answer:
+        inputs, warned = await self._read(rows)
+        outputs = await self._batcher.outputs(inputs)
+        columns = await self._read(lambda: self.served.columns(outputs, wanted))
+        return Answer(columns, tuple(warned))
+
+    async def _read(self, work: Callable[[], _T]) -> _T:
+        """What a function of a body gives, beside the loop: bodies may be long."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, work)
+
+
+def _reader(kind: str) -> Callable[[Served, bytes], Any]:
+    if kind == JSON:
+        return lambda served, body: rows_of_json(served.record, read_json(body))
+    if kind == CSV:
+        return lambda served, body: rows_of_csv(served.record, body)
+    if kind in IMAGES:
+        return lambda served, body: rows_of_image(served.record, body)
+    raise fault(
+        "content-type",
+        f"{kind!r:.60}; expected {JSON}, {CSV}, image/png or image/jpeg; send it so",
+        415,
+    )
+
+
+OPTIONS = ("probabilities", "interval")
+_FLAGS = {"": True, "1": True, "true": True, "0": False, "false": False}
+
+
+def wanted_of(options: Mapping[str, str]) -> Wanted:
+    """What the options of an address ask for, as ``?probabilities=true&interval=0.9``.
+
+    Raises:
+        RequestError: an option or a value that there is not.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise RequestError(unknown("address", "option", name, OPTIONS))
+    flag = options.get("probabilities", "false")
+    if flag.lower() not in _FLAGS:
+        fact = f"{flag!r:.40}; expected true or false; change it"
+        raise fault("probabilities", fact)
+    given = options.get("interval")
+    try:
+        interval = None if given is None else float(given)
+    except ValueError:
+        fact = f"{given!r:.40}; expected a number between 0 and 1, as 0.9; change it"
+        raise fault("interval", fact) from None
+    return Wanted(_FLAGS[flag.lower()], interval, strict=True)
