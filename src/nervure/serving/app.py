@@ -25,12 +25,15 @@ from nervure.serving.faults import RequestError, fault
 from nervure.serving.metrics import CONTENT_TYPE
 from nervure.serving.model import described
 from nervure.serving.page import page, policy
-from nervure.serving.service import CSV, JSON, Service, wanted_of
+from nervure.serving.service import CSV, JSON, Answer, Service, wanted_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 CLOSE = {"Connection": "close"}
 """Where a body was not read to its end, nothing more comes through."""
+
+
+WARNINGS, MOST_HEADER = "Nervure-Warnings", 4000
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,7 @@ class _Addresses:
         async def use(body: bytes) -> Response:
             answer = await self._service.predict(kind, body, wanted)
             if content_type(request, "accept") == CSV:
-                return Response(as_csv(answer.columns), media_type=CSV)
+                return _as_csv(answer)
             return as_json(answer.to_json())
 
         return await self._with_body(request, use)
@@ -309,6 +312,14 @@ def as_json(value: Any, status: int = 200) -> Response:
     """A value as JSON."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(text.encode(errors="replace"), status, media_type=JSON)
+
+
+def _as_csv(answer: Answer) -> Response:
+    """Answers as a table; what there is to say of it in a header."""
+    response = Response(as_csv(answer.columns), media_type=CSV)
+    if answer.warnings:
+        response.headers[WARNINGS] = json.dumps(answer.warnings)[:MOST_HEADER]
+    return response
 
 
 def told(text: str, status: int, headers: Any = None) -> Response:

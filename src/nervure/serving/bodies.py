@@ -6,10 +6,11 @@ Everything here comes from strangers. Sizes are bounded by the limit of a body.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -20,7 +21,7 @@ from nervure.data.image_folders import image_for
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import MOST_AXES, Category, Numeric, TableInput
 from nervure.data.sources import rows_of
-from nervure.serving.faults import RequestError, fault
+from nervure.serving.faults import RequestError, fault, heard
 
 BODY = "body"
 ROWS = 'expected a list of rows, as [{"column": value}] or [[value, value]]'
@@ -249,8 +250,11 @@ def _moment(name: str, i: int, value: str | None) -> datetime.datetime | None:
 # -- CSV and images -------------------------------------------------------------------
 
 
-def rows_of_csv(record: Preprocessing, body: bytes) -> Any:
+@contextlib.contextmanager
+def rows_of_csv(record: Preprocessing, body: bytes) -> Generator[Any]:
     """Rows of a CSV text, read as the model's own files are.
+
+    It lies in a file meanwhile, in which errors find the lines of their rows.
 
     Raises:
         DataError: it cannot be read.
@@ -261,11 +265,12 @@ def rows_of_csv(record: Preprocessing, body: bytes) -> Any:
     with tempfile.TemporaryDirectory(prefix="nervure-") as folder:
         path = Path(folder, "rows.csv")
         path.write_bytes(body)
-        rows = rows_of(path, record)
-    own = isinstance(record.inputs, TableInput) and record.query is None
-    if own and isinstance(rows, Table):
-        check_columns(rows, cast(TableInput, record.inputs), record.target_names)
-    return rows
+        with heard():
+            rows = rows_of(path, record)
+        own = isinstance(record.inputs, TableInput) and record.query is None
+        if own and isinstance(rows, Table):
+            check_columns(rows, cast(TableInput, record.inputs), record.target_names)
+        yield rows
 
 
 def rows_of_image(record: Preprocessing, body: bytes) -> Any:

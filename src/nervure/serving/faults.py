@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from nervure.data._errors import DataWarning
+
 
 class RequestError(ValueError):
     """A request that is not answered; the text is ``[where] fact; ...; remedy``."""
@@ -19,3 +26,27 @@ def fault(where: str, said: str, status: int = 400) -> RequestError:
     '[body] empty; expected JSON; send some'
     """
     return RequestError(f"[{where}] {said}", status)
+
+
+_LISTENING = threading.Lock()  # catching warnings is for one thread at a time
+
+
+@contextmanager
+def heard() -> Generator[list[str]]:
+    """What is warned of, as texts in a list that is full in the end.
+
+    Raises:
+        RequestError: values or rows were lost: their answers would be of others.
+    """
+    texts: list[str] = []
+    with _LISTENING, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    for one in caught:
+        text = str(one.message)
+        if issubclass(one.category, DataWarning):
+            fact = text.removesuffix("; they count as missing").removesuffix(
+                "; left out"
+            )
+            raise RequestError(f"{fact}; expected rows without losses; correct them")
+        texts.append(text)

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from nervure.serving.answers import (
     open_model,
     raw_outputs,
 )
+from nervure.serving.faults import heard
 
 Array = npt.NDArray[Any]
 
@@ -44,8 +43,6 @@ PROBE_FLOPS = 10**10
 
 MOST_LEVELS = 200
 """Categories that a form lists; of more a text is asked for."""
-
-_ENCODING = threading.Lock()  # catching warnings is for one thread at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +62,12 @@ class Served:
 
         Raises:
             DataError: they do not fit.
+            RequestError: some of their values cannot be read.
         """
         dtype = self.network.dtype
-        with _ENCODING, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with heard() as warned:
             inputs = self.record.encode(rows, dtype=dtype, where=where)
-        return inputs, [str(one.message) for one in caught]
+        return inputs, warned
 
     def outputs(self, inputs: Array) -> list[Array]:
         """What the network gives for encoded rows."""

@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nervure.base.words import unknown
+from nervure.data.preprocessing import Preprocessing
 from nervure.serving.answers import Columns, Wanted
 from nervure.serving.batching import Batcher, Call
 from nervure.serving.bodies import (
@@ -90,7 +92,8 @@ class Service:
 
         def rows() -> Any:
             where = "image" if kind in IMAGES else "rows"
-            return self.served.encode(read(self.served, body), where)
+            with read(self.served.record, body) as found:
+                return self.served.encode(found, where)
 
         return await self._answer(rows, wanted)
 
@@ -119,13 +122,17 @@ class Service:
         return await loop.run_in_executor(self._readers, work)
 
 
-def _reader(kind: str) -> Callable[[Served, bytes], Any]:
+Reader = Callable[[Preprocessing, bytes], AbstractContextManager[Any]]
+
+
+def _reader(kind: str) -> Reader:
+    """What reads bodies of a content type."""
     if kind == JSON:
-        return lambda served, body: rows_of_json(served.record, read_json(body))
+        return lambda record, body: nullcontext(rows_of_json(record, read_json(body)))
     if kind == CSV:
-        return lambda served, body: rows_of_csv(served.record, body)
+        return rows_of_csv
     if kind in IMAGES:
-        return lambda served, body: rows_of_image(served.record, body)
+        return lambda record, body: nullcontext(rows_of_image(record, body))
     raise fault(
         "content-type",
         f"{kind!r:.60}; expected {JSON}, {CSV}, image/png or image/jpeg; send it so",
