@@ -94,7 +94,7 @@ def _one_row(net: Network, source: str, row: int, file: Path) -> Data:
             f"number from 0 to {len(inputs) - 1:,}; change --row"
         )
     (x,) = net.arrays(inputs[row : row + 1])
-    return Data((x,), scales=(record.scale,))
+    return Data((x,), scales=(record.scale_of(x),))
 
 
 # -- sheets ---------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def check_wanted(
 
 def raw_outputs(network: Predictor, record: Preprocessing, inputs: Array) -> list[Rows]:
     """What the network gives for rows that are encoded."""
-    data = Data(network.arrays(inputs), scales=(record.scale,))
+    data = Data(network.arrays(inputs), scales=(record.scale_of(inputs),))
     return network.executor().outputs(data)
 
 
