@@ -231,10 +231,15 @@ def test_an_interval_without_end_is_null(iris: Served, houses: Served) -> None:
 def test_arrays(folder: Path, digits: Served) -> None:
     images = nv.data.read("digits").inputs[:9, ..., 0]
     np.save(folder / "nine.npy", images)
-    wanted = as_rows(predicted(folder, "digits", folder / "nine.npy"))
-    for rows in (images, images.reshape(9, 64)):
-        got = ask(digits, "/predict", json=rows.tolist()).json()
-        assert as_texts(got["predictions"]) == wanted
+    wanted = as_rows(
+        predicted(folder, "digits", folder / "nine.npy", "--probabilities")
+    )
+    for rows in (images, images.reshape(9, 64), images.astype(float)):
+        got = ask(digits, "/predict?probabilities", json=rows.tolist()).json()
+        for found, row in zip(got["predictions"], wanted, strict=True):
+            assert found["prediction"] == int(row["prediction"])
+            shares = [float(v) for k, v in row.items() if k.startswith("prob")]
+            assert [*found.values()][1:] == pytest.approx(shares, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
