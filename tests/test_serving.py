@@ -33,7 +33,7 @@ from nervure.serving.batching import Batcher
 from nervure.serving.metrics import Metrics
 from nervure.serving.model import Served, open_served, together
 from nervure.serving.page import page, policy
-from nervure.serving.server import is_loopback
+from nervure.serving.server import is_loopback, listen
 from nervure.serving.service import Limits, Service
 
 COMMAND = [sys.executable, "-m", "nervure"]
@@ -1014,6 +1014,29 @@ def test_a_process_answers_many_at_once(
     assert asyncio.run(all_at_once()) == wanted
     counted = httpx.get(f"{server.url}/metrics").text
     assert f"nervure_rows_total {len(flowers)}\n" in counted
+
+
+def test_answers_are_sent_at_once() -> None:
+    async def delays() -> int:
+        """Whether asyncio leaves Nagle's algorithm on for a connection."""
+        found = asyncio.get_running_loop().create_future()
+
+        class Told(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                sock = transport.get_extra_info("socket")
+                found.set_result(
+                    sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                )
+                transport.close()
+
+        with listen("127.0.0.1", 0) as listening:
+            loop = asyncio.get_running_loop()
+            async with await loop.create_server(Told, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await found
+
+    assert asyncio.run(delays()) != 0
 
 
 def test_the_address_is_of_this_machine_alone(server: Server) -> None:
