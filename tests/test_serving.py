@@ -8,10 +8,12 @@ import base64
 import contextlib
 import csv
 import hashlib
+import html
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -282,6 +284,9 @@ BAD = {
         b'[{"sepal length (cm)": 1e999, "sepal width (cm)": 1, "petal length (cm)": 1,'
         b' "petal width (cm)": 1}]'
     ),
+    "[rows] a whole number beyond 10^308; expected smaller ones; correct it": [
+        {**ROW, SEPAL: 10**400}
+    ],
     "[body] an empty list; expected a list of rows": [],
     "[body] text 'rows'; expected a list of rows, as": "rows",
     "[body] empty; expected JSON; send the rows in it": b" ",
@@ -1066,6 +1071,40 @@ def test_connections_on_which_no_request_comes_are_ended(folder: Path) -> None:
             while part := lazy.recv(1000):
                 got += part
             assert got.startswith(b"HTTP/1.1 408 ")
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</script><b>",
+    "__proto__",
+    "\"'`${x}",
+    "&lt;",
+]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_shows_a_field_for_each_column_as_text(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {name: [0.5, 1.5] * 10 for name in HOSTILE}
+    columns["<i>choice</i>"] = ["<u>one</u>", "two&amp;"] * 10
+    data = nv.data.load({**columns, "<h2>target</h2>": [1.5, 2.5] * 10})
+    net = nv.Network([nv.Input(data.inputs.shape[1]), nv.Dense(1)])
+    net.preprocessing = data.preprocessing
+    net.save(tmp_path / "hostile.safetensors")
+    with Server(tmp_path / "hostile.safetensors") as server:
+        options = ["--headless", "--no-sandbox", "--virtual-time-budget=5000"]
+        options += [f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom"]
+        words = [str(CHROMIUM), *options, server.url]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    form = done.stdout.partition("</style>")[2].partition("<script>")[0]
+    labels = re.findall(r"<label>(.*?)<(?:input|select)", form)
+    assert [html.unescape(one) for one in labels][1:] == list(columns)
+    assert re.findall(r"<option[^>]*>(.*?)</option>", form)[:2] == [
+        "&lt;u&gt;one&lt;/u&gt;",
+        "two&amp;amp;",
+    ]
+    assert "Predicts: &lt;h2&gt;target" in form
+    assert not re.search(r"<(img|b|i|u|h2>t)\b", form)
 
 
 def test_a_token_of_the_environment(folder: Path) -> None:

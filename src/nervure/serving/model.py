@@ -31,7 +31,7 @@ from nervure.serving.answers import (
     open_model,
     raw_outputs,
 )
-from nervure.serving.faults import heard
+from nervure.serving.faults import fault, heard
 
 Array = npt.NDArray[Any]
 
@@ -65,8 +65,12 @@ class Served:
             RequestError: some of their values cannot be read.
         """
         dtype = self.network.dtype
-        with heard() as warned:
-            inputs = self.record.encode(rows, dtype=dtype, where=where)
+        try:
+            with heard() as warned:
+                inputs = self.record.encode(rows, dtype=dtype, where=where)
+        except OverflowError:
+            fact = "a whole number beyond 10^308; expected smaller ones"
+            raise fault(where, f"{fact}; correct it") from None
         return inputs, warned
 
     def outputs(self, inputs: Array) -> list[Array]:
