@@ -11,10 +11,12 @@ clients the medians of the rounds are compared.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import itertools
 import json
 import multiprocessing
+import os
 import socket
 import statistics
 import subprocess
@@ -46,7 +48,7 @@ class Size:
     concurrent: int
 
 
-FULL, SMALL = Size(9, 400, 1600), Size(3, 60, 160)
+FULL, SMALL = Size(9, 300, 1000), Size(3, 60, 160)
 
 
 # -- nets ------------------------------------------------------------------------------
@@ -117,10 +119,11 @@ def serve(model: str, peer: str) -> None:
 
 
 def onnx_call(model: str, served: Any) -> Any:
-    """ONNX Runtime in the place of the network, on as many threads as there are."""
+    """ONNX Runtime in the place of the network, on as many threads."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ["NERVURE_THREADS"])
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     path = str(Path(model).with_suffix(".onnx"))
     session = onnxruntime.InferenceSession(path, options)
@@ -137,9 +140,14 @@ def onnx_call(model: str, served: Any) -> Any:
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, model: Path, peer: str) -> None:
+    def __init__(self, model: Path, peer: str, threads: int) -> None:
         words = [sys.executable, __file__, "--serve", str(model), "--peer", peer]
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NERVURE_THREADS": str(threads)},
+        )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
 
@@ -224,12 +232,14 @@ def _repeated(some: list[bytes], count: int) -> list[bytes]:
     return (some * (count // len(some) + 1))[:count]
 
 
-def measured(name: str, model: Path, size: Size) -> dict[str, Any]:
+def measured(name: str, model: Path, size: Size, threads: int) -> dict[str, Any]:
     """Medians of both over alternating rounds, and how far their answers differ."""
     some = bodies(name)
     shown: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
-    with Server(model, PEERS[0]) as own, Server(model, PEERS[1]) as other:
-        servers = dict(zip(PEERS, (own, other), strict=True))
+    with contextlib.ExitStack() as stack:
+        servers = {
+            peer: stack.enter_context(Server(model, peer, threads)) for peer in PEERS
+        }
         answers: dict[str, list[bytes]] = {peer: [] for peer in PEERS}
         for peer, server in servers.items():  # which warms up as well
             ask(server.port, some, [], answers[peer])
@@ -273,6 +283,9 @@ def main() -> None:
     """Measure, print, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="few requests, for a look")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of both; by default 1"
+    )
     parser.add_argument("--json", type=Path, help="write what was measured")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--peer", help=argparse.SUPPRESS)
@@ -283,7 +296,10 @@ def main() -> None:
     size = SMALL if asked.small else FULL
     with tempfile.TemporaryDirectory() as folder:
         models = save(Path(folder))
-        results = {name: measured(name, path, size) for name, path in models.items()}
+        results = {
+            name: measured(name, path, size, asked.threads)
+            for name, path in models.items()
+        }
     print(_report.aligned(rows_of(results)))
     for name, one in results.items():
         print(f"{name}: answers differ by at most {one['largest difference']:.1g}")

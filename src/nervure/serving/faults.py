@@ -31,6 +31,11 @@ def fault(where: str, said: str, status: int = 400) -> RequestError:
 _LISTENING = threading.Lock()  # catching warnings is for one thread at a time
 
 
+def is_heard() -> bool:
+    """Whether somebody listens, so that `heard` would wait."""
+    return _LISTENING.locked()
+
+
 @contextmanager
 def heard() -> Generator[list[str]]:
     """What is warned of, as texts in a list that is full in the end.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,7 @@ from nervure.serving.bodies import (
     rows_of_image,
     rows_of_json,
 )
-from nervure.serving.faults import RequestError, fault
+from nervure.serving.faults import RequestError, fault, is_heard
 from nervure.serving.metrics import Metrics
 from nervure.serving.model import Served
 from nervure.serving.protocol import inference_of, plain, response
@@ -29,6 +30,10 @@ JSON, CSV = "application/json", "text/csv"
 IMAGES = tuple(
     f"image/{kind}" for kind in ("png", "jpeg", "gif", "bmp", "webp", "tiff")
 )
+SMALL = 1 << 14
+"""Bytes of JSON that are read at once; longer bodies go to a thread, which costs as
+much as reading a few rows does."""
+
 READERS = 2
 """Bodies that are read at once: each may take many times its size in memory."""
 
@@ -95,7 +100,7 @@ class Service:
             with read(self.served.record, body) as found:
                 return self.served.encode(found, where)
 
-        return await self._answer(rows, wanted)
+        return await self._answer(rows, wanted, kind == JSON and len(body) <= SMALL)
 
     async def infer(self, body: bytes) -> dict[str, Any]:
         """The answer to a request of the Open Inference Protocol.
@@ -104,20 +109,28 @@ class Service:
             RequestError: it is none.
             ValueError: its rows do not fit the model.
         """
-        asked = await self._read(lambda: inference_of(self.served, read_json(body)))
+        small = len(body) <= SMALL
+        asked = await self._done(
+            lambda: inference_of(self.served, read_json(body)), small
+        )
         wanted = Wanted(bool(self.served.labels), asked.interval, strict=True)
         self.served.check(wanted)
-        answer = await self._answer(lambda: self.served.encode(asked.rows), wanted)
+        rows = functools.partial(self.served.encode, asked.rows)
+        answer = await self._answer(rows, wanted, small)
         return response(self.served, asked, answer.columns, answer.warnings)
 
-    async def _answer(self, rows: Callable[[], Any], wanted: Wanted) -> Answer:
-        inputs, warned = await self._read(rows)
+    async def _answer(
+        self, rows: Callable[[], Any], wanted: Wanted, small: bool
+    ) -> Answer:
+        inputs, warned = await self._done(rows, small)
         outputs = await self._batcher.outputs(inputs)
-        columns = await self._read(lambda: self.served.columns(outputs, wanted))
-        return Answer(columns, tuple(warned))
+        tell = functools.partial(self.served.columns, outputs, wanted)
+        return Answer(await self._done(tell, small), tuple(warned))
 
-    async def _read(self, work: Callable[[], _T]) -> _T:
-        """What a function of a body gives, beside the loop: bodies may be long."""
+    async def _done(self, work: Callable[[], _T], small: bool) -> _T:
+        """What a function gives: at once or, if it may take long, beside the loop."""
+        if small and not is_heard():
+            return work()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, work)
 
