@@ -25,7 +25,7 @@ from nervure.serving.faults import RequestError, fault
 from nervure.serving.metrics import CONTENT_TYPE
 from nervure.serving.model import described
 from nervure.serving.page import page, policy
-from nervure.serving.service import CSV, JSON, Answer, Service, wanted_of
+from nervure.serving.service import CSV, JSON, Answer, Service, is_small, wanted_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -225,9 +225,12 @@ class _Addresses:
 
         async def use(body: bytes) -> Response:
             answer = await self._service.predict(kind, body, wanted)
-            if content_type(request, "accept") == CSV:
-                return _as_csv(answer)
-            return as_json(answer.to_json())
+            as_table = content_type(request, "accept") == CSV
+
+            def written() -> Response:
+                return _as_csv(answer) if as_table else as_json(answer.to_json())
+
+            return await self._service.done(written, is_small(body))
 
         return await self._with_body(request, use)
 
@@ -238,7 +241,8 @@ class _Addresses:
             raise fault("content-type", f"{fact}; send it so", 415)
 
         async def use(body: bytes) -> Response:
-            return as_json(await self._service.infer(body))
+            value = await self._service.infer(body)
+            return await self._service.done(lambda: as_json(value), is_small(body))
 
         return await self._with_body(request, use)
 

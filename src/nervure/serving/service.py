@@ -40,6 +40,11 @@ READERS = 2
 _T = TypeVar("_T")
 
 
+def is_small(body: bytes) -> bool:
+    """Whether a body is worked on at once."""
+    return len(body) <= SMALL
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a server takes.
@@ -100,7 +105,7 @@ class Service:
             with read(self.served.record, body) as found:
                 return self.served.encode(found, where)
 
-        return await self._answer(rows, wanted, kind == JSON and len(body) <= SMALL)
+        return await self._answer(rows, wanted, kind == JSON and is_small(body))
 
     async def infer(self, body: bytes) -> dict[str, Any]:
         """The answer to a request of the Open Inference Protocol.
@@ -109,25 +114,26 @@ class Service:
             RequestError: it is none.
             ValueError: its rows do not fit the model.
         """
-        small = len(body) <= SMALL
-        asked = await self._done(
+        small = is_small(body)
+        asked = await self.done(
             lambda: inference_of(self.served, read_json(body)), small
         )
         wanted = Wanted(bool(self.served.labels), asked.interval, strict=True)
         self.served.check(wanted)
         rows = functools.partial(self.served.encode, asked.rows)
         answer = await self._answer(rows, wanted, small)
-        return response(self.served, asked, answer.columns, answer.warnings)
+        told = (self.served, asked, answer.columns, answer.warnings)
+        return await self.done(lambda: response(*told), small)
 
     async def _answer(
         self, rows: Callable[[], Any], wanted: Wanted, small: bool
     ) -> Answer:
-        inputs, warned = await self._done(rows, small)
+        inputs, warned = await self.done(rows, small)
         outputs = await self._batcher.outputs(inputs)
         tell = functools.partial(self.served.columns, outputs, wanted)
-        return Answer(await self._done(tell, small), tuple(warned))
+        return Answer(await self.done(tell, small), tuple(warned))
 
-    async def _done(self, work: Callable[[], _T], small: bool) -> _T:
+    async def done(self, work: Callable[[], _T], small: bool) -> _T:
         """What a function gives: at once or, if it may take long, beside the loop."""
         if small and not is_heard():
             return work()
