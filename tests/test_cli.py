@@ -23,10 +23,10 @@ import nervure as nv
 from nervure.cli import main as nervure_main
 from nervure.cli.app import run
 from nervure.cli.judging import Judgement, judge
-from nervure.cli.predicting import Wanted, predictions
 from nervure.cli.telling import report
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, ArrayInput, Classes
+from nervure.serving.answers import Wanted, predictions
 from nervure.spec import rows as spec_rows
 from nervure.spec.defaults import TEST
 from nervure.spec.reading import load_spec

@@ -62,7 +62,7 @@ def test_the_extra_brings_the_library(library: str) -> None:
 def test_all_brings_what_is_no_platform_of_its_own() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = names_of(extras["all"])
-    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx"):
+    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx", "serve"):
         assert names_of(extras[extra]) <= brought
     assert not {"jax", "ray", "torch"} & brought
 
@@ -83,10 +83,14 @@ def third_party(path: Path) -> Iterator[str]:
     "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
 )
 def test_optional_libraries_are_imported_by_needed_alone(path: Path) -> None:
-    """But where they are there: behind the doors of nervure.sklearn and of export, and
-    behind JAX's arrays."""
+    """But where they are there: behind the doors of nervure.sklearn, of export and of
+    serving, and behind JAX's arrays."""
     place = path.relative_to(SOURCE)
-    doors = {"sklearn": {"sklearn", "scipy"}, "exchange": {"onnx"}}
+    doors = {
+        "sklearn": {"sklearn", "scipy"},
+        "exchange": {"onnx"},
+        "serving": {"starlette", "uvicorn", "h11"},
+    }
     there = doors.get(place.parts[0], {"jax"})
     there |= {"onnx"} if place.name == "exporting.py" else set()
     assert {*third_party(path)} <= CORE | there
@@ -115,6 +119,11 @@ NEED = {
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
     "onnx": ["nv.export(net, 'net.onnx')"],
+    "starlette": ["from nervure.cli.app import run; run(['serve', 'x', '--debug'])"],
+    "uvicorn": [
+        "sys.modules['starlette'] = sys; from nervure.cli.app import run; "
+        "run(['serve', 'x', '--debug'])"
+    ],
     "tensorboardX": ["nv.TensorBoard('logs').write(nv.Record())"],
     "mlflow": ["nv.MLflow().write(nv.Record())"],
     "trackio": ["nv.Trackio('rows').write(nv.Record())"],
@@ -128,6 +137,8 @@ WHERE = {
     "optuna": "tune",
     "jax": 'executor="jax"',
     "onnx": "export",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "tensorboardX": "TensorBoard",
     "mlflow": "MLflow",
     "trackio": "Trackio",

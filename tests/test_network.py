@@ -329,3 +329,15 @@ def test_every_public_name_is_there() -> None:
         assert getattr(nv, name) is not None, name
     with pytest.raises(AttributeError, match="no attribute 'Densse'"):
         nv.Densse  # noqa: B018
+
+
+def test_pixels_are_scaled_once_whatever_type_they_have() -> None:
+    data = nv.data.load("digits")
+    net = nv.Network([nv.Input((8, 8, 1)), nv.Flatten(), nv.Dense(10), nv.Softmax()])
+    net.preprocessing = data.preprocessing
+    pixels = nv.data.read("digits").inputs[:9]
+    assert pixels.dtype == np.uint8
+    by_hand = net.forward(pixels.astype(np.float32) / 16)
+    for dtype in ("uint8", "int64", "float32", "float64"):
+        found = net.predict(pixels.astype(dtype))
+        np.testing.assert_allclose(found, by_hand, rtol=1e-5, err_msg=dtype)

@@ -15,6 +15,8 @@ EXTRAS = {
     "optuna": ("tune", "Optuna"),
     "jax": ("jax", "JAX"),
     "onnx": ("onnx", "ONNX"),
+    "starlette": ("serve", "Starlette"),
+    "uvicorn": ("serve", "uvicorn"),
     "tensorboardX": ("tensorboard", "tensorboardX"),
     "mlflow": ("mlflow", "MLflow"),
     "trackio": ("trackio", "trackio"),

@@ -298,11 +298,57 @@ def predict(
     skip_bad: SkipBad = False,
 ) -> None:
     """Predict for rows as they were before any preprocessing."""
-    from nervure.cli.predicting import Wanted, predict
+    from nervure.cli.predicting import Wish, predict
+    from nervure.serving.answers import Wanted
 
     kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
-    wanted = Wanted(probabilities, interval, kept, strict, exact)
-    predict(model, source, out, wanted, query=query, skip_bad=skip_bad)
+    wanted = Wanted(probabilities, interval, strict)
+    predict(model, source, out, wanted, Wish(query, kept, skip_bad, exact))
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on; one that other machines reach needs --token."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes any that is free.")
+    ] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NERVURE_TOKEN",
+            show_envvar=False,
+            help="What requests must know (Authorization: Bearer TOKEN). Better set "
+            "NERVURE_TOKEN: others on this machine can see options.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name under /v2/models/; by default that of the file."),
+    ] = None,
+    body_limit: Annotated[
+        float, typer.Option(metavar="MEGABYTES", help="Largest body of a request.")
+    ] = 8.0,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="For a request to come, and for its answer."
+        ),
+    ] = 30.0,
+) -> None:
+    """Answer over HTTP (needs nervure[serve]).
+
+    POST rows as JSON or CSV, or an image, to /predict; / is a page to try it by hand,
+    /v2 the Open Inference Protocol, /metrics is for Prometheus. Ctrl-C ends it.
+    """
+    from nervure.cli.serving import Wish, serve
+
+    serve(model, Wish(host, port, token, name, body_limit, time_limit))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
-from nervure.cli.predicting import model_file
+from nervure.serving.answers import model_file
 
 MOST_RECORD = 64 << 20
 """Bytes of a run's record that are looked through."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
-from nervure.cli.predicting import model_file
 from nervure.network.generating import stream
 from nervure.network.modelfile import ModelFileError
+from nervure.serving.answers import model_file
 
 
 def generate(model: Path, prompt: str, steps: int, **how: Any) -> None:

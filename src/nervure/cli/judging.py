@@ -71,7 +71,8 @@ def judge(
     assert record is not None
     whole = network.objective(loss)
     wanted = targets_of(network.graph, targets)
-    data = make_data(network, inputs, wanted, whole, scale=record.scale)
+    scale = record.scale_of(inputs)
+    data = make_data(network, inputs, wanted, whole, scale=scale)
     records = records_of(network.graph, record)
     measured = metrics_of(network, whole, data, None)
     found: list[Judgement] = []

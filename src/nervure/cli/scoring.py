@@ -10,7 +10,6 @@ from typing import Any
 import numpy.typing as npt
 
 from nervure.cli.judging import judge
-from nervure.cli.predicting import open_model
 from nervure.cli.standard_input import called, from_standard_input
 from nervure.cli.telling import reports
 from nervure.data import Dataset
@@ -18,6 +17,7 @@ from nervure.data.builtin import BUILTIN
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.sources import with_targets
 from nervure.network.predicting import Predictor
+from nervure.serving.answers import open_model
 from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
 from nervure.spec.tables import DataSpec, Spec, TrainingSpec

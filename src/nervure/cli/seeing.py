@@ -13,13 +13,13 @@ import numpy.typing as npt
 from nervure import sight
 from nervure.base.words import many
 from nervure.cli.pictures import as_bytes, check_name, write_sheet
-from nervure.cli.predicting import model_file, predictions
 from nervure.data import prepare
 from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
 from nervure.network.network import Network
 from nervure.runs.loading import load_network
+from nervure.serving.answers import model_file, predictions
 
 Array = npt.NDArray[Any]
 
@@ -94,7 +94,7 @@ def _one_row(net: Network, source: str, row: int, file: Path) -> Data:
             f"number from 0 to {len(inputs) - 1:,}; change --row"
         )
     (x,) = net.arrays(inputs[row : row + 1])
-    return Data((x,), scales=(record.scale,))
+    return Data((x,), scales=(record.scale_of(x),))
 
 
 # -- sheets ---------------------------------------------------------------------------

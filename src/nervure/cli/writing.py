@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nervure.base.extras import needed
 from nervure.base.files import replacing
-
-Array = npt.NDArray[Any]
-Columns = dict[str, Array]
+from nervure.serving.answers import Columns, as_csv
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".npz": "npz"}
 
@@ -60,19 +54,3 @@ def _copy(columns: Columns, path: Path, where: str) -> None:
             connection.execute(f"COPY columns TO '{quoted}' (FORMAT parquet)")
         except duckdb.IOException as error:
             raise OSError(str(error)) from error
-
-
-def as_csv(columns: Columns) -> str:
-    """Columns as the text of a CSV file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*map(_cells, columns.values()), strict=True))
-    return text.getvalue()
-
-
-def _cells(column: Array) -> list[Any]:
-    """Values as CSV has them: numbers as short as they can be told in their type."""
-    if column.dtype.kind == "b":
-        return np.where(column, "true", "false").tolist()
-    return (column.astype(str) if column.dtype.kind == "f" else column).tolist()

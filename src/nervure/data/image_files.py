@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One image file: what may be in it, and its pixels as bytes.
+"""One image, in a file or in memory: what may be in it, and its pixels as bytes.
 
 Nothing is decoded before its header was looked at, and only by the decoders of the
 formats named here: a file from a stranger takes no more memory than `MOST_PIXELS`.
@@ -7,6 +7,7 @@ formats named here: a file from a stranger takes no more memory than `MOST_PIXEL
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -68,8 +69,8 @@ def read_header(path: Path) -> Header:
         return Header(path, size, _is_grey(image))
 
 
-def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
-    """The image as uint8 ``(height, width, channels)``, resized to ``size``.
+def read_pixels(file: Path | bytes, size: Size, channels: int) -> NDArray[np.uint8]:
+    """An image as uint8 ``(height, width, channels)``, resized to ``size``.
 
     Turned as its EXIF orientation says; what is transparent becomes white; resized by
     linear interpolation over all the pixels that fall into one (Pillow's BILINEAR).
@@ -77,8 +78,8 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: see `read_header`; truncated or damaged.
     """
-    pillow = needed("PIL.Image", path.name)
-    with _opened(path) as image:
+    pillow = needed("PIL.Image", _name(file))
+    with _opened(file) as image:
         turn = _orientation(image)
         height, width = size[::-1] if turn >= 5 else size
         image.draft(None, (2 * width, 2 * height))  # JPEG: decode no more than needed
@@ -99,15 +100,21 @@ def read_pixels(path: Path, size: Size, channels: int) -> NDArray[np.uint8]:
         return np.asarray(plain).reshape(*size, channels)
 
 
+def _name(file: Path | bytes) -> str:
+    return "image" if isinstance(file, bytes) else file.name
+
+
 @contextmanager
-def _opened(path: Path) -> Generator[Any]:
+def _opened(file: Path | bytes) -> Generator[Any]:
     """The image of a file whose header passed; whatever a decoder raises is a fault."""
-    pillow = needed("PIL.Image", path.name)
+    pillow = needed("PIL.Image", _name(file))
+    inside = isinstance(file, bytes)
     try:
-        stored = path.stat().st_size
+        stored = len(file) if inside else file.stat().st_size
         if stored > MOST_BYTES:
             raise ImageError(f"{stored:,} bytes; expected at most {MOST_BYTES:,}")
-        with pillow.open(path, formats=FORMATS) as image:
+        source = io.BytesIO(file) if inside else file
+        with pillow.open(source, formats=FORMATS) as image:
             _check(image)
             yield image
     except (ImageError, DataError):

@@ -232,7 +232,7 @@ def images_for(
     """
     train, test = _train_and_test(found)
     part = test or train
-    size, channels = _shape(record, found.name)
+    size, channels = image_shape(record, found.name)
     read = _read(part.files, found, size, channels, skip_bad=skip_bad)
     kept = part.only(read.files)
     return read.pixels, kept.labels() if kept.classes else None
@@ -248,7 +248,25 @@ def image_names(found: Folder, *, skip_bad: bool = False) -> list[str]:
     return [file.relative_to(found.path).as_posix() for file in files]
 
 
-def _shape(record: Inputs, where: str) -> tuple[Size, int]:
+def image_for(file: bytes, record: Inputs) -> Pixels:
+    """The one image of a file's bytes as a network was trained on them: a row.
+
+    Raises:
+        DataError: the network was not trained on images of bytes; it is no image.
+    """
+    size, channels = image_shape(record, "image")
+    try:
+        return read_pixels(file, size, channels)[None]
+    except ImageError as error:
+        raise fail("image", f"{error}", "send another") from None
+
+
+def image_shape(record: Inputs, where: str) -> tuple[Size, int]:
+    """Size and channels of the images that a network was trained on.
+
+    Raises:
+        DataError: it was not trained on images of bytes.
+    """
     shape = (record.width,) if isinstance(record, TableInput) else record.shape
     array = isinstance(record, ArrayInput)
     bytes_ = array and abs(record.scale / BYTE - 1) < 1e-6

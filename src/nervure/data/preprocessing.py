@@ -86,6 +86,11 @@ class Preprocessing:
         """What uint8 inputs are to be multiplied with; 1 for all others."""
         return self.inputs.scale if isinstance(self.inputs, ArrayInput) else 1.0
 
+    def scale_of(self, inputs: Any) -> float:
+        """What the network multiplies these encoded inputs with: bytes alone have
+        their scale still before them, all others come out of `encode` scaled."""
+        return self.scale if inputs.dtype == np.uint8 else 1.0
+
     @property
     def outputs(self) -> int:
         """Number of classes, or of amounts."""

@@ -199,6 +199,15 @@ def prepare(
     return found.inputs, found.targets
 
 
+def rows_of(source: Any, preprocessing: Preprocessing) -> Any:
+    """The rows of a source as `prepare` encodes them: a table, or an array.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return _opened(source, preprocessing, None, False, features_of)
+
+
 def _opened(
     source: Any,
     record: Preprocessing,

@@ -157,7 +157,7 @@ def evaluate(
     objective = net.objective(loss)
     if isinstance(X, Dataset):
         without_targets(y)
-        scale = X.preprocessing.scale
+        scale = X.preprocessing.scale_of(X.inputs)
         weights = X.weights if sample_weight is None else sample_weight
         targets = targets_of(net.graph, X.targets)
         data = make_data(

@@ -65,7 +65,8 @@ def encoded(model: Predictor, X: Any) -> Data:
     record = model.preprocessing
     if record is None:
         return Data(model.arrays(X))
-    return Data(model.arrays(record.encode(X)), scales=(record.scale,))
+    inputs = record.encode(X)
+    return Data(model.arrays(inputs), scales=(record.scale_of(inputs),))
 
 
 def decoded(model: Predictor, outputs: Sequence[Rows]) -> list[Rows]:

@@ -147,7 +147,7 @@ def _prepare_dataset(
         objective,
         weights,
         class_weight,
-        dataset.preprocessing.scale,
+        dataset.preprocessing.scale_of(dataset.inputs),
     )
     _check_outputs(net)
     if dataset.held_out_rows is not None and len(dataset.held_out_rows):

@@ -125,7 +125,9 @@ def _tempered(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
 
 
 def _data(network: Network | Ensemble, dataset: Dataset, inputs: Any) -> Data:
-    return Data(network.arrays(inputs), scales=(dataset.preprocessing.scale,))
+    return Data(
+        network.arrays(inputs), scales=(dataset.preprocessing.scale_of(inputs),)
+    )
 
 
 def _scores(dataset: Dataset, outputs: Any, targets: Any) -> Conformal:
