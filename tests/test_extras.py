@@ -62,7 +62,7 @@ def test_the_extra_brings_the_library(library: str) -> None:
 def test_all_brings_what_is_no_platform_of_its_own() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = names_of(extras["all"])
-    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx"):
+    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx", "keras"):
         assert names_of(extras[extra]) <= brought
     assert not {"jax", "ray", "torch"} & brought
 
@@ -115,6 +115,7 @@ NEED = {
     "optuna": ["from nervure.cli.app import run; run(['tune', 'iris', '--debug'])"],
     "jax": ["nv.fit(net, [[1.0]], [1.0], executor='jax')"],
     "onnx": ["nv.export(net, 'net.onnx')"],
+    "h5py": ["open('net.h5', 'w').write('it'); nv.import_keras('net.h5')"],
     "tensorboardX": ["nv.TensorBoard('logs').write(nv.Record())"],
     "mlflow": ["nv.MLflow().write(nv.Record())"],
     "trackio": ["nv.Trackio('rows').write(nv.Record())"],
@@ -128,6 +129,7 @@ WHERE = {
     "optuna": "tune",
     "jax": 'executor="jax"',
     "onnx": "export",
+    "h5py": "net.h5",
     "tensorboardX": "TensorBoard",
     "mlflow": "MLflow",
     "trackio": "Trackio",

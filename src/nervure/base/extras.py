@@ -15,6 +15,7 @@ EXTRAS = {
     "optuna": ("tune", "Optuna"),
     "jax": ("jax", "JAX"),
     "onnx": ("onnx", "ONNX"),
+    "h5py": ("keras", "h5py"),
     "tensorboardX": ("tensorboard", "tensorboardX"),
     "mlflow": ("mlflow", "MLflow"),
     "trackio": ("trackio", "trackio"),

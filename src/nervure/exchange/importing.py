@@ -19,6 +19,7 @@ from nervure.exchange._held import (
     NotCoveredError,
     in_order,
 )
+from nervure.exchange._made import network_of
 from nervure.exchange._model_file import ONNX_DOMAINS, OnnxModel, open_model
 from nervure.exchange._read_numbers import WHOLE
 from nervure.exchange._read_operators import FREE, MAPS, OPERATORS, TRUTHS
@@ -26,9 +27,6 @@ from nervure.exchange._read_rows import parted
 from nervure.exchange._read_sequences import KINDS as RECURRENT
 from nervure.exchange._reader import Op, Reader, Value
 from nervure.exchange.errors import ExchangeError
-from nervure.graph.graph import Graph
-from nervure.graph.parameters import initialize
-from nervure.graph.symbols import from_symbols
 from nervure.layers import Input, Layer, LayerError, Shape, Symbol
 from nervure.network.network import Network
 
@@ -117,7 +115,10 @@ def _read_model(model: OnnxModel, begin: Begin, dtype: str | None) -> Network:
         _end(reader, model, name, begin.channels_last and _gives_maps(model, name))
         for name in model.outputs
     ]
-    return _network(reader, model, begins, ends, dtype or _dtype(model))
+    symbols = [end.symbol for end in ends]
+    return network_of(
+        model.where, begins, symbols, reader.weights, dtype or _dtype(model)
+    )
 
 
 # -- inputs ----------------------------------------------------------------------------
@@ -348,35 +349,3 @@ def _end(reader: Reader, model: OnnxModel, name: str, channels_last: bool) -> He
 
 def _has_recurrent(model: OnnxModel) -> bool:
     return any(node.op_type in RECURRENT for node in model.nodes)
-
-
-def _network(
-    reader: Reader,
-    model: OnnxModel,
-    begins: Sequence[Layer],
-    ends: Sequence[Held],
-    dtype: str,
-) -> Network:
-    """The layers as a network, with the numbers of the file."""
-    try:
-        entries, outputs = from_symbols([end.symbol for end in ends], begins)
-        graph = Graph.of(entries, outputs)
-    except (ValueError, LayerError) as error:
-        raise ExchangeError(f"[{model.where}] {error}") from error
-    net = Network.from_graph(graph, dtype=dtype, begin=False)
-    given = {
-        f"{layer}.{word}": array
-        for layer, numbers in reader.weights.items()
-        for word, array in numbers.items()
-    }
-    own = [s for s in net.layout.segments if s.name not in given]
-    initialize(replace(net.layout, segments=tuple(own)), net.seed, net.values)
-    views = net.parameters
-    for name in views.keys() & given.keys():
-        if given[name].shape != views[name].shape:
-            raise ExchangeError(
-                f"[{model.where}] {short(name)} has shape {given[name].shape}; its "
-                f"operator takes {views[name].shape}; save the model again"
-            )
-        views[name] = np.asarray(given[name], np.float64)
-    return net
