@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -350,6 +351,19 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
 
     assert "expected floating-point numbers" in damaged_hdf5(tmp_path, texts)
     assert "has a shape and no numbers" in damaged_hdf5(tmp_path, nothing)
+
+
+def test_a_heap_whose_list_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
+    """HDF5 itself would follow it until the memory is full."""
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("layer")
+    data = bytearray(path.read_bytes())
+    heap = data.find(b"HEAP")
+    free, begin = struct.unpack_from("<QQ", data, heap + 16)
+    struct.pack_into("<Q", data, begin + free, free)
+    path.write_bytes(data)
+    assert "is no HDF5 file (its structure)" in message(path)
 
 
 def functional(layers: Any, last: str) -> Any:

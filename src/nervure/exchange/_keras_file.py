@@ -16,7 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,6 +72,7 @@ class KerasFile:
     config: Config
     weights: Weights
     version: str
+    close: Callable[[], None]
 
     @property
     def early(self) -> bool:
@@ -92,7 +93,6 @@ def open_keras(source: str | os.PathLike[str]) -> KerasFile:
                 f"[{where}] is a folder or device; expected a .keras or .h5 file; name "
                 "the file"
             )
-        size = os.path.getsize(where)
         with open(where, "rb") as file:
             start = file.read(4)
     except OSError as error:
@@ -103,7 +103,7 @@ def open_keras(source: str | os.PathLike[str]) -> KerasFile:
         ) from error
     if start[:2] == b"PK":
         return _archive(where)
-    return _legacy(open_hdf5(where, where, size))
+    return _legacy(open_hdf5(where, where))
 
 
 # -- archives --------------------------------------------------------------------------
@@ -137,9 +137,9 @@ def _archive(where: str) -> KerasFile:
     except _ZIP_ERRORS as error:
         fact = " ".join(str(error).split())[:120]
         raise _damaged(where, f"no sound archive ({fact})") from None
-    hdf5 = open_hdf5(io.BytesIO(data), where, len(data))
+    hdf5 = open_hdf5(data, where)
     version = str(_json(about, where).get("keras_version", ""))[:20]
-    return KerasFile(where, _json(config, where), _Tree(hdf5), version)
+    return KerasFile(where, _json(config, where), _Tree(hdf5), version, hdf5.close)
 
 
 def _member(archive: zipfile.ZipFile, name: str, where: str, most: int | None) -> bytes:
@@ -255,7 +255,8 @@ def _legacy(hdf5: Hdf5) -> KerasFile:
     group = root.at("model_weights")
     version = (root.text("keras_version") or "")[:20]
     weights = _ByName(hdf5, group)
-    return KerasFile(hdf5.where, _json(text, hdf5.where), weights, version)
+    config = _json(text, hdf5.where)
+    return KerasFile(hdf5.where, config, weights, version, hdf5.close)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nervure.base.words import unknown
-from nervure.exchange._keras_file import open_keras
+from nervure.exchange._keras_file import KerasFile, open_keras
 from nervure.exchange._keras_graph import MODELS, Walk, read_model
 from nervure.exchange._keras_reader import KerasReader, class_of
 from nervure.exchange._made import network_of
@@ -67,6 +67,16 @@ def _network(
     where: str, shapes: dict[str, Sequence[int | None]], dtype: str | None
 ) -> Network:
     file = open_keras(where)
+    try:
+        return _read(file, shapes, dtype)
+    finally:
+        file.close()
+
+
+def _read(
+    file: KerasFile, shapes: dict[str, Sequence[int | None]], dtype: str | None
+) -> Network:
+    where = file.where
     if class_of(file.config) not in MODELS:
         kind = class_of(file.config) or "no model"
         raise ExchangeError(
