@@ -353,6 +353,17 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     assert "has a shape and no numbers" in damaged_hdf5(tmp_path, nothing)
 
 
+def test_texts_of_attributes_that_do_not_end_are_refused(tmp_path: Path) -> None:
+    """HDF5 itself would go on for ever."""
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = "{}"
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HH4xQ", data, data.find(b"GCOL") + 16, 0, 0, 0)
+    path.write_bytes(data)
+    assert "is no HDF5 file (a list without an end)" in message(path)
+
+
 def test_a_heap_whose_list_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
     """HDF5 itself would follow it until the memory is full."""
     path = tmp_path / "m.h5"
@@ -363,7 +374,7 @@ def test_a_heap_whose_list_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
     free, begin = struct.unpack_from("<QQ", data, heap + 16)
     struct.pack_into("<Q", data, begin + free, free)
     path.write_bytes(data)
-    assert "is no HDF5 file (its structure)" in message(path)
+    assert "is no HDF5 file (a list without an end)" in message(path)
 
 
 def functional(layers: Any, last: str) -> Any:

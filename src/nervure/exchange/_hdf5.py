@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import mmap
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +21,7 @@ import numpy.typing as npt
 from nervure.base.extras import needed
 from nervure.base.memory import check_memory
 from nervure.base.words import short
+from nervure.exchange._hdf5_heaps import checked_size
 from nervure.exchange._types import BFLOAT16, as_floats
 from nervure.exchange.errors import ExchangeError
 
@@ -72,10 +71,7 @@ def open_hdf5(source: str | bytes, where: str) -> Hdf5:
     """
     h5py = needed("h5py", where)
     try:
-        raw = _mapped(source)
-        if not raw.startswith(_SIGNATURE) or not _heaps_end(raw):
-            raise ValueError("its structure")
-        size = len(raw)
+        size = checked_size(source)
         held = io.BytesIO(source) if isinstance(source, bytes) else source
         file = h5py.File(held, "r")
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -84,65 +80,6 @@ def open_hdf5(source: str | bytes, where: str) -> Hdf5:
             "saved; check the path"
         ) from None
     return Hdf5(where, file, MOST_RATIO * size + ALWAYS)
-
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HEAP = struct.Struct("<4sB3xQQQ")
-_FREE = struct.Struct("<QQ")
-
-
-@dataclass(frozen=True)
-class _Mapped:
-    """A file's bytes, read where they are looked at."""
-
-    raw: Any
-
-    def find(self, sub: bytes, start: int) -> int:
-        return self.raw.find(sub, start)
-
-    def startswith(self, start: bytes) -> bool:
-        return self.raw[: len(start)] == start
-
-    def __getitem__(self, key: slice) -> bytes:
-        return self.raw[key]
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-
-def _mapped(source: str | bytes) -> _Mapped:
-    if isinstance(source, bytes):
-        return _Mapped(source)
-    with open(source, "rb") as file:
-        return _Mapped(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _heaps_end(raw: _Mapped) -> bool:
-    """Whether the lists of what is free in the heaps of names come to an end.
-
-    The library (2.0) follows one that goes in a circle until the memory is full.
-    """
-    at = raw.find(b"HEAP", 0)
-    while at >= 0:
-        found = raw[at : at + _HEAP.size]
-        if len(found) == _HEAP.size:
-            _, version, size, free, begin = _HEAP.unpack(found)
-            if version == 0 and not _list_ends(raw, begin, size, free):
-                return False
-        at = raw.find(b"HEAP", at + 4)
-    return True
-
-
-def _list_ends(raw: _Mapped, begin: int, size: int, free: int) -> bool:
-    """Each block says where the next one is; 1 is the end."""
-    seen: set[int] = set()
-    while free != 1 and free + _FREE.size <= size:
-        found = raw[begin + free : begin + free + _FREE.size]
-        if free in seen or len(found) < _FREE.size:
-            return free not in seen
-        seen.add(free)
-        free, _ = _FREE.unpack(found)
-    return True
 
 
 def _told(error: BaseException) -> str:
