@@ -106,6 +106,12 @@ def test_a_dense_layer(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.forward([[1, 2, 3]]), [[6, 6]])
 
 
+def test_words_of_a_later_version_do_no_harm(tmp_path: Path) -> None:
+    later = layer("Dense", units=2, sparkle={"much": True}) | {"new_key": [1, 2]}
+    path = saved(tmp_path / "m.keras", [begin(3), later], DENSE, version="9.1.0")
+    np.testing.assert_array_equal(nv.import_keras(path).forward([[1, 2, 3]]), [[6, 6]])
+
+
 def test_what_is_not_covered_is_told_at_once(tmp_path: Path) -> None:
     layers = [
         begin(3),
