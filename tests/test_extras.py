@@ -62,7 +62,8 @@ def test_the_extra_brings_the_library(library: str) -> None:
 def test_all_brings_what_is_no_platform_of_its_own() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = names_of(extras["all"])
-    for extra in ("tables", "sklearn", "images", "plot", "tune", "onnx", "serve"):
+    own = ("tables", "sklearn", "images", "plot", "tune", "onnx", "keras", "serve")
+    for extra in own:
         assert names_of(extras[extra]) <= brought
     assert not {"jax", "ray", "torch"} & brought
 
@@ -124,6 +125,7 @@ NEED = {
         "sys.modules['starlette'] = sys; from nervure.cli.app import run; "
         "run(['serve', 'x', '--debug'])"
     ],
+    "h5py": ["open('net.h5', 'w').write('it'); nv.import_keras('net.h5')"],
     "tensorboardX": ["nv.TensorBoard('logs').write(nv.Record())"],
     "mlflow": ["nv.MLflow().write(nv.Record())"],
     "trackio": ["nv.Trackio('rows').write(nv.Record())"],
@@ -139,6 +141,7 @@ WHERE = {
     "onnx": "export",
     "starlette": "serve",
     "uvicorn": "serve",
+    "h5py": "net.h5",
     "tensorboardX": "TensorBoard",
     "mlflow": "MLflow",
     "trackio": "Trackio",

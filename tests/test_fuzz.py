@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).parent / "fuzz" / "fuzz.py"
-FILES = {"run": 60, "model": 150, "image": 100, "csv": 100, "parquet": 100}
+FILES = {"run": 60, "model": 150, "image": 100, "csv": 100, "parquet": 100, "h5": 300}
+KINDS = [
+    *("npy", "npz", "idx", "csv", "json", "parquet", "image", "model", "spec", "run"),
+    *("keras", "h5", "keras-config"),
+]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["npy", "npz", "idx", "csv", "json", "parquet", "image", "model", "spec", "run"],
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files(kind: str) -> None:
     words = [sys.executable, str(FUZZ), kind, "--files", str(FILES.get(kind, 200))]
     done = subprocess.run([*words, "--here"], capture_output=True, text=True)

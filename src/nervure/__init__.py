@@ -46,6 +46,7 @@ _MODULES = {
     "nervure.network.gradients": "GradientCheck check_gradients",
     "nervure.exchange.exporting": "export",
     "nervure.exchange.importing": "import_onnx",
+    "nervure.exchange.keras_models": "import_keras",
     "nervure.exchange.estimators": "from_sklearn",
     "nervure.exchange.weights": "WeightReport load_weights",
     "nervure.exchange.errors": "CheckpointError ExchangeError",

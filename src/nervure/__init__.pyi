@@ -24,6 +24,7 @@ from nervure.exchange.errors import ExchangeError as ExchangeError
 from nervure.exchange.estimators import from_sklearn as from_sklearn
 from nervure.exchange.exporting import export as export
 from nervure.exchange.importing import import_onnx as import_onnx
+from nervure.exchange.keras_models import import_keras as import_keras
 from nervure.exchange.weights import WeightReport as WeightReport
 from nervure.exchange.weights import load_weights as load_weights
 from nervure.findings.finding import Finding as Finding

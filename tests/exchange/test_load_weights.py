@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +156,109 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     report = nv.load_weights(net, path)
     assert report.misfits == ("fc.weight of type int64",)
     assert net.parameters["fc.bias"].tolist() == [1, 1]
+
+
+# -- names of others -------------------------------------------------------------------
+
+DEPTHS = (1, 2, 1, 1)
+
+
+def residual(bottleneck: bool, classes: int = 5) -> tuple[Any, nv.Network]:
+    """A ResNet as torch has it, and ours, which begins otherwise."""
+    torch_like = importlib.util.spec_from_file_location(
+        "torchvision_like", Path(__file__).parents[1] / "torchvision_like.py"
+    )
+    pytest.importorskip("torch")
+    assert torch_like is not None
+    assert torch_like.loader is not None
+    tv = importlib.util.module_from_spec(torch_like)
+    torch_like.loader.exec_module(tv)
+    module = tv.randomize(tv.ResNet(DEPTHS, bottleneck, classes, 8))
+    kind = nv.zoo.ARCHITECTURES["resnet50" if bottleneck else "resnet18"]
+    own = dataclasses.replace(kind, depths=DEPTHS, width=8)
+    return module, own(classes, (64, 64, 3), seed=2)
+
+
+def hugging_face(name: str) -> str:
+    """Torchvision's name as transformers has it, written down once more."""
+    name = re.sub(
+        r"layer(\d)\.(\d+)\.",
+        lambda m: f"resnet.encoder.stages.{int(m[1]) - 1}.layers.{m[2]}.",
+        name,
+    )
+    for theirs, long in (("conv", "convolution"), ("bn", "normalization")):
+        name = re.sub(
+            rf"(layers\.\d+)\.{theirs}(\d)\.",
+            lambda m, long=long: f"{m[1]}.layer.{int(m[2]) - 1}.{long}.",
+            name,
+        )
+        name = re.sub(rf"^{theirs}1\.", f"resnet.embedder.embedder.{long}.", name)
+    name = name.replace("downsample.0", "shortcut.convolution")
+    name = name.replace("downsample.1", "shortcut.normalization")
+    return re.sub(r"^fc\.", "classifier.1.", name)
+
+
+def agrees(net: nv.Network, module: Any) -> None:
+    torch = pytest.importorskip("torch")
+    x = RNG.normal(size=(2, 64, 64, 3)).astype(np.float32)
+    with torch.no_grad():
+        wanted = module.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+    softmax = torch.softmax(wanted, 1).numpy()
+    np.testing.assert_allclose(net.forward(x), softmax, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize("theirs", ["torchvision", "transformers", "trunk"])
+def test_residual_networks_find_the_names_of_others(
+    theirs: str, bottleneck: bool, tmp_path: Path
+) -> None:
+    module, net = residual(bottleneck)
+    state = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    if theirs != "torchvision":
+        state = {hugging_face(name): array for name, array in state.items()}
+    if theirs == "trunk":  # a model without its classifier has no name around it
+        state = {
+            name.removeprefix("resnet."): array
+            for name, array in state.items()
+            if not name.startswith("classifier")
+        }
+    save_file(state, tmp_path / "theirs.safetensors")
+    report = nv.load_weights(net, tmp_path / "theirs.safetensors")
+    assert report.unused == report.misfits == ()
+    if theirs == "trunk":
+        assert report.missing == ("head.weight", "head.bias")
+    else:
+        assert report.missing == ()
+        agrees(net, module)
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize("theirs", ["torchvision", "transformers"])
+@pytest.mark.parametrize("end", ["pth", "safetensors"])
+def test_shapes_fit_in_whatever_order_a_file_is(
+    end: str, theirs: str, bottleneck: bool, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    module, net = residual(bottleneck)
+    path = tmp_path / f"theirs.{end}"
+    state = module.state_dict()
+    if theirs == "transformers":
+        state = {hugging_face(name): tensor for name, tensor in state.items()}
+    if end == "pth":
+        torch.save(dict(state), path)
+    else:
+        save_file({name: tensor.numpy() for name, tensor in state.items()}, path)
+    report = nv.load_weights(net, path, match="shapes")
+    assert report.missing == report.unused == ()
+    agrees(net, module)
+
+
+def test_numbers_in_names_are_numbers(tmp_path: Path) -> None:
+    """The tenth layer comes behind the second, though its name sorts before."""
+    weights = {f"layers.{i}.weight": np.full((3, 3), i, np.float32) for i in range(12)}
+    save_file(weights, tmp_path / "net.safetensors")
+    layers = [nv.Dense(3, bias=False, name=f"dense{i}") for i in range(12)]
+    net = nv.Network([nv.Input(3), *layers])
+    nv.load_weights(net, tmp_path / "net.safetensors", match="shapes")
+    found = [net.parameters[f"dense{i}.weight"][0, 0] for i in range(12)]
+    assert found == list(range(12))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -244,6 +245,64 @@ def _read_run(path: Path) -> object:
     return nv.resume(run, nv.data.load("iris"), epochs=3, progress=False)
 
 
+# -- models of others -----------------------------------------------------------------
+
+_MADE = Path(__file__).parents[1] / "exchange" / "files"
+
+
+def _keras(_: Path) -> Mapping[str, bytes]:
+    """Archives as they are packed, and with their files as they lie."""
+    found: dict[str, bytes] = {}
+    for name in ("shared", "both", "convolution"):
+        data = (_MADE / f"{name}.keras").read_bytes()
+        found[f"{name}.keras"] = data
+        held = io.BytesIO()
+        with (
+            zipfile.ZipFile(io.BytesIO(data)) as old,
+            zipfile.ZipFile(held, "w") as new,
+        ):
+            for member in old.namelist():
+                new.writestr(member, old.read(member))
+        found[f"{name}-stored.keras"] = held.getvalue()
+    return found
+
+
+def _h5(_: Path) -> Mapping[str, bytes]:
+    names = ("dense.h5", "both.h5", "shared.h5")
+    return {name: (_MADE / name).read_bytes() for name in names}
+
+
+def _read_keras(path: Path) -> object:
+    net = nv.import_keras(path)
+    shapes = net.graph.input_shapes
+    if sum(map(math.prod, shapes)) > 10**6:  # as large as a stranger wants it
+        return None
+    rows = [np.zeros((2, *shape)) for shape in shapes]
+    return net.forward(rows if len(rows) > 1 else rows[0])
+
+
+def _configurations(_: Path) -> Mapping[str, bytes]:
+    """The texts of archives, each to be put back into its own."""
+    names = ("shared", "attention", "residual", "gru", "sequence_convolution")
+    found: dict[str, bytes] = {}
+    for name in names:
+        with zipfile.ZipFile(_MADE / f"{name}.keras") as archive:
+            found[f"{name}.json"] = archive.read("config.json")
+    return found
+
+
+def _read_configuration(path: Path) -> object:
+    made = path.with_suffix(".keras")
+    with (
+        zipfile.ZipFile(_MADE / made.name) as old,
+        zipfile.ZipFile(made, "w") as new,
+    ):
+        for name in old.namelist():
+            own = name == "config.json"
+            new.writestr(name, path.read_bytes() if own else old.read(name))
+    return _read_keras(made)
+
+
 KINDS = {
     "npy": Kind(_npy, _read_npy),
     "npz": Kind(_npz, _read_table),
@@ -255,4 +314,7 @@ KINDS = {
     "model": Kind(_models, _read_model),
     "spec": Kind(_specs, _read_spec),
     "run": Kind(_checkpoints, _read_run),
+    "keras": Kind(_keras, _read_keras),
+    "h5": Kind(_h5, _read_keras),
+    "keras-config": Kind(_configurations, _read_configuration),
 }

@@ -27,7 +27,23 @@ from nervure.exchange.errors import ExchangeError
 SPACE = 6 * 2**30
 """Bytes of address space: what is mapped of libraries takes two of the six."""
 
-INTEGERS = [0, 1, -1, 2, 3, 7, 127, 2**31 - 1, -(2**31), 2**40, 2**63 - 1, -(2**63)]
+INTEGERS = [
+    0,
+    1,
+    5,
+    12,
+    18,
+    -1,
+    2,
+    3,
+    7,
+    127,
+    2**31 - 1,
+    -(2**31),
+    2**40,
+    2**63 - 1,
+    -(2**63),
+]
 NUMBERS = [0.0, -1.0, 1e-45, 1e38, float("inf"), float("-inf"), float("nan")]
 
 
@@ -98,7 +114,45 @@ def models() -> list[ModelProto]:
         "both": np.array([1, 2]),
         "half": np.float32(0.5),
     }
-    return [model(maps, (3, 14, 14), **weights), model(shapes, (12,), **numbers)]
+    along = [
+        node("Transpose", ["x"], ["a"], perm=[1, 0, 2]),
+        node(
+            "LSTM",
+            ["a", "lw", "lr", "lb", "", "", "", "lp"],
+            ["b", "h", "c"],
+            hidden_size=4,
+            direction="bidirectional",
+        ),
+        node("Transpose", ["b"], ["d"], perm=[0, 2, 1, 3]),
+        node("Reshape", ["d", "flat"], ["e"]),
+        node("GRU", ["e", "gw", "gr"], ["", "f"], hidden_size=3, linear_before_reset=1),
+        node("Squeeze", ["f", "zero"], ["g"]),
+        node("Gather", ["h", "one"], ["i"], axis=0),
+        node("Concat", ["g", "i"], ["j"], axis=1),
+        node("Unsqueeze", ["j", "zero"], ["k"]),
+        node("RNN", ["k", "rw", "rr"], ["", "l"], hidden_size=2, direction="reverse"),
+        node("PRelu", ["l", "half"], ["m"]),
+        node("Squeeze", ["m", "zero"], ["y"]),
+    ]
+    recurrent = {
+        "lw": single(2, 16, 3),
+        "lr": single(2, 16, 4),
+        "lb": single(2, 32),
+        "lp": single(2, 12),
+        "flat": np.array([0, 0, 8]),
+        "gw": single(1, 9, 8),
+        "gr": single(1, 9, 3),
+        "zero": np.array([0]),
+        "one": np.array(1),
+        "rw": single(1, 2, 7),
+        "rr": single(1, 2, 2),
+        "half": np.float32([0.5]),
+    }
+    return [
+        model(maps, (3, 14, 14), **weights),
+        model(shapes, (12,), **numbers),
+        model(along, (5, 3), **recurrent),
+    ]
 
 
 # -- changes ---------------------------------------------------------------------------
@@ -129,8 +183,6 @@ def change_field(message: Message, rng: random.Random) -> None:
     if not fields:
         return
     field, value = rng.choice(fields)
-    if field.name in ("ir_version", "opset_import"):
-        return
     if not hasattr(value, "__len__") or isinstance(value, str | bytes):
         if not isinstance(value, Message):
             put(lambda new: setattr(message, field.name, new), value, rng)
@@ -175,7 +227,7 @@ def run(seed: int, count: int) -> dict[str, int]:
     for _ in range(count):
         data = change(ModelProto.FromString(rng.choice(begin)), rng)
         try:
-            nv.import_onnx(data)
+            nv.import_onnx(data, time_first=rng.random() < 0.1)
         except ExchangeError:
             found["refused"] += 1
         except BaseException:

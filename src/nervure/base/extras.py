@@ -17,6 +17,7 @@ EXTRAS = {
     "onnx": ("onnx", "ONNX"),
     "starlette": ("serve", "Starlette"),
     "uvicorn": ("serve", "uvicorn"),
+    "h5py": ("keras", "h5py"),
     "tensorboardX": ("tensorboard", "tensorboardX"),
     "mlflow": ("mlflow", "MLflow"),
     "trackio": ("trackio", "trackio"),

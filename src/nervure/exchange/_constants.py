@@ -83,7 +83,7 @@ def folded(op: Op) -> list[Known] | None:
         return None
     learned = any(x.learned for x in known) and op.kind in _PASSING
     if any(x.symbolic for x in known):
-        if op.kind == "Expand":
+        if op.kind in ("Expand", "ConstantOfShape"):
             return None  # the same for every row
         if op.kind not in SYMBOLIC:
             raise NotCoveredError("it computes with the number of rows")
@@ -147,11 +147,10 @@ def _info(name: str, array: Array) -> Any:
 
 def _check_size(op: Op, arrays: dict[str, Array]) -> None:
     """Raises unless ONNX's shape inference says that what comes out is bounded."""
-    import onnx
     from onnx import helper, numpy_helper, shape_inference
 
     opset = helper.make_opsetid("", op.reader.opset)
-    schema = onnx.defs.get_schema(op.kind, op.reader.opset)
+    schema = _schema(op)
     types = {name: _info(name, array).type for name, array in arrays.items()}
     data = {
         name: numpy_helper.from_array(array, name)
@@ -171,6 +170,16 @@ def _check_size(op: Op, arrays: dict[str, Array]) -> None:
             raise NotCoveredError("a constant of unknown shape")
         if math.prod(d.dim_value for d in dims) > MOST_NUMBERS:
             raise NotCoveredError("a constant that is too large")
+
+
+def _schema(op: Op) -> Any:
+    """What ONNX says of the operator in the version of the file."""
+    from onnx import defs
+
+    try:
+        return defs.get_schema(op.kind, op.reader.opset)
+    except defs.SchemaError:
+        raise NotCoveredError(f"no operator of opset {op.reader.opset}") from None
 
 
 # -- shapes that hold the number of rows -----------------------------------------------

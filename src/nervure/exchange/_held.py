@@ -65,12 +65,15 @@ class Held:
         axes: which of its axes lies where in nervure's sample.
         order: for samples of one axis, which feature stands at each place; None: each
             at its own.
+        rows: which axis of ONNX's counts the rows. In the network it is the first;
+            around recurrent operators it comes behind time.
     """
 
     symbol: Symbol | Layer
     shape: Shape
     axes: tuple[int, ...]
     order: Array | None = None
+    rows: int = 0
 
     @property
     def lies(self) -> Shape:
@@ -81,6 +84,13 @@ class Held:
     def plain(self) -> bool:
         """Whether it lies as ONNX has it."""
         return self.order is None and self.axes == tuple(range(len(self.shape)))
+
+
+@dataclass(frozen=True, eq=False)
+class Reshaped(Symbol):
+    """A value in another shape, and the shape that it had before."""
+
+    before: Shape = ()
 
 
 def plain(symbol: Symbol | Layer, shape: Shape) -> Held:
@@ -146,12 +156,12 @@ def _long(axes: tuple[int, ...], shape: Shape) -> list[int]:
 
 def reshaped(symbol: Symbol | Layer, found: Shape, wanted: Shape) -> Symbol | Layer:
     """The value in another shape; of two reshapes in a row one is left."""
+    if isinstance(symbol, Reshaped) and found != wanted:
+        found, (symbol,) = symbol.before, symbol.inputs
     if found == wanted:
         return symbol
-    if isinstance(symbol, Symbol) and isinstance(symbol.layer, Reshape | Flatten):
-        symbol = symbol.inputs[0]
     layer = Flatten() if len(wanted) == 1 else Reshape(wanted)
-    return Symbol(layer, (symbol,))
+    return Reshaped(layer, (symbol,), found)
 
 
 def in_shape(x: Held, shape: Shape) -> Held:

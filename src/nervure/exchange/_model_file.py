@@ -113,13 +113,18 @@ def _version(model: Any, where: str) -> int:
     import onnx
 
     versions = {o.domain: o.version for o in model.opset_import}
-    opset = max((versions.get(domain, 0) for domain in ONNX_DOMAINS), default=0)
+    opset = max((versions[d] for d in ONNX_DOMAINS if d in versions), default=0)
     newest = onnx.defs.onnx_opset_version()
     if opset > newest or model.ir_version > onnx.IR_VERSION:
         raise ExchangeError(
             f"[{where}] written in version {model.ir_version} with operators of opset "
             f"{opset}; expected at most {onnx.IR_VERSION} and {newest}; update onnx, "
             "or export the model with an earlier opset"
+        )
+    if opset < 1:
+        raise ExchangeError(
+            f"[{where}] operators of opset {opset}; expected 1 to {newest}; export the "
+            "model again"
         )
     return opset
 

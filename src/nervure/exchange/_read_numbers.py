@@ -42,6 +42,7 @@ from nervure.layers import (
     Multiply,
     Normalize,
     Power,
+    PReLU,
     Reduce,
     Shape,
     Subtract,
@@ -49,7 +50,7 @@ from nervure.layers import (
     Where,
 )
 
-Read = Callable[[Op], Value | tuple[Value, ...]]
+Read = Callable[[Op], Value | tuple[Value | None, ...] | None]
 ReadOne = Callable[[Op], Held]
 
 # -- functions of single elements ------------------------------------------------------
@@ -141,16 +142,25 @@ def leaky(op: Op) -> Held:
 
 
 def prelu(op: Op) -> Held:
+    """One slope, or one for each channel, is a layer; others are arithmetic."""
     x, slope = op.held(), op.value(1)
     if isinstance(slope, Known):
         array = op.reader.of_sample(slope, len(x.shape))
-        if array.size == 1 and float(array.reshape(())) >= 0:
-            number = float(array.reshape(()))
-            return like(x, put(Activation("leaky_relu", number), x))
-    value, slopes = op.reader.alike([x, slope], op.name)
+        slopes = _slopes(array, x)
+        if slopes is not None and np.isfinite(slopes).all():
+            layer = PReLU(shared=slopes.size < x.lies[-1])
+            name = op.weight_name(1)
+            return like(x, op.reader.weighted(layer, {"alpha": slopes}, name, x))
+    value, factors = op.reader.alike([x, slope], op.name)
     below = activated(activated(value, "negative"), "relu")
-    part = like(value, put(Multiply(), slopes, below))
+    part = like(value, put(Multiply(), factors, below))
     return like(value, put(Subtract(), activated(value, "relu"), part))
+
+
+def _slopes(array: Array, x: Held) -> Array | None:
+    if array.size == 1:
+        return array.reshape(1)
+    return _along_last(array, x) if array.ndim <= len(x.shape) else None
 
 
 def _along_last(array: Array, x: Held) -> Array | None:

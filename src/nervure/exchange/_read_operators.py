@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How each ONNX operator is read, listed here once.
-
-Recurrent operators are not among them yet: their rows are the second axis.
-"""
+"""How each ONNX operator is read, listed here once."""
 
 from __future__ import annotations
 
 from nervure.exchange import _constants as constants
 from nervure.exchange import _read_maps as maps
 from nervure.exchange import _read_numbers as numbers
+from nervure.exchange import _read_rows as rows
+from nervure.exchange import _read_sequences as sequences
 from nervure.exchange import _read_shapes as shapes
 from nervure.exchange._read_numbers import Read, function, pair, reduction, several
 from nervure.layers import (
@@ -23,7 +22,7 @@ from nervure.layers import (
     Subtract,
 )
 
-OPERATORS: dict[str, Read] = {
+_KEEPING: dict[str, Read] = {
     # constants and shapes
     "Constant": constants.constant,
     "Shape": constants.shape,
@@ -131,19 +130,32 @@ OPERATORS: dict[str, Read] = {
     # places
     "Concat": shapes.concatenate,
     "DepthToSpace": shapes.depth_to_space,
-    "Expand": shapes.expand,
     "Flatten": shapes.flatten,
-    "Gather": shapes.gather,
     "Pad": shapes.pad,
-    "Reshape": shapes.reshape,
     "Slice": shapes.cut,
     "SpaceToDepth": shapes.space_to_depth,
     "Split": shapes.split,
-    "Squeeze": shapes.squeeze,
     "Tile": shapes.tile,
-    "Transpose": shapes.transpose,
     "Trilu": shapes.triangle,
-    "Unsqueeze": shapes.unsqueeze,
+}
+
+_MOVING: dict[str, Read] = {
+    "ConstantOfShape": rows.constant_of_shape,
+    "Expand": rows.expand,
+    "GRU": sequences.recurrent,
+    "Gather": rows.gather,
+    "LSTM": sequences.recurrent,
+    "RNN": sequences.recurrent,
+    "Reshape": rows.reshape,
+    "Squeeze": rows.squeeze,
+    "Transpose": rows.transpose,
+    "Unsqueeze": rows.unsqueeze,
+}
+"""Operators that say themselves which axis of theirs counts the rows."""
+
+OPERATORS: dict[str, Read] = {
+    **{kind: rows.keeping(read) for kind, read in _KEEPING.items()},
+    **_MOVING,
 }
 
 _TRUTHS = "And Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Not Or Xor"

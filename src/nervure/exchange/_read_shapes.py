@@ -55,7 +55,7 @@ def reshape(op: Op) -> Held:
         ]
     size = math.prod(x.shape)
     if not op.reader.lead:
-        return in_shape(x, _filled(wanted, size))
+        return in_shape(x, filled(wanted, size))
     if not wanted:
         raise NotCoveredError("it works across the rows")
     first, rest = wanted[0], wanted[1:]
@@ -63,7 +63,7 @@ def reshape(op: Op) -> Held:
         raise NotCoveredError("it works across the rows")
     if -1 in rest and not (first is ROWS or _is(first, 1)):
         raise NotCoveredError("it works across the rows")
-    shape = _filled(rest, size)
+    shape = filled(rest, size)
     if math.prod(shape) != size:
         raise NotCoveredError(f"{whole} to {wanted}")
     return in_shape(x, shape)
@@ -73,7 +73,7 @@ def _is(extent: Any, number: int) -> bool:
     return extent is not ROWS and extent == number
 
 
-def _filled(wanted: Sequence[Any], size: int) -> Shape:
+def filled(wanted: Sequence[Any], size: int) -> Shape:
     """A shape with the one extent worked out that is -1."""
     if any(n is ROWS for n in wanted) or list(wanted).count(-1) > 1:
         raise NotCoveredError(f"shape {list(wanted)}")
@@ -117,15 +117,6 @@ def unsqueeze(op: Op) -> Held:
     new = set(op.axes(axes, rank))
     left = iter(x.shape)
     return in_shape(x, tuple(1 if i in new else next(left) for i in range(rank)))
-
-
-def transpose(op: Op) -> Held:
-    x = op.held()
-    rank, lead = len(x.shape), op.reader.lead
-    perm = list(op.attribute("perm") or reversed(range(rank + lead)))
-    if lead and perm[0] != 0:
-        raise NotCoveredError("it works across the rows")
-    return transposed(x, op.axes(perm[lead:], rank))
 
 
 def expand(op: Op) -> Held:
@@ -186,7 +177,7 @@ def cut(op: Op) -> Held:
     )
     for axis, begin, end, step in zip(axes, starts, ends, steps, strict=True):
         whole = rank + op.reader.lead
-        if op.reader.lead and axis % whole == 0:
+        if op.reader.lead and axis % whole == op.rows:
             if (begin, step) == (0, 1) and end >= 2**31 - 1:
                 continue
             raise NotCoveredError("it works across the rows")

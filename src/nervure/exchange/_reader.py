@@ -136,14 +136,17 @@ class Reader:
 
 
 def layer_name(wanted: str) -> str:
-    """A name as networks have them: without slashes, which end folders in ONNX.
+    """A name as networks have them: without slashes, which end folders in ONNX, and
+    without colons, which stand before a further output.
 
     >>> layer_name("/features/features.0/Conv"), layer_name("layer1.0.conv1.weight")
     ('features.features.0.Conv', 'layer1.0.conv1.weight')
+    >>> layer_name("dense/MatMul:0")
+    'dense.MatMul_0'
     """
     words = [word for word in wanted.replace("\\", "/").split("/") if word]
     name = ".".join(words)[:200]
-    return "".join(c if c.isprintable() else "_" for c in name).strip()
+    return "".join(c if c.isprintable() and c != ":" else "_" for c in name).strip()
 
 
 def _one_order(held: Sequence[Held]) -> bool:
@@ -183,11 +186,16 @@ def _repeated(x: Held, shape: Shape, axes: tuple[int, ...]) -> Held:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """A node of an ONNX graph, its inputs read."""
+    """A node of an ONNX graph, its inputs read.
+
+    ``rows`` is the axis of the inputs that counts the rows; they themselves are held as
+    if it were the first.
+    """
 
     reader: Reader
     node: Any
     inputs: tuple[Value | None, ...]
+    rows: int = 0
 
     @property
     def kind(self) -> str:
@@ -294,10 +302,11 @@ class Op:
         whole = rank + self.reader.lead
         if not -whole <= axis < whole:
             raise NotCoveredError(f"axis {axis} of {whole}")
-        found = axis % whole - self.reader.lead
-        if found < 0:
+        if not self.reader.lead:
+            return axis % whole
+        if axis % whole == self.rows:
             raise NotCoveredError("it works across the rows")
-        return found
+        return axis % whole - (axis % whole > self.rows)
 
     def axes(self, axes: Sequence[int], rank: int) -> tuple[int, ...]:
         return tuple(self.axis(int(axis), rank) for axis in axes)
@@ -313,7 +322,9 @@ class Op:
 
     def shape_of(self, x: Held) -> list[Any]:
         """A value's shape in ONNX."""
-        return [ROWS] * self.reader.lead + list(x.shape)
+        shape: list[Any] = list(x.shape)
+        shape[self.rows : self.rows] = [ROWS] * self.reader.lead
+        return shape
 
     def bounded(self, shape: Sequence[int]) -> None:
         if math.prod(shape) > MOST_NUMBERS or max(shape, default=0) > MOST_NUMBERS:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.words import short
+from nervure.exchange._names import natural
 from nervure.exchange._torch_file import read_torch
 from nervure.exchange._types import OF_SAFETENSORS
 from nervure.exchange.errors import CheckpointError, damaged
@@ -63,7 +64,8 @@ def _read_safetensors(where: str) -> Tensors:
             pass
         header, begin = _header(where)
         raw = np.memmap(where, np.uint8, "r")[begin:]
-        return {name: _view(raw, header[name], where) for name in sorted(header)}
+        names = sorted(header, key=natural)
+        return {name: _view(raw, header[name], where) for name in names}
     except CheckpointError:
         raise
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:

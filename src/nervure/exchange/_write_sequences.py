@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.exchange._gates import OPERATORS, in_order
 from nervure.exchange._site import Site
 from nervure.exchange._writer import Value
 from nervure.layers import GRU, LSTM, Layer, SimpleRNN
 from nervure.layers._recurrent import Recurrent
 
 Array = npt.NDArray[Any]
-
-OPERATORS: dict[type[Layer], tuple[str, tuple[int, ...]]] = {
-    SimpleRNN: ("RNN", (0,)),
-    LSTM: ("LSTM", (0, 3, 1, 2)),
-    GRU: ("GRU", (1, 0, 2)),
-}
-"""The operator, and which of our gates stands at each of its places."""
 
 
 def is_known(layer: Layer) -> bool:
@@ -63,8 +57,7 @@ def _weights(at: Site, order: Sequence[int]) -> list[str]:
     """W, R and B as the operator has them: a gate below the other, in its order."""
 
     def gates(array: Array) -> Array:
-        parts = np.split(array, len(order), axis=-1)
-        return np.concatenate([parts[i] for i in order], axis=-1).T[None]
+        return in_order(array, order).T[None]
 
     own = at.parameters
     second = own.get("recurrent_bias", np.zeros_like(own["bias"]))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -19,14 +19,14 @@ from nervure.exchange._held import (
     NotCoveredError,
     in_order,
 )
+from nervure.exchange._made import network_of
 from nervure.exchange._model_file import ONNX_DOMAINS, OnnxModel, open_model
 from nervure.exchange._read_numbers import WHOLE
 from nervure.exchange._read_operators import FREE, MAPS, OPERATORS, TRUTHS
+from nervure.exchange._read_rows import parted
+from nervure.exchange._read_sequences import KINDS as RECURRENT
 from nervure.exchange._reader import Op, Reader, Value
 from nervure.exchange.errors import ExchangeError
-from nervure.graph.graph import Graph
-from nervure.graph.parameters import initialize
-from nervure.graph.symbols import from_symbols
 from nervure.layers import Input, Layer, LayerError, Shape, Symbol
 from nervure.network.network import Network
 
@@ -38,6 +38,7 @@ def import_onnx(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     rows: bool = True,
+    time_first: bool = False,
     channels_last: bool = True,
     external_data: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
@@ -49,6 +50,9 @@ def import_onnx(
     convolutions and their like read, in all layers between, and in the outputs.
     BatchNormalization stays a layer that learns.
 
+    Recurrent operators take sequences of one length; where time comes before the rows
+    in the file, as inside of models of PyTorch, the network has rows first.
+
     Nothing in the file is executed: it holds numbers and names of known operators.
 
     Args:
@@ -57,6 +61,9 @@ def import_onnx(
             rows: for inputs whose extents the file leaves open.
         rows: whether the first axis of every input counts the rows. Else an input is
             one sample as a whole, and the network takes as many of them as there are.
+        time_first: whether the first axis of every input is time and the second counts
+            the rows, as PyTorch's recurrent layers have it; the network takes rows
+            first, as ever.
         channels_last: whether maps at the ends have their channels last; else they are
             as in the file, and turned inside of the network.
         external_data: folder of the files that hold weights apart from the model.
@@ -77,61 +84,69 @@ def import_onnx(
     """
     with np.errstate(all="ignore"):  # numbers that are not finite stay so
         model = open_model(path, external_data)
-        return _read_model(model, dict(shapes or {}), rows, channels_last, dtype)
+        begin = Begin(dict(shapes or {}), rows, time_first, channels_last)
+        return _read_model(model, begin, dtype)
 
 
-def _read_model(
-    model: OnnxModel,
-    shapes: dict[str, Sequence[int]],
-    rows: bool,
-    channels_last: bool,
-    dtype: str | None,
-) -> Network:
-    lead = 1 if rows else 0
+@dataclass(frozen=True)
+class Begin:
+    """How inputs are to be understood, in the words of `import_onnx`."""
+
+    shapes: dict[str, Sequence[int]]
+    rows: bool
+    time_first: bool
+    channels_last: bool
+
+    @property
+    def axis(self) -> int | None:
+        """The one that counts the rows."""
+        return int(self.time_first) if self.rows else None
+
+
+def _read_model(model: OnnxModel, begin: Begin, dtype: str | None) -> Network:
+    lead = 1 if begin.rows else 0
     uses = Counter(name for node in model.nodes for name in node.input)
     reader = Reader(model.opset, lead, uses, frozenset(model.outputs))
     for name, array in model.constants.items():
         reader.values[name] = Known(array, learned=array.dtype.kind == "f")
-    begins = _inputs(reader, model, shapes, channels_last)
+    begins = _inputs(reader, model, begin)
     _read_nodes(reader, model)
     ends = [
-        _end(reader, model, name, channels_last and _gives_maps(model, name))
+        _end(reader, model, name, begin.channels_last and _gives_maps(model, name))
         for name in model.outputs
     ]
-    return _network(reader, model, begins, ends, dtype or _dtype(model))
+    symbols = [end.symbol for end in ends]
+    return network_of(
+        model.where, begins, symbols, reader.weights, dtype or _dtype(model)
+    )
 
 
 # -- inputs ----------------------------------------------------------------------------
 
 
-def _inputs(
-    reader: Reader,
-    model: OnnxModel,
-    shapes: dict[str, Sequence[int]],
-    channels_last: bool,
-) -> list[Layer]:
+def _inputs(reader: Reader, model: OnnxModel, begin: Begin) -> list[Layer]:
     names = [value.name for value in model.inputs]
-    for name in shapes:
+    for name in begin.shapes:
         if name not in names:
             raise ExchangeError(unknown(model.where, "input", name, names))
     begins: list[Layer] = []
     for value in model.inputs:
-        shape = _shape(model, value, shapes.get(value.name), reader.lead)
-        last = channels_last and len(shape) > 1 and _reads_maps(model, value.name)
+        shape = _shape(model, value, begin.shapes.get(value.name), begin.axis)
+        last = begin.channels_last and len(shape) > 1 and _reads_maps(model, value.name)
         axes = (*range(1, len(shape)), 0) if last else tuple(range(len(shape)))
         lies = tuple(shape[axis] for axis in axes) or (1,)
         layer = Input(lies, name=reader.named(value.name))
         if _whole(model, value):
             reader.whole.add(value.name)
-        reader.values[value.name] = Held(layer, shape, axes)
+        reader.values[value.name] = Held(layer, shape, axes, rows=begin.axis or 0)
         begins.append(layer)
     return begins
 
 
 def _shape(
-    model: OnnxModel, value: Any, given: Sequence[int] | None, lead: int
+    model: OnnxModel, value: Any, given: Sequence[int] | None, rows: int | None
 ) -> Shape:
-    """The shape of a sample."""
+    """The shape of a sample: without the axis that counts the rows."""
     if given is not None:
         return tuple(int(n) for n in given)
     tensor = value.type.tensor_type
@@ -142,11 +157,17 @@ def _shape(
             "numbers; change the model"
         )
     dims = list(tensor.shape.dim)
-    if len(dims) < lead:
+    if rows is not None and len(dims) <= rows:
+        word = "time_first=False" if rows else "rows=False"
         raise ExchangeError(
-            f"[{where}] input {name} is one number; expected rows; use rows=False"
+            f"[{where}] input {name} has {len(dims)} axes; expected rows on axis "
+            f"{rows}; use {word}"
         )
-    extents = [d.dim_value if d.HasField("dim_value") else None for d in dims[lead:]]
+    extents = [
+        d.dim_value if d.HasField("dim_value") else None
+        for axis, d in enumerate(dims)
+        if axis != rows
+    ]
     if any(n is None or n < 1 for n in extents):
         shown = ", ".join("?" if not n else str(n) for n in extents)
         raise ExchangeError(
@@ -259,8 +280,8 @@ def _check_order(reader: Reader, model: OnnxModel, node: Any) -> None:
 def _read(
     reader: Reader, node: Any, inputs: tuple[Value | None, ...], faults: list[str]
 ) -> list[Value | None]:
-    op = Op(reader, node, inputs)
     try:
+        op = Op(reader, node, *parted(inputs))
         if node.domain not in ONNX_DOMAINS:
             raise NotCoveredError(f"an operator of {short(node.domain)}")
         constants = None if node.op_type in ("Shape", "Size") else folded(op)
@@ -315,39 +336,16 @@ def _end(reader: Reader, model: OnnxModel, name: str, channels_last: bool) -> He
                 "expected outputs that depend on them; leave it out of the model"
             )
         return reader.stored(value, name)
+    if value.rows and not _has_recurrent(model):
+        raise ExchangeError(
+            f"[{where}] output {short(name)} has the rows on axis {value.rows}; "
+            "expected them on the first; leave out what moves them"
+        )
     last = (*range(1, len(value.shape)), 0)
     if channels_last and value.order is None and value.axes == last:
         return value
     return in_order(value)
 
 
-def _network(
-    reader: Reader,
-    model: OnnxModel,
-    begins: Sequence[Layer],
-    ends: Sequence[Held],
-    dtype: str,
-) -> Network:
-    """The layers as a network, with the numbers of the file."""
-    try:
-        entries, outputs = from_symbols([end.symbol for end in ends], begins)
-        graph = Graph.of(entries, outputs)
-    except (ValueError, LayerError) as error:
-        raise ExchangeError(f"[{model.where}] {error}") from error
-    net = Network.from_graph(graph, dtype=dtype, begin=False)
-    given = {
-        f"{layer}.{word}": array
-        for layer, numbers in reader.weights.items()
-        for word, array in numbers.items()
-    }
-    own = [s for s in net.layout.segments if s.name not in given]
-    initialize(replace(net.layout, segments=tuple(own)), net.seed, net.values)
-    views = net.parameters
-    for name in views.keys() & given.keys():
-        if given[name].shape != views[name].shape:
-            raise ExchangeError(
-                f"[{model.where}] {short(name)} has shape {given[name].shape}; its "
-                f"operator takes {views[name].shape}; save the model again"
-            )
-        views[name] = np.asarray(given[name], np.float64)
-    return net
+def _has_recurrent(model: OnnxModel) -> bool:
+    return any(node.op_type in RECURRENT for node in model.nodes)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nervure.base.words import is_table, short, unknown
 from nervure.exchange._axes import TORCH_WORDS, flattened, torch_shape, turned
+from nervure.exchange._names import SCHEMES, Scheme
 from nervure.exchange._tensors import Tensors, read_tensors
 from nervure.exchange._types import are_floats, as_floats, word_of
 from nervure.exchange.errors import CheckpointError
@@ -65,10 +66,13 @@ def load_weights(
 
     Args:
         match: ``"names"``: the tensor ``stem.weight`` is the weight of layer ``stem``,
-            ``norm.weight`` and ``norm.running_var`` gamma and variance of a norm;
-            ``"shapes"``: tensors in the file's order go to parameters in the network's,
-            each to the next of its shape (a safetensors file is in the order of its
-            names); or names of our layers with what stands before the dot in theirs.
+            ``norm.weight`` and ``norm.running_var`` gamma and variance of a norm; the
+            zoo's residual networks also find the names of torchvision, timm and
+            Hugging Face's transformers;
+            ``"shapes"``: each parameter takes the next tensor of its shape that is not
+            called another kind of parameter, in the file's order (of a safetensors
+            file, which has none, that of the names, numbers in them being numbers); or
+            names of our layers with what stands before the dot in theirs.
 
     Returns:
         What was taken, and what was left on both sides.
@@ -115,10 +119,18 @@ def _such_as(names: Any) -> str:
 
 def _by_name(net: Network, tensors: Tensors, match: Any) -> Iterator[tuple[str, str]]:
     """Parameters and tensors whose names agree, whatever their shapes."""
-    names: Mapping[str, str] = {} if match == "names" else _checked(net, match)
+    if match == "names":
+        found = [list(_named(net, tensors, scheme)) for scheme in SCHEMES]
+        yield from max(found, key=len)
+        return
+    names = _checked(net, match)
+    yield from _named(net, tensors, lambda layer: names.get(layer, layer))
+
+
+def _named(net: Network, tensors: Tensors, theirs: Scheme) -> Iterator[tuple[str, str]]:
     for segment in net.layout.segments:
         layer, _, word = segment.name.rpartition(".")
-        own = names.get(layer, layer)
+        own = theirs(layer)
         for key in (f"{own}.{TORCH_WORDS.get(word, word)}", f"{own}.{word}"):
             if key in tensors:
                 yield segment.name, key
@@ -139,17 +151,29 @@ def _checked(net: Network, match: Any) -> Mapping[str, str]:
 
 
 def _by_shape(net: Network, tensors: Tensors) -> Iterator[tuple[str, str]]:
-    """Each parameter takes the next tensor of its shape behind the last taken."""
-    left = [name for name in tensors if not name.endswith(_COUNTER)]
-    begin = 0
+    """Each parameter takes the next tensor of its shape and kind that is left.
+
+    Of a norm all four parameters have one shape: their words keep them apart.
+    """
+    left: dict[Shape, list[str]] = {}
+    for name, tensor in tensors.items():
+        if are_floats(tensor) and not name.endswith(_COUNTER):
+            left.setdefault(tensor.shape, []).append(name)
     for segment in net.layout.segments:
-        wanted = _their_shape(net, segment)
-        for place in range(begin, len(left)):
-            tensor = tensors[left[place]]
-            if tensor.shape == wanted and are_floats(tensor):
-                yield segment.name, left[place]
-                begin = place + 1
-                break
+        names = left.get(_their_shape(net, segment), [])
+        word = segment.name.rpartition(".")[2]
+        own = TORCH_WORDS.get(word, word)
+        taken = next((name for name in names if _kind(name) in (own, "")), None)
+        if taken is not None:
+            names.remove(taken)
+            yield segment.name, taken
+
+
+def _kind(name: str) -> str:
+    """The kind of parameter that a tensor is by its name, or nothing."""
+    word = name.rpartition(".")[2]
+    own = TORCH_WORDS.get(word, word)
+    return own if own in TORCH_WORDS.values() else ""
 
 
 def _report(net: Network, tensors: Tensors, pairs: Mapping[str, str]) -> WeightReport:
