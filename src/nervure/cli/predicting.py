@@ -23,6 +23,7 @@ from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
 from nervure.data.sources import columns_beside, is_table_file
 from nervure.executors import Data
+from nervure.forecasting.ahead import LEVEL, forecast
 from nervure.network.finite import tell_not_finite
 from nervure.network.modelfile import ModelFileError
 from nervure.network.predicting import Predictor, decoded
@@ -85,6 +86,9 @@ def predict(
     network, record = open_model(model)
     if wanted.exact:
         network = network.exact()
+    if record.series is not None:
+        _forecast(network, source, out, kind, wanted, query)
+        return
     _check(wanted, network, record)
     with from_standard_input(source) as place:
         inputs, _ = prepare(
@@ -103,6 +107,43 @@ def predict(
         return
     write(columns, out, kind)
     print(f"{many(len(inputs), 'prediction')} written to {out}")
+
+
+def _forecast(
+    network: Predictor,
+    source: str,
+    out: Path | None,
+    kind: str,
+    wanted: Wanted,
+    query: str | None,
+) -> None:
+    """Write what comes after the last value of each series of a source."""
+    for option, given in (
+        ("--probabilities", wanted.probabilities),
+        ("--keep", wanted.keep),
+    ):
+        if given:
+            raise ValueError(
+                f"[{option}] the model forecasts a series, whose rows are still to "
+                "come; expected one that predicts for rows; leave the option out"
+            )
+    if wanted.interval is not None and network.conformal is None:
+        raise ValueError(
+            "[--interval] the model holds no errors of origins held out; expected "
+            "one trained with some; set data.validation or data.calibration"
+        )
+    level = LEVEL if wanted.interval is None else wanted.interval
+    with from_standard_input(source) as place:
+        columns = forecast(
+            network, place, level=level, query=query, strict=wanted.strict
+        )
+    if out is None:
+        sys.stdout.write(as_csv(columns))
+        sys.stdout.flush()
+        return
+    write(columns, out, kind)
+    count = len(next(iter(columns.values())))
+    print(f"{many(count, 'forecast')} written to {out}")
 
 
 def _kept(

@@ -13,12 +13,14 @@ import nervure as nv
 from nervure.base.folders import numbered, numbers
 from nervure.base.words import many
 from nervure.cli.judging import judge
-from nervure.cli.recording import record_scores
+from nervure.cli.recording import record_scores, record_values
 from nervure.cli.scoring import held_out, training_of
 from nervure.cli.standard_input import refuse_standard_input
-from nervure.cli.telling import calibrated, reports
+from nervure.cli.telling import calibrated, reports, told_intervals, told_score
 from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
+from nervure.forecasting.forecaster import score_of
+from nervure.forecasting.scoring import with_intervals
 from nervure.runs.training import fit_spec, resume
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
@@ -60,6 +62,7 @@ class Request:
     calibrate: bool = False
     quiet: bool = False
     logs: tuple[str, ...] = ()
+    series: tuple[tuple[str, Any], ...] = ()
 
 
 def train(request: Request) -> int:
@@ -179,7 +182,23 @@ def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
     data = tables.get("data", {})
     if not isinstance(data, dict):
         return tables
+    if request.series:
+        said = {**data.get("series", {}), **dict(request.series)}
+        _check_series(said)
+        named["series"] = said
     return {**tables, "data": {**apart, **data, **named}}
+
+
+def _check_series(said: dict[str, Any]) -> None:
+    """Raises where options of a series are given, but not what makes it one."""
+    options = {"time": "the column of its times", "horizon": "steps to forecast"}
+    for name, what in options.items():
+        if name not in said:
+            given = ", ".join(f"--{key}" for key in said)
+            raise SpecError(
+                f"[--{name}] {given} without --{name}; expected of a series {what} "
+                f"too; add --{name}"
+            )
 
 
 def _chosen(request: Request) -> tuple[Spec, Dataset]:
@@ -246,6 +265,32 @@ def _finish(
 ) -> int:
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
+    if dataset.origins is not None:
+        _finish_series(network, dataset, folder)
+    else:
+        _judge(network, spec, dataset, folder)
+    record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
+    print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
+    if run.stopped == "interrupted":
+        print(f"interrupted; go on with: nervure train --resume --out {folder}")
+        return INTERRUPTED
+    return 0
+
+
+def _finish_series(network: Any, dataset: Dataset, folder: Path) -> None:
+    """Put intervals into the model; tell how good forecasts of the latest steps are."""
+    sure = with_intervals(network, dataset)
+    if sure is not None:
+        sure.save(folder / "model.safetensors")
+    print(told_intervals(sure))
+    found = score_of(sure or network, dataset)
+    if found is not None:
+        print(told_score(found, "held-out"))
+        record_values(folder, found.values(), "held-out", found.rows)
+
+
+def _judge(network: Any, spec: Spec, dataset: Dataset, folder: Path) -> None:
+    """Calibrate the model, if that was asked for; tell how good it is."""
     if dataset.calibration is not None:
         network = calibrate(network, dataset)
         network.save(folder / "model.safetensors")
@@ -256,12 +301,6 @@ def _finish(
         found = judge(network, rows.inputs, rows.targets, training.loss)
         print(reports(found, rows.name, weighted=training.class_weight is not None))
         record_scores(folder, found, rows.name)
-    record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
-    print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
-    if run.stopped == "interrupted":
-        print(f"interrupted; go on with: nervure train --resume --out {folder}")
-        return INTERRUPTED
-    return 0
 
 
 def _trained(run: nv.Run | EnsembleRun) -> str:

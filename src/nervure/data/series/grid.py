@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A table with a time column as series on a grid: in order, gaps filled and told."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.base.words import many, unknown
+from nervure.data._errors import DataError, fail, listing
+from nervure.data.columns import Column, Table, as_integers, as_texts, dates
+from nervure.data.meaning.dates import parse_dates
+from nervure.data.meaning.forms import DateForm
+from nervure.data.meaning.understanding import apply_form
+from nervure.data.series.clock import (
+    UnevenError,
+    find_clock,
+    places_of,
+    step_name,
+    written_times,
+)
+from nervure.data.series.records import Clock
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+MOST_GAPS = 10
+"""Cells of a grid for each row: beyond, the step is not that of the rows."""
+
+_SPARE = 1_000  # cells that any series may have
+_EXAMPLE = "SELECT date_trunc('month', t) AS t, avg(y) AS y FROM data GROUP BY ALL"
+
+
+@dataclass(frozen=True, eq=False)
+class Strand:
+    """One series on its grid, from its first value on.
+
+    ``values`` has no gaps; ``present`` says which of them stood in the table; ``rows``
+    are the table's rows, of a gap the one before it; ``known`` is ``(cells, columns)``
+    and goes on where the values end. ``last`` is a time as it stood in the table.
+    """
+
+    name: str
+    first: int
+    values: Floats
+    present: NDArray[np.bool_]
+    rows: NDArray[np.int64]
+    known: Floats
+    last: float
+
+    @property
+    def cells(self) -> int:
+        """Steps from the first value to the last."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of a series: its time as dates or numbers, its target as numbers."""
+
+    time: Column
+    target: Column
+    group: Column | None
+    known: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """All series of a table, what their times are, and notes about them."""
+
+    clock: Clock
+    strands: tuple[Strand, ...]
+    notes: tuple[str, ...]
+
+
+# -- columns --------------------------------------------------------------------------
+
+
+def time_column(column: Column, written: DateForm | None, table: Table) -> Column:
+    """The column of times as dates or numbers.
+
+    Whole numbers such as 194901 or 19490131 are dates. ``written`` is how the file of
+    training had them.
+
+    Raises:
+        DataError: it holds something else, or nothing in a row.
+    """
+    if column.kind == "text":
+        column = apply_form(column, written, table) if written else column
+    elif written and column.kind in ("integer", "real"):
+        column = _from_numbers(column, written.patterns[0]) or column
+    elif column.kind == "integer":
+        tried = (_from_numbers(column, pattern) for pattern in ("%Y%m%d", "%Y%m"))
+        column = next((found for found in tried if found is not None), column)
+    if column.kind not in ("date", "integer", "real"):
+        raise fail(
+            table.where,
+            f"time {column.name!r} holds {column.found()}; expected dates or numbers",
+            f'say how dates are written, data.dates.{column.name} = "%d/%m/%Y", or '
+            "choose another column",
+        )
+    lost = ~column.present | ~np.isfinite(column.floats())
+    if lost.any():
+        place = table.place(int(np.flatnonzero(lost)[0]))
+        raise fail(
+            table.where,
+            f"no time {column.name!r} in {place} ({many(int(lost.sum()), 'row')} in "
+            "all); expected one in each row",
+            "correct the rows, or drop them (--query)",
+        )
+    return column
+
+
+def _from_numbers(column: Column, pattern: str) -> Column | None:
+    """Whole numbers as dates, if all of them are some."""
+    whole = as_integers(column)
+    if whole is None or not whole.present.all() or not len(whole.values):
+        return None
+    if (whole.values < 100_000).any():
+        return None
+    texts = as_texts(whole)
+    form = DateForm((pattern,))
+    seconds = parse_dates(texts.levels, form)
+    if np.isnan(seconds).any():
+        return None
+    made = dates(column.name, seconds[texts.values])
+    return dataclasses.replace(made, written=form)
+
+
+def target_column(column: Column, table: Table) -> Column:
+    """The column of values as numbers; missing ones are gaps.
+
+    Raises:
+        DataError: it holds something else, nothing, or an infinite value.
+    """
+    if column.kind not in ("integer", "real", "boolean"):
+        raise fail(
+            table.where,
+            f"target {column.name!r} holds {column.found()}; expected numbers to "
+            "forecast",
+            "choose another target",
+        )
+    infinite = np.flatnonzero(np.isinf(column.floats()))
+    if len(infinite):
+        raise fail(
+            table.where,
+            f"target {column.name!r} is infinite in {table.place(int(infinite[0]))}; "
+            "expected finite numbers",
+            "leave the value empty: it counts as a gap",
+        )
+    return column
+
+
+def group_column(column: Column, table: Table) -> Column:
+    """The column that names the series."""
+    if column.kind not in ("text", "boolean", "integer"):
+        whole = as_integers(column) if column.kind == "real" else None
+        if whole is None:
+            raise fail(
+                table.where,
+                f"group {column.name!r} holds {column.found()}; expected text or "
+                "whole numbers that name the series",
+                "choose another column",
+            )
+        column = whole
+    if not column.present.all():
+        place = table.place(int(np.flatnonzero(~column.present)[0]))
+        raise fail(
+            table.where,
+            f"no group {column.name!r} in {place}; expected the name of a series",
+            "correct the row, or drop it (--query)",
+        )
+    return column
+
+
+def known_column(column: Column, table: Table) -> Column:
+    """A column of numbers known in advance."""
+    if column.kind not in ("integer", "real", "boolean", "empty"):
+        raise fail(
+            table.where,
+            f"known column {column.name!r} holds {column.found()}; expected numbers",
+            "leave it out of data.series.known, or turn it into numbers (--query)",
+        )
+    return column
+
+
+def check_names(table: Table, names: dict[str, str]) -> None:
+    """Raises where a column (by what it is for) is not there, or is two things."""
+    for what, name in names.items():
+        if name not in table.columns:
+            raise DataError(unknown(table.where, f"{what} column", name, table.columns))
+    twice = [name for name in names.values() if [*names.values()].count(name) > 1]
+    if twice:
+        uses = [what for what, name in names.items() if name == twice[0]]
+        raise fail(
+            table.where,
+            f"column {twice[0]!r} is {' and '.join(uses)} at once; expected different "
+            "columns",
+            "name another",
+        )
+
+
+# -- the grid -------------------------------------------------------------------------
+
+
+def make_grid(
+    table: Table, columns: Columns, season: int | None, clock: Clock | None = None
+) -> Grid:
+    """The series of a table; ``season`` (of a clock, 1) is how gaps are filled.
+
+    Raises:
+        DataError: times twice with other values, at no equal steps, or none at all.
+    """
+    labels, groups = _groups(columns.group, table.rows)
+    times = columns.time.floats()
+    dated = columns.time.kind == "date"
+    found = clock or find_clock(times, groups, date=dated)
+    if found is None:
+        raise fail(
+            table.where,
+            f"{many(table.rows, 'row')}, each time once in its group; expected series "
+            "of several times",
+            "check the time and group columns",
+        )
+    if (found.unit == "number") == dated:
+        raise fail(
+            table.where,
+            f"time {columns.time.name!r} holds {columns.time.found()}; expected "
+            f"{'numbers' if dated else 'dates'}, as in training",
+            "convert the column",
+        )
+    places = _places(table, columns.time, found, times)
+    order = np.lexsort((places, groups))
+    notes = [] if _in_order(order, groups) else ["rows out of order in time: sorted"]
+    order, dropped = _without_twins(table, columns, places, groups, order, found)
+    notes += dropped
+    strands: list[Strand] = []
+    target = columns.target.floats()
+    known = [column.floats() for column in columns.known]
+    beside = np.column_stack(known) if known else np.empty((table.rows, 0))
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    for rows in np.split(order, ends):
+        name = labels[int(groups[rows[0]])]
+        strand = _strand(table, name, rows, places, times, target, beside, season or 1)
+        strands += [strand] if strand is not None else []
+    empty = len(labels) - len(strands)
+    if not strands:
+        name = columns.target.name
+        fact = f"target {name!r} is missing in every row"
+        raise fail(table.where, fact, "choose another target")
+    if empty:
+        notes.append(f"{many(empty, 'series')} without any value left out")
+    return Grid(found, tuple(strands), (*notes, *_gap_notes(strands, found)))
+
+
+def _groups(column: Column | None, rows: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the series, and of which each row is."""
+    if column is None:
+        return [""], np.zeros(rows, np.int64)
+    values, first, codes = np.unique(
+        column.values, return_index=True, return_inverse=True
+    )
+    names = list(map(str, column.take(first).labels())) if len(values) else []
+    return names, codes.astype(np.int64)
+
+
+def _in_order(order: Array, groups: Array) -> bool:
+    by_group = np.argsort(groups, kind="stable")
+    return bool((order == by_group).all())
+
+
+def _places(table: Table, time: Column, clock: Clock, times: Floats) -> Array:
+    try:
+        return places_of(clock, times)
+    except UnevenError as error:
+        shown = written_times(clock, times[[error.row]])[0]
+        raise fail(
+            table.where,
+            f"time {time.name!r} is {shown} in {table.place(error.row)}, between two "
+            f"steps: most rows are one {step_name(clock)} apart; expected equal steps",
+            f"give one row for each step, e.g. --query {_EXAMPLE!r}",
+        ) from error
+
+
+def _without_twins(
+    table: Table,
+    columns: Columns,
+    places: Array,
+    groups: Array,
+    order: Array,
+    clock: Clock,
+) -> tuple[Array, list[str]]:
+    """The order less rows whose time came already with the same values."""
+    before, after = order[:-1], order[1:]
+    twins = (groups[before] == groups[after]) & (places[before] == places[after])
+    if not twins.any():
+        return order, []
+    for column in (columns.target, *columns.known):
+        values = column.floats()
+        same = (values[before] == values[after]) | (
+            np.isnan(values[before]) & np.isnan(values[after])
+        )
+        odd = np.flatnonzero(twins & ~same)
+        if len(odd):
+            raise _twice(table, columns, int(before[odd[0]]), int(after[odd[0]]), clock)
+    kept = np.r_[True, ~twins]
+    count = int(twins.sum())
+    return order[kept], [f"{many(count, 'row')} of a time that came already left out"]
+
+
+def _twice(
+    table: Table, columns: Columns, one: int, other: int, clock: Clock
+) -> DataError:
+    time = written_times(clock, columns.time.floats()[[one]])[0]
+    some = columns.group
+    named = "" if some is None else f" of {some.take(np.array([one])).labels()[0]!r}"
+    said = "name the column that tells series apart (--group), or add up: --query"
+    remedy = said if some is None else "add up or choose: --query"
+    return fail(
+        table.where,
+        f"time {time}{named} comes twice with other values ({table.place(one)}, "
+        f"{table.place(other)}); expected each {step_name(clock)} once",
+        f"{remedy} {_EXAMPLE!r}",
+    )
+
+
+def _strand(
+    table: Table,
+    name: str,
+    rows: Array,
+    places: Array,
+    times: Floats,
+    target: Floats,
+    known: Floats,
+    season: int,
+) -> Strand | None:
+    there = np.flatnonzero(~np.isnan(target[rows]))
+    if not len(there):
+        return None
+    rows = rows[there[0] :]
+    first, end = int(places[rows[0]]), int(places[rows[-1]]) + 1
+    if end - first > MOST_GAPS * len(rows) + _SPARE:
+        named = f" of series {name!r}" if name else ""
+        raise fail(
+            table.where,
+            f"{many(len(rows), 'row')}{named} over {end - first:,} steps; expected "
+            f"at most {MOST_GAPS} steps for each row",
+            f"give one row for each step, e.g. --query {_EXAMPLE!r}",
+        )
+    at = places[rows] - first
+    cells = int(places[rows[there[-1] - there[0]]]) - first + 1
+    values = np.full(end - first, np.nan)
+    values[at] = target[rows]
+    beside = np.full((end - first, known.shape[1]), np.nan)
+    beside[at] = known[rows]
+    held = np.zeros(end - first, np.int64)
+    held[at] = np.arange(len(rows))
+    values, held = values[:cells], np.maximum.accumulate(held)[:cells]
+    last = float(times[rows[held[-1]]])
+    present = ~np.isnan(values)
+    filled = _filled(values, season)
+    return Strand(name, first, filled, present, rows[held], beside, last)
+
+
+def _filled(values: Floats, season: int) -> Floats:
+    """Values without gaps, by nothing later: the one a season ago, or the last."""
+    found = values.copy()
+    for i in np.flatnonzero(np.isnan(values)).tolist():
+        found[i] = found[i - season] if i >= season else found[i - 1]
+    return found
+
+
+def _gap_notes(strands: list[Strand], clock: Clock) -> list[str]:
+    gaps = {strand.name: int((~strand.present).sum()) for strand in strands}
+    total, cells = sum(gaps.values()), sum(strand.cells for strand in strands)
+    if not total:
+        return []
+    named = [name for name, count in gaps.items() if count and name]
+    which = f" in {listing(named, 3)}" if named else ""
+    return [
+        f"gaps: {total:,} of {cells:,} steps ({step_name(clock)}) without a "
+        f"value{which}; as inputs they have the value a season before (without a "
+        "season the last one), and no forecast of them is trained"
+    ]
