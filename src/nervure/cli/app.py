@@ -168,11 +168,14 @@ def train(
         ),
     ] = None,
     horizon: Annotated[
-        int | None, typer.Option(metavar="STEPS", help="Of a series: how far to forecast.")
+        int | None,
+        typer.Option(metavar="STEPS", help="Of a series: how far to forecast."),
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Of several series: which a row belongs to."),
+        typer.Option(
+            metavar="COLUMN", help="Of several series: which a row belongs to."
+        ),
     ] = None,
     season: Annotated[
         int | None,
@@ -180,7 +183,9 @@ def train(
     ] = None,
     window: Annotated[
         int | None,
-        typer.Option(metavar="STEPS", help="Of the past; by default one season or two."),
+        typer.Option(
+            metavar="STEPS", help="Of the past; by default one season or two."
+        ),
     ] = None,
     known: Annotated[
         str | None,

@@ -35,7 +35,9 @@ def record_scores(folder: Path, found: Sequence[Judgement], rows: str) -> None:
         run.log(_event_of(one.values, rows, one.rows, one.output))
 
 
-def record_values(folder: Path, values: Mapping[str, float], of: str, rows: int) -> None:
+def record_values(
+    folder: Path, values: Mapping[str, float], of: str, rows: int
+) -> None:
     """Write values of so many rows into the record of a run.
 
     Raises:

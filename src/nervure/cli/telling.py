@@ -154,6 +154,11 @@ def told_score(found: Score, name: str) -> str:
     ]
     head = ["steps ahead", *(str(i + 1) for i in chosen)]
     lines = table(head, cells, numbers=len(chosen)) if steps > 1 else []
+    if found.mae.mean() > found.naive_mae.mean():
+        lines.append(
+            "worse than the seasonal naive forecast: try another --season or --window, "
+            "or give more of the past"
+        )
     return "\n".join([textwrap.fill(said, WIDTH, subsequent_indent="  "), *lines])
 
 
@@ -171,7 +176,7 @@ def told_intervals(network: Predictor | None, level: float = LEVEL) -> str:
     least = math.ceil(level / (1 - level) - 1e-9)
     few = (
         f"{said}: too few for {100 * level:g} %, whose intervals are unbounded; "
-        f"{least} are enough (a longer series, or more of it: --set data.validation=0.3)"
+        f"{least} are enough (more of the series: --set data.validation=0.3)"
     )
     return textwrap.fill(few, WIDTH, subsequent_indent="  ")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import nervure as nv
 from nervure.base.folders import numbered, numbers
-from nervure.base.words import many
+from nervure.base.words import is_table, many
 from nervure.cli.judging import judge
 from nervure.cli.recording import record_scores, record_values
 from nervure.cli.scoring import held_out, training_of
@@ -176,17 +176,19 @@ def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
 
 def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
     """The tables with the source and target of the command line, if given."""
-    given = {"source": request.source, "target": request.target}
-    named = {key: value for key, value in given.items() if value is not None}
+    said = {"source": request.source, "target": request.target}
+    named = {key: value for key, value in said.items() if value is not None}
     apart = {"calibration": CALIBRATION} if request.calibrate else {}
-    data = tables.get("data", {})
-    if not isinstance(data, dict):
+    data: object = tables.get("data", {})
+    if not is_table(data):
         return tables
+    series: dict[str, Any] = {}
     if request.series:
-        said = {**data.get("series", {}), **dict(request.series)}
-        _check_series(said)
-        named["series"] = said
-    return {**tables, "data": {**apart, **data, **named}}
+        there: object = data.get("series", {})
+        given = {**(there if is_table(there) else {}), **dict(request.series)}
+        _check_series(given)
+        series["series"] = given
+    return {**tables, "data": {**apart, **data, **named, **series}}
 
 
 def _check_series(said: dict[str, Any]) -> None:

@@ -276,7 +276,7 @@ def series_table(
     """
     assert preprocessing.series is not None
     names = preprocessing.series.as_text
-    found = _opened(source, preprocessing, query, False, open_source, names)
+    found = _opened(source, preprocessing, query, False, open_source, sorted(names))
     if not isinstance(found, Table):
         raise fail(
             found.where,

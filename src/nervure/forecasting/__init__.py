@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Forecasts of series: what comes after the last value, with intervals, and how good."""
+"""Forecasts of series: what comes after the last value, intervals, and errors."""

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import number
+from nervure.base.words import many
 from nervure.data import DataError
 from nervure.data._encode_table import encode_table
 from nervure.data._errors import DataWarning, fail
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.ragged import one_each
 from nervure.data.records import TableInput
 from nervure.data.series.reading import Ahead, ahead_of
 from nervure.data.series.records import SeriesRecord
@@ -90,9 +92,7 @@ def described(model: Predictor) -> tuple[Preprocessing, SeriesRecord]:
     return record, record.series
 
 
-def encoded(
-    record: Preprocessing, windows: Windows, dtype: Any, where: str
-) -> Array:
+def encoded(record: Preprocessing, windows: Windows, dtype: Any, where: str) -> Array:
     """Rows of windows as the network takes them."""
     assert isinstance(record.inputs, TableInput)
     found = encode_table(record.inputs, windows.table, np.dtype(dtype), where)
@@ -107,15 +107,15 @@ def outputs_of(model: Predictor, record: Preprocessing, inputs: Array) -> Floats
     """
     data = Data(model.arrays(inputs), scales=(record.scale,))
     outputs = model.executor().outputs(data)
-    steps = record.outputs
-    if len(outputs) > 1 or np.size(outputs[0]) != len(inputs) * steps:
+    rows = one_each(outputs[0], "forecast").reshape(len(inputs), -1)
+    if len(outputs) > 1 or rows.shape[1] != record.outputs:
         raise fail(
             "forecast",
-            f"{len(outputs)} outputs, the first of shape {np.shape(outputs[0])}; "
-            f"expected one of {steps:,} values for each row",
-            "train a network with one output",
+            f"{many(len(outputs), 'output')}, the first of {rows.shape[1]:,} values "
+            f"for each row; expected one of {record.outputs:,}",
+            "train a network with one output of as many values as the horizon",
         )
-    return record.decode_targets(np.asarray(outputs[0]).reshape(-1, steps))
+    return record.decode_targets(rows)
 
 
 def ends_of(

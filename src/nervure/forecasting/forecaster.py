@@ -12,23 +12,28 @@ from nervure.ensemble.ensemble import Ensemble
 from nervure.forecasting.ahead import LEVEL, Columns, forecast
 from nervure.forecasting.scoring import Score, score, sizes_of, with_intervals
 from nervure.network.network import Network
+from nervure.network.predicting import Predictor
 from nervure.runs.training import fit_spec
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
 from nervure.spec.rows import dataset_of
-from nervure.spec.tables import DataSpec, Spec, TrainingSpec
+from nervure.spec.tables import DataSpec, TrainingSpec
+
 
 class Forecaster:
     """Forecasts of series some steps ahead, with intervals.
 
     One network says all steps at once from windows of the past, in terms of the
     seasonal naive forecast; see `nervure.data.Series`. The latest steps are held out,
-    never random ones: for the choice of the epoch and the width of intervals
-    (``validation``), and for the score (``test``).
+    never random ones, to measure errors: for the width of intervals (``validation``)
+    and for the score (``test``). Then a second network is trained on all steps, as long
+    and in the same way, which is the one that forecasts (``refit``); without it the
+    first one is kept, at the epoch that was best for the validation steps.
 
     Args:
         horizon: steps to forecast.
         season, window, known: as in `nervure.data.Series`.
         validation, test: shares of the steps that are held out, in [0, 1).
+        refit: whether to train once more, on all steps.
         epochs: passes over the windows; None: as many as the rows ask for.
         seed: of the weights and the training.
         verbose: whether to show progress.
@@ -36,7 +41,7 @@ class Forecaster:
     Attributes:
         network_: the trained network; ``network_.save(path)`` keeps all that
             `nervure.forecast` and ``nervure predict`` need.
-        score_: errors on the steps held out as ``test``, or None.
+        score_: errors of the first network on the steps held out as ``test``, or None.
         summary_: what was read, chosen, filled and left out, in lines.
 
     Raises:
@@ -68,6 +73,7 @@ class Forecaster:
         known: tuple[str, ...] = (),
         validation: float = VALIDATION,
         test: float = TEST,
+        refit: bool = True,
         epochs: int | None = None,
         seed: int = 0,
         verbose: bool = False,
@@ -78,6 +84,7 @@ class Forecaster:
         self.known = known
         self.validation = validation
         self.test = test
+        self.refit = refit
         self.epochs = epochs
         self.seed = seed
         self.verbose = verbose
@@ -109,27 +116,39 @@ class Forecaster:
             series=said,
         )
         dataset = dataset_of(raw, data, self.seed)
-        run: Any = fit_spec(self._spec(dataset, data), dataset, progress=self.verbose)
-        network = cast(Network, run.network)
+        network = self._trained(dataset, data)
         self.network_ = with_intervals(network, dataset) or network
         self.score_ = score_of(self.network_, dataset)
+        if self.refit and (self.validation or self.test):
+            scores = self.network_.conformal
+            data = replace(data, validation=0.0, test=0.0)
+            dataset = dataset_of(raw, data, self.seed)
+            self.network_ = self._trained(dataset, data)
+            # The errors of outputs are in units of the windows, for either network.
+            self.network_.conformal = scores
         self.summary_ = dataset.summary()
         return self
 
-    def _spec(self, dataset: Dataset, data: DataSpec) -> Spec:
+    def _trained(self, dataset: Dataset, data: DataSpec) -> Network:
         spec = default_spec(dataset, data, self.seed)
         training = spec.training or TrainingSpec()
-        epochs = self.epochs or training.epochs
-        return replace(
-            spec, training=replace(training, checkpoint_seconds=None, epochs=epochs)
+        stopping = None if self.refit else training.early_stopping
+        training = replace(
+            training,
+            checkpoint_seconds=None,
+            early_stopping=stopping,
+            epochs=self.epochs or training.epochs,
         )
+        spec = replace(spec, training=training)
+        run: Any = fit_spec(spec, dataset, progress=self.verbose)
+        return cast(Network, run.network)
 
     def predict(self, series: Any, level: float | None = LEVEL) -> Columns:
         """What comes after the last value of each series; see `nervure.forecast`."""
         return forecast(self.network_, series, level=level)
 
 
-def score_of(network: Network | Ensemble, dataset: Dataset) -> Score | None:
+def score_of(network: Predictor, dataset: Dataset) -> Score | None:
     """How good forecasts of the steps are that training never saw, if there are any."""
     record, origins = dataset.preprocessing, dataset.test_origins
     if dataset.test is None or origins is None:

@@ -18,9 +18,17 @@ import numpy.typing as npt
 
 from nervure.data import Dataset
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.series.reading import windows_again
 from nervure.data.series.windows import Origins
+from nervure.data.sources import series_table
 from nervure.ensemble.ensemble import Ensemble
-from nervure.forecasting.ahead import LEVEL, ends_of, outputs_of
+from nervure.forecasting.ahead import (
+    LEVEL,
+    described,
+    encoded,
+    ends_of,
+    outputs_of,
+)
 from nervure.network.network import Network
 from nervure.network.predicting import Predictor
 from nervure.uncertainty.calibration import calibrate
@@ -111,6 +119,23 @@ def score(
     return replace(
         found, coverage=float(inside.mean()), width=float((high - low).mean())
     )
+
+
+def score_source(
+    model: Predictor, source: Any, *, query: str | None = None, level: float = LEVEL
+) -> Score:
+    """Compare forecasts from every time of a source with what came.
+
+    Raises:
+        DataError: the model is none of a series, or the source does not fit it.
+    """
+    record, said = described(model)
+    table = series_table(source, record, query=query)
+    windows = windows_again(table, said)
+    inputs = encoded(record, windows, model.dtype, table.where)
+    named = zip(record.target_names, windows.targets.T, strict=True)
+    targets = record.encode_targets(dict(named), dtype=model.dtype)
+    return score(model, record, (inputs, targets), windows.origins, level=level)
 
 
 def _mean(values: Floats) -> float:

@@ -39,7 +39,7 @@ MOST_WAVES = 256
 """Columns beyond which numbers enter as they are: waves would make the net too wide."""
 
 # Of series of R's datasets (air passengers, carbon dioxide, gas, sunspots and others)
-# forecasts by windows without waves had errors 5 % smaller on average.
+# forecasts by windows without waves had errors 4 % smaller on average.
 _SHORT, _SHORT_BATCH = 300, 16
 """Windows of a series up to which a batch is that small."""
 

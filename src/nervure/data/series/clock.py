@@ -61,8 +61,9 @@ def find_clock(times: Floats, groups: NDArray[Any], *, date: bool) -> Clock | No
 
 
 def _most_common(apart: Floats) -> float:
-    digits = 9 - int(np.floor(np.log10(apart.max())))
-    values, counts = np.unique(np.round(apart, min(digits, 300)), return_counts=True)
+    """The step that comes most often; the smaller of several."""
+    size = 10.0 ** np.floor(np.log10(apart))
+    values, counts = np.unique(np.round(apart / size, 6) * size, return_counts=True)
     found = values[counts.argmax()]
     return float(np.median(apart[np.abs(apart - found) <= _NEAR * found]))
 
@@ -127,10 +128,10 @@ def times_of(clock: Clock, places: Places, like: float = 0.0) -> Floats:
     array([58., 89.])
     """
     if clock.unit == "business_day":
-        days = np.busday_offset(_MONDAY, places)
-        return days.astype(np.int64) * DAY + clock.origin
+        days = np.busday_offset(_MONDAY, places).astype(np.int64)
+        return days.astype(np.float64) * DAY + clock.origin
     if clock.unit != "month":
-        return places * clock.count + clock.origin
+        return places.astype(np.float64) * clock.count + clock.origin
     months = (places * clock.count + clock.origin).astype(np.int64)
     begin, end = (_begin(months + i) for i in (0, 1))
     if clock.ends:
@@ -190,7 +191,7 @@ def step_name(clock: Clock) -> str:
     if clock.unit == "business_day":
         return "business day"
     if clock.unit == "number":
-        return f"step of {clock.count:.6g}"
+        return f"{clock.count:.6g}"
     if clock.unit == "month":
         return _MONTHS.get(int(clock.count), f"{clock.count:g} months")
     for size, name in _NAMES.items():
@@ -213,9 +214,21 @@ def written_times(clock: Clock, times: Floats) -> NDArray[Any]:
     return np.datetime_as_string(moments, unit=unit)
 
 
+def step_size(clock: Clock) -> str:
+    """How long a step is, in words.
+
+    >>> step_size(Clock("second", HOUR)), step_size(Clock("number", 0.5))
+    ('an hour', '0.5')
+    """
+    name = step_name(clock)
+    if name[0].isdigit():
+        return name
+    return f"an {name}" if name == "hour" else f"a {name}"
+
+
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """How far into a cycle of the calendar places are, in [0, 1); waves to see it by."""
+    """How far into a cycle of the calendar places are, in [0, 1), and its waves."""
 
     name: str
     share: Floats

@@ -20,7 +20,7 @@ from nervure.data.series.clock import (
     UnevenError,
     find_clock,
     places_of,
-    step_name,
+    step_size,
     written_times,
 )
 from nervure.data.series.records import Clock
@@ -254,7 +254,7 @@ def make_grid(
         raise fail(table.where, fact, "choose another target")
     if empty:
         notes.append(f"{many(empty, 'series')} without any value left out")
-    return Grid(found, tuple(strands), (*notes, *_gap_notes(strands, found)))
+    return Grid(found, tuple(strands), (*notes, *_gap_notes(strands)))
 
 
 def _groups(column: Column | None, rows: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -281,7 +281,7 @@ def _places(table: Table, time: Column, clock: Clock, times: Floats) -> Array:
         raise fail(
             table.where,
             f"time {time.name!r} is {shown} in {table.place(error.row)}, between two "
-            f"steps: most rows are one {step_name(clock)} apart; expected equal steps",
+            f"steps: most rows are {step_size(clock)} apart; expected equal steps",
             f"give one row for each step, e.g. --query {_EXAMPLE!r}",
         ) from error
 
@@ -323,7 +323,7 @@ def _twice(
     return fail(
         table.where,
         f"time {time}{named} comes twice with other values ({table.place(one)}, "
-        f"{table.place(other)}); expected each {step_name(clock)} once",
+        f"{table.place(other)}); expected each time once",
         f"{remedy} {_EXAMPLE!r}",
     )
 
@@ -374,7 +374,7 @@ def _filled(values: Floats, season: int) -> Floats:
     return found
 
 
-def _gap_notes(strands: list[Strand], clock: Clock) -> list[str]:
+def _gap_notes(strands: list[Strand]) -> list[str]:
     gaps = {strand.name: int((~strand.present).sum()) for strand in strands}
     total, cells = sum(gaps.values()), sum(strand.cells for strand in strands)
     if not total:
@@ -382,7 +382,7 @@ def _gap_notes(strands: list[Strand], clock: Clock) -> list[str]:
     named = [name for name, count in gaps.items() if count and name]
     which = f" in {listing(named, 3)}" if named else ""
     return [
-        f"gaps: {total:,} of {cells:,} steps ({step_name(clock)}) without a "
-        f"value{which}; as inputs they have the value a season before (without a "
-        "season the last one), and no forecast of them is trained"
+        f"gaps: {total:,} of {cells:,} steps without a value{which}; as inputs they "
+        "have the value a season before (without a season the last one), and no "
+        "forecast of them is trained"
     ]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Cutting windows into parts in time: the past to train on, the latest to score.
 
-A part of k steps at the end of the series holds the windows whose targets lie in it, all
-of them. Windows whose targets lie on both sides of a cut are in no part, so that no
-value is a target of two of them; that inputs of a later part were targets of an earlier
-one is as it will be in use.
+A part of k steps at the end of the series holds the windows all of whose targets lie in
+it. Windows whose targets lie on both sides of a cut are in no part, so that no value is
+a target in two of them; that inputs of a later part were targets of an earlier one is
+as it will be in use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from nervure.data.series.windows import Origins
 Rows = NDArray[np.int64]
 
 FEWEST = 10
-"""Origins of a part, where there are ten times as many: for intervals of 90 %."""
+"""Origins of a part, where there are eight times as many: for intervals of 90 %."""
+
+
+_EIGHTH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ def parts_in_time(
 
     Args:
         validation, calibration, test: shares of the steps, in [0, 1). A part that is
-            not empty has at least a tenth of the origins, up to `FEWEST`.
+            not empty has at least an eighth of the origins, up to `FEWEST`.
 
     Raises:
         DataError: nothing is left to train on.
@@ -56,7 +59,7 @@ def parts_in_time(
     at, h = origins.places, record.horizon
     first, end = int(at.min()) - record.window + 1, int(at.max()) + h
     steps = end - first + 1
-    fewest = int(np.clip(len(np.unique(at)) // FEWEST, 1, FEWEST))
+    fewest = int(np.clip(len(np.unique(at)) // _EIGHTH, 1, FEWEST))
     found: dict[str, Rows] = {}
     shares = {"test": test, "calibration": calibration, "validation": validation}
     for part, share in shares.items():

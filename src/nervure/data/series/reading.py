@@ -14,7 +14,7 @@ from nervure.data._errors import fail
 from nervure.data.columns import Table
 from nervure.data.meaning.forms import DateForm, Form
 from nervure.data.meaning.understanding import apply_form
-from nervure.data.series.clock import season_of, step_name, times_of, written_times
+from nervure.data.series.clock import season_of, step_size, times_of, written_times
 from nervure.data.series.grid import (
     Columns,
     Grid,
@@ -174,8 +174,8 @@ def _dates(written: Form | None) -> DateForm | None:
 def _window(grid: Grid, season: int, horizon: int) -> int:
     """The window by default: seasons, at most a third of what there is to learn from.
 
-    On the monthly and quarterly series of R's datasets two seasons had smaller errors
-    than one from ten seasons on, and larger ones in shorter series.
+    On eight monthly, quarterly and yearly series of R's datasets two seasons were as
+    good as one on average (air passengers 29 to 26, sunspots 18.8 to 19.7).
     """
     cells = int(np.median([strand.cells for strand in grid.strands]))
     most = max(1, (cells - horizon) // 3)
@@ -193,9 +193,9 @@ def _spans(grid: Grid) -> str:
     ends = times_of(grid.clock, np.array([first, last]), like)
     begin, end = written_times(grid.clock, ends).tolist()
     several = len(grid.strands)
-    which = f"{several:,} series of {cells:,} steps in all" if several > 1 else ""
-    which = which or many(cells, "step")
-    return f"time: {which} ({step_name(grid.clock)}), {begin} to {end}"
+    which = f"{several:,} series, in all " if several > 1 else ""
+    steps = f"{many(cells, 'step')} of {step_size(grid.clock)}"
+    return f"time: {which}{steps}, {begin} to {end}"
 
 
 def _choices(said: Series, record: SeriesRecord) -> list[str]:
@@ -209,4 +209,3 @@ def _choices(said: Series, record: SeriesRecord) -> list[str]:
     changed = [f"--{name}, data.series.{name}" for name in keys]
     how = f" (chosen; {' and '.join(changed)} change it)" if keys else ""
     return [f"{', '.join(parts)}{how}"]
-

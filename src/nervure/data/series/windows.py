@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from nervure.base.words import many
 from nervure.data._errors import check_size, fail, listing
 from nervure.data.columns import Column, Table, reals, table_of
-from nervure.data.series.clock import step_name, times_of, turns_of
+from nervure.data.series.clock import times_of, turns_of
 from nervure.data.series.grid import Grid, Strand
 from nervure.data.series.records import Clock, SeriesRecord
 
@@ -62,8 +62,13 @@ class Origins:
 
     def take(self, rows: NDArray[Any]) -> Origins:
         """Those of some rows (indices or a mask)."""
-        parts = (self.series, self.places, self.naive, self.scale)
-        return Origins(self.names, *(part[rows] for part in parts))
+        return Origins(
+            self.names,
+            self.series[rows],
+            self.places[rows],
+            self.naive[rows],
+            self.scale[rows],
+        )
 
     def values(self, outputs: Any) -> Floats:
         """Forecasts ``(rows, horizon)`` of decoded outputs: ``naive + scale y``."""
@@ -102,10 +107,9 @@ def training_windows(table: Table, grid: Grid, record: SeriesRecord) -> Windows:
     strands = [s for s in grid.strands if s.cells >= long]
     if not strands:
         longest = max(strand.cells for strand in grid.strands)
-        step = step_name(grid.clock)
         raise fail(
             table.where,
-            f"the longest series has {longest:,} steps ({step}); expected at least "
+            f"the longest series has {longest:,} steps; expected at least "
             f"{long:,}: a window of {record.window:,} and a horizon of "
             f"{record.horizon:,}",
             "forecast fewer steps (--horizon), or use a shorter window (--window)",
@@ -140,7 +144,7 @@ def last_windows(table: Table, grid: Grid, record: SeriesRecord) -> Windows:
         )
     found = [(strand, np.array([strand.cells - 1])) for strand in strands]
     for strand in strands:
-        _check_known(table, strand, grid.clock, record)
+        _check_known(table, strand, record)
     return _windows(table, grid.clock, record, found)
 
 
@@ -158,9 +162,7 @@ def short_note(grid: Grid, least: int, what: str) -> str:
     )
 
 
-def _check_known(
-    table: Table, strand: Strand, clock: Clock, record: SeriesRecord
-) -> None:
+def _check_known(table: Table, strand: Strand, record: SeriesRecord) -> None:
     ahead = strand.known[strand.cells :][: record.horizon]
     for i, name in enumerate(record.known):
         there = int((~np.isnan(ahead[:, i])).sum())
@@ -170,7 +172,7 @@ def _check_known(
                 table.where,
                 f"known column {name!r} has {there:,} values after the last "
                 f"{record.target!r}{named}; expected {record.horizon:,}, one for each "
-                f"{step_name(clock)} to be forecast",
+                "step to be forecast",
                 f"add rows with {name!r} and an empty {record.target!r}",
             )
 
