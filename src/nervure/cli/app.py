@@ -191,6 +191,12 @@ def train(
         str | None,
         typer.Option(metavar="COLUMN,...", help="Columns known in advance."),
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Of a series: train once more, on all steps, into whole/."
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
@@ -242,7 +248,7 @@ def train(
     said |= {"season": season, "window": window, "known": _names(known) or None}
     series = tuple((key, value) for key, value in said.items() if value is not None)
     request = Request(
-        source, spec, target, asked, out, resume, calibrate, quiet, told, series
+        source, spec, target, asked, out, resume, calibrate, quiet, told, series, refit
     )
     raise typer.Exit(train(request))
 

@@ -21,6 +21,7 @@ from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
 from nervure.forecasting.forecaster import score_of
 from nervure.forecasting.scoring import with_intervals
+from nervure.layers.source import Input
 from nervure.runs.training import fit_spec, resume
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
@@ -33,6 +34,9 @@ from nervure.zoo import ARCHITECTURES
 
 RUNS = Path("runs")
 INTERRUPTED = 130
+WHOLE = "whole"
+"""The folder, in that of a run, of the one on all steps of a series."""
+
 CALIBRATION = 0.1
 """Fraction of the rows that --calibrate keeps apart."""
 
@@ -63,6 +67,7 @@ class Request:
     quiet: bool = False
     logs: tuple[str, ...] = ()
     series: tuple[tuple[str, Any], ...] = ()
+    refit: bool = False
 
 
 def train(request: Request) -> int:
@@ -71,13 +76,18 @@ def train(request: Request) -> int:
         return _go_on(request)
     refuse_standard_input(request.source, "train")
     spec, dataset = asked_for(request)
+    if request.refit and spec.data.series is None:
+        raise SpecError(
+            "[--refit] the source is taken as rows, not as a series; expected --time "
+            "and --horizon; leave the option out"
+        )
     how: dict[str, Any] = {"progress": not request.quiet}
     if request.logs:
         how["callbacks"] = _writers(request, spec)
     with new_folder(request, spec.data, RUNS) as folder:
         print(dataset.summary(), flush=True)
         run = fit_spec(spec, dataset, directory=folder, **how)
-        return _finish(run, spec, dataset, folder)
+        return _finish(run, spec, dataset, folder, request)
 
 
 def _go_on(request: Request) -> int:
@@ -109,7 +119,7 @@ def _go_on(request: Request) -> int:
         overrides["callbacks"] = [*kept, *_writers(request, spec)]
     print(dataset.summary(), flush=True)
     run = resume(folder, dataset, progress=not request.quiet, **overrides)
-    return _finish(run, changed, dataset, folder)
+    return _finish(run, changed, dataset, folder, request)
 
 
 def _writers(request: Request, spec: Spec) -> list[Writer]:
@@ -263,7 +273,11 @@ def latest_folder(source: str | None, within: Path) -> Path:
 
 
 def _finish(
-    run: nv.Run | EnsembleRun, spec: Spec, dataset: Dataset, folder: Path
+    run: nv.Run | EnsembleRun,
+    spec: Spec,
+    dataset: Dataset,
+    folder: Path,
+    request: Request,
 ) -> int:
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
@@ -276,6 +290,8 @@ def _finish(
     if run.stopped == "interrupted":
         print(f"interrupted; go on with: nervure train --resume --out {folder}")
         return INTERRUPTED
+    if dataset.origins is not None:
+        return _whole(spec, folder, request)
     return 0
 
 
@@ -289,6 +305,46 @@ def _finish_series(network: Any, dataset: Dataset, folder: Path) -> None:
     if found is not None:
         print(told_score(found, "held-out"))
         record_values(folder, found.values(), "held-out", found.rows)
+
+
+def _whole(spec: Spec, folder: Path, request: Request) -> int:
+    """Train on all steps, as long and in the same way, if that is asked for.
+
+    That network lies in a folder of its own: the first one is what was scored. Errors
+    of outputs are in units of the windows, so that they are those of both.
+    """
+    if not request.refit:
+        print(
+            "--refit trains once more on all steps, to forecast what comes after them"
+        )
+        return 0
+    inner = folder / WHOLE
+    if (inner / "spec.toml").exists():
+        run = resume(inner, progress=not request.quiet)
+    else:
+        again = _of_all_steps(spec)
+        run = fit_spec(again, directory=inner, progress=not request.quiet)
+    network = nv.load(inner / "model.safetensors")
+    network.conformal = nv.load(folder / "model.safetensors").conformal
+    network.save(inner / "model.safetensors")
+    print(f"{_trained(run)}, on all steps")
+    print(
+        f"saved in {inner}; forecast with: nervure predict {inner} {spec.data.source}"
+    )
+    return INTERRUPTED if run.stopped == "interrupted" else 0
+
+
+def _of_all_steps(spec: Spec) -> Spec:
+    """The spec with nothing held out, for as many inputs as there are then."""
+    nothing = {"validation": 0.0, "test": 0.0, "calibration": 0.0}
+    layers = tuple(one for one in spec.layers if not isinstance(one.layer, Input))
+    training = spec.training or TrainingSpec()
+    return replace(
+        spec,
+        layers=layers if len(spec.layers) - len(layers) == 1 else spec.layers,
+        data=replace(spec.data, **nothing),
+        training=replace(training, early_stopping=None),
+    )
 
 
 def _judge(network: Any, spec: Spec, dataset: Dataset, folder: Path) -> None:

@@ -24,7 +24,8 @@ _MONTH_DAYS = 28
 _SURE = 4
 """So many equal steps of days are no calendar months: those are 31, 28, 31, 30."""
 
-_NEAR = 1e-3  # of a step: what times written with few digits are off by
+_NEAR = 0.02  # of a step: what times written with few digits may be off by
+_EXACT = 1e-9
 _YEARS = (1000.0, 3000.0)
 
 
@@ -65,7 +66,11 @@ def _most_common(apart: Floats) -> float:
     size = 10.0 ** np.floor(np.log10(apart))
     values, counts = np.unique(np.round(apart / size, 6) * size, return_counts=True)
     found = values[counts.argmax()]
-    return float(np.median(apart[np.abs(apart - found) <= _NEAR * found]))
+    step = float(np.median(apart[np.abs(apart - found) <= _NEAR * found]))
+    steps = np.round(apart / step)
+    near = np.abs(apart / step - steps) <= _NEAR
+    mean = float(apart[near].sum() / steps[near].sum())
+    return step if abs(mean - step) <= _EXACT * step else mean
 
 
 def _are_equal_days(apart: Floats, step: float) -> bool:
@@ -174,7 +179,7 @@ def _of_years(clock: Clock) -> int:
     """The season of decimal years, as 1949.0833: months or quarters."""
     often = round(1 / clock.count)
     low, high = _YEARS
-    years = low < clock.origin < high and abs(often * clock.count - 1) < _NEAR
+    years = low < clock.origin < high and abs(often * clock.count - 1) < _NEAR / often
     return often if years and often in (4, 12) else 1
 
 

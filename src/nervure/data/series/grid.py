@@ -253,7 +253,7 @@ def make_grid(
         fact = f"target {name!r} is missing in every row"
         raise fail(table.where, fact, "choose another target")
     if empty:
-        notes.append(f"{many(empty, 'series')} without any value left out")
+        notes.append(f"{empty:,} series without any value left out")
     return Grid(found, tuple(strands), (*notes, *_gap_notes(strands)))
 
 

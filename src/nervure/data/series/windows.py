@@ -25,7 +25,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from nervure.base.words import many
 from nervure.data._errors import check_size, fail, listing
 from nervure.data.columns import Column, Table, reals, table_of
 from nervure.data.series.clock import times_of, turns_of
@@ -157,7 +156,7 @@ def short_note(grid: Grid, least: int, what: str) -> str:
     """What is said of series too short."""
     names = too_short(grid, least)
     return (
-        f"{len(names):,} of {many(len(grid.strands), 'series')} left out: fewer than "
+        f"{len(names):,} of {len(grid.strands):,} series left out: fewer than "
         f"{least:,} steps, {what} ({listing(names, 3)})"
     )
 
