@@ -22,10 +22,10 @@ from nervure.data.series.windows import Origins
 Rows = NDArray[np.int64]
 
 FEWEST = 10
-"""Origins of a part, where there are eight times as many: for intervals of 90 %."""
+"""Origins of a part, where there are six times as many: for intervals of 90 %."""
 
 
-_EIGHTH = 8
+_SIXTH = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def parts_in_time(
 
     Args:
         validation, calibration, test: shares of the steps, in [0, 1). A part that is
-            not empty has at least an eighth of the origins, up to `FEWEST`.
+            not empty has at least a sixth of the origins, up to `FEWEST`.
 
     Raises:
         DataError: nothing is left to train on.
@@ -59,7 +59,7 @@ def parts_in_time(
     at, h = origins.places, record.horizon
     first, end = int(at.min()) - record.window + 1, int(at.max()) + h
     steps = end - first + 1
-    fewest = int(np.clip(len(np.unique(at)) // _EIGHTH, 1, FEWEST))
+    fewest = int(np.clip(len(np.unique(at)) // _SIXTH, 1, FEWEST))
     found: dict[str, Rows] = {}
     shares = {"test": test, "calibration": calibration, "validation": validation}
     for part, share in shares.items():
