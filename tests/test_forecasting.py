@@ -282,7 +282,7 @@ def test_a_csv_file_from_training_to_a_forecast(nervure: Nervure) -> None:
     own = nervure("evaluate", "run", AIR).replace("\n  ", " ")
     assert "air_passengers.csv held out, 11 origins x 12 steps ahead: MAE" in own
     every = nervure("evaluate", "run", AIR, "--all")
-    assert "every time, 109 origins" in every.replace("\n  ", " ")
+    assert "those of training among them, 109 origins" in every.replace("\n  ", " ")
     told = nervure("inspect", "run")
     assert "naive mae 51.93" in told.replace("\n ", "")
 
@@ -414,6 +414,9 @@ def test_damaged_records() -> None:
         broken = {**tables, "series": {**tables["series"], key: value}}
         with pytest.raises(DataError, match=f"{key} {value}"):
             Preprocessing.from_json(broken)
+    broken = {**tables, "series": {**tables["series"], "horizon": 4}}
+    with pytest.raises(DataError, match="3 targets for a horizon of 4"):
+        Preprocessing.from_json(broken)
     clock = {**tables["series"]["clock"], "count": 0.0}
     broken = {**tables, "series": {**tables["series"], "clock": clock}}
     with pytest.raises(DataError, match=r"a step of 0\.0"):

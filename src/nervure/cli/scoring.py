@@ -115,7 +115,8 @@ def _evaluate_series(
             return
     with from_standard_input(source) as place:
         found = score_source(network, place, query=query)
-    print(told_score(found, f"{name}, every time"))
+    seen = "" if spec is None else ", those of training among them"
+    print(told_score(found, f"{name}, every time{seen}"))
 
 
 def spec_beside(model: Path) -> Spec | None:

@@ -70,6 +70,9 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.query is not None and len(self.query) > LONGEST_NAME:
             raise fail("query", f"{len(self.query):,} characters", DAMAGED)
+        if self.series is not None and self.series.horizon != self.outputs:
+            fact = f"{self.outputs:,} targets for a horizon of {self.series.horizon:,}"
+            raise fail("series", fact, DAMAGED)
 
     # -- what it describes ------------------------------------------------------
 

@@ -26,6 +26,7 @@ _SURE = 4
 
 _NEAR = 0.02  # of a step: what times written with few digits may be off by
 _EXACT = 1e-9
+_FARTHEST = 2.0**53
 _YEARS = (1000.0, 3000.0)
 
 
@@ -119,7 +120,8 @@ def places_of(clock: Clock, times: Floats) -> Places:
     else:
         after = (times - clock.origin) / clock.count
     places = np.round(after)
-    odd = np.flatnonzero(~(np.abs(after - places) <= _NEAR))
+    good = (np.abs(after - places) <= _NEAR) & (np.abs(places) < _FARTHEST)
+    odd = np.flatnonzero(~good)
     if len(odd):
         raise UnevenError(int(odd[0]))
     return places.astype(np.int64)
