@@ -208,4 +208,10 @@ def _choices(said: Series, record: SeriesRecord) -> list[str]:
     keys = [name for name in ("season", "window") if getattr(said, name) is None]
     changed = [f"--{name}, data.series.{name}" for name in keys]
     how = f" (chosen; {' and '.join(changed)} change it)" if keys else ""
-    return [f"{', '.join(parts)}{how}"]
+    lines = [f"{', '.join(parts)}{how}"]
+    if record.season > record.window:
+        lines.append(
+            "the window is shorter than the season: forecasts are in terms of the last "
+            "value, and compared with it"
+        )
+    return lines

@@ -7,7 +7,7 @@ w the window, m the season, h the horizon. A row has
     level_o = mean(v_{o-m+1..o}),   scale_o = std(v_{o-w+1..o})
     inputs  = (v_{o-i} - level_o) / scale_o  for i < w,  level_o / scale_o,  calendar
     targets = (v_{o+k} - naive_k) / scale_o  for k = 1..h
-    naive_k = v_{o + k - m ceil(k / m)}
+    naive_k = v_{o + k - m ceil(k / m)},  v_o where w < m
 
 so that a network learns what the seasonal naive forecast lacks, in units of the series
 as it then was: trends go on and large series are like small ones. Every quantity of a
