@@ -242,7 +242,7 @@ def test_gaps_are_filled_by_the_season_before_and_never_a_target() -> None:
     )
     assert (
         "gaps: 3 of 120 steps without a value; as inputs they have the value a season "
-        "before (without a season the last one), and no forecast of them is trained"
+        "before (without a season the last one); they are never a target"
     ) in found.notes
     assert found.origins is not None
     places = (found.origins.places + BEFORE_1970).tolist()
@@ -424,6 +424,18 @@ def test_a_part_has_origins_enough_for_intervals() -> None:
     assert raw.series is not None
     parts = parts_in_time("data", raw.origins, raw.series, validation=0.01)
     assert len(parts.validation) == 10
+
+
+def test_gaps_leave_origins_enough() -> None:
+    y = trend(150)
+    y[[135, 142]] = np.nan
+    raw = read(series(150, y=y), target="y", series=Series("t", 3, window=12))
+    assert raw.origins is not None
+    assert raw.series is not None
+    parts = parts_in_time("data", raw.origins, raw.series, validation=0.05)
+    assert len(parts.validation) == 10
+    cut = int(raw.origins.places[parts.validation].min())
+    assert int(raw.origins.places[parts.train].max()) + 3 == cut
 
 
 def test_nothing_left_to_train_on() -> None:

@@ -383,6 +383,6 @@ def _gap_notes(strands: list[Strand]) -> list[str]:
     which = f" in {listing(named, 3)}" if named else ""
     return [
         f"gaps: {total:,} of {cells:,} steps without a value{which}; as inputs they "
-        "have the value a season before (without a season the last one), and no "
-        "forecast of them is trained"
+        "have the value a season before (without a season the last one); they are "
+        "never a target"
     ]

@@ -59,13 +59,15 @@ def parts_in_time(
     at, h = origins.places, record.horizon
     first, end = int(at.min()) - record.window + 1, int(at.max()) + h
     steps = end - first + 1
-    fewest = int(np.clip(len(np.unique(at)) // _SIXTH, 1, FEWEST))
+    known = np.unique(at)
+    fewest = int(np.clip(len(known) // _SIXTH, 1, FEWEST))
     found: dict[str, Rows] = {}
     shares = {"test": test, "calibration": calibration, "validation": validation}
     for part, share in shares.items():
         begin = end
         if share > 0:
-            begin -= max(round(share * steps), h - 1 + fewest)
+            whole = known[known + h <= end][-fewest:]
+            begin = min([end - round(share * steps), *whole.tolist()])
         found[part] = np.flatnonzero((at >= begin) & (at + h <= end))
         end = begin
     train = np.flatnonzero(at + h <= end)
