@@ -210,15 +210,39 @@ def check_names(table: Table, names: dict[str, str]) -> None:
 def make_grid(
     table: Table, columns: Columns, season: int | None, clock: Clock | None = None
 ) -> Grid:
-    """The series of a table; ``season`` (of a clock, 1) is how gaps are filled.
+    """The series of a table; ``season`` (None: 1) is how gaps are filled.
 
     Raises:
         DataError: times twice with other values, at no equal steps, or none at all.
     """
     labels, groups = _groups(columns.group, table.rows)
     times = columns.time.floats()
-    dated = columns.time.kind == "date"
-    found = clock or find_clock(times, groups, date=dated)
+    clock = _clock(table, columns.time, groups, clock)
+    places = _places(table, columns.time, clock, times)
+    order = np.lexsort((places, groups))
+    notes = [] if _in_order(order, groups) else ["rows out of order in time: sorted"]
+    order, dropped = _without_twins(table, columns, places, groups, order, clock)
+    rows = _Rows(table, places, times, columns.target.floats(), _beside(columns))
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    found = [
+        rows.strand(labels[int(groups[own[0]])], own, season or 1)
+        for own in np.split(order, ends)
+    ]
+    strands = [strand for strand in found if strand is not None]
+    if not strands:
+        name = columns.target.name
+        fact = f"target {name!r} is missing in every row"
+        raise fail(table.where, fact, "choose another target")
+    if len(strands) < len(labels):
+        empty = len(labels) - len(strands)
+        notes.append(f"{empty:,} series without any value left out")
+    return Grid(clock, tuple(strands), (*notes, *dropped, *_gap_notes(strands)))
+
+
+def _clock(table: Table, time: Column, groups: Array, known: Clock | None) -> Clock:
+    """The clock of the times, or the one that they must fit."""
+    dated = time.kind == "date"
+    found = known or find_clock(time.floats(), groups, date=dated)
     if found is None:
         raise fail(
             table.where,
@@ -229,32 +253,18 @@ def make_grid(
     if (found.unit == "number") == dated:
         raise fail(
             table.where,
-            f"time {columns.time.name!r} holds {columns.time.found()}; expected "
+            f"time {time.name!r} holds {time.found()}; expected "
             f"{'numbers' if dated else 'dates'}, as in training",
             "convert the column",
         )
-    places = _places(table, columns.time, found, times)
-    order = np.lexsort((places, groups))
-    notes = [] if _in_order(order, groups) else ["rows out of order in time: sorted"]
-    order, dropped = _without_twins(table, columns, places, groups, order, found)
-    notes += dropped
-    strands: list[Strand] = []
-    target = columns.target.floats()
+    return found
+
+
+def _beside(columns: Columns) -> Floats:
+    """What is known in advance, ``(rows, columns)``."""
+    rows = len(columns.time.values)
     known = [column.floats() for column in columns.known]
-    beside = np.column_stack(known) if known else np.empty((table.rows, 0))
-    ends = np.flatnonzero(np.diff(groups[order])) + 1
-    for rows in np.split(order, ends):
-        name = labels[int(groups[rows[0]])]
-        strand = _strand(table, name, rows, places, times, target, beside, season or 1)
-        strands += [strand] if strand is not None else []
-    empty = len(labels) - len(strands)
-    if not strands:
-        name = columns.target.name
-        fact = f"target {name!r} is missing in every row"
-        raise fail(table.where, fact, "choose another target")
-    if empty:
-        notes.append(f"{empty:,} series without any value left out")
-    return Grid(found, tuple(strands), (*notes, *_gap_notes(strands)))
+    return np.column_stack(known) if known else np.empty((rows, 0))
 
 
 def _groups(column: Column | None, rows: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -328,42 +338,56 @@ def _twice(
     )
 
 
-def _strand(
-    table: Table,
-    name: str,
-    rows: Array,
-    places: Array,
-    times: Floats,
-    target: Floats,
-    known: Floats,
-    season: int,
-) -> Strand | None:
-    there = np.flatnonzero(~np.isnan(target[rows]))
-    if not len(there):
-        return None
-    rows = rows[there[0] :]
-    first, end = int(places[rows[0]]), int(places[rows[-1]]) + 1
-    if end - first > MOST_GAPS * len(rows) + _SPARE:
-        named = f" of series {name!r}" if name else ""
-        raise fail(
-            table.where,
-            f"{many(len(rows), 'row')}{named} over {end - first:,} steps; expected "
-            f"at most {MOST_GAPS} steps for each row",
-            f"give one row for each step, e.g. --query {_EXAMPLE!r}",
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows of a table with their places, and the values that strands hold."""
+
+    table: Table
+    places: Array
+    times: Floats
+    target: Floats
+    known: Floats
+
+    def strand(self, name: str, rows: Array, season: int) -> Strand | None:
+        """The series of these rows, in order of time; None without any value."""
+        there = np.flatnonzero(~np.isnan(self.target[rows]))
+        if not len(there):
+            return None
+        last = int(rows[there[-1]])
+        rows = rows[there[0] :]
+        first, end = int(self.places[rows[0]]), int(self.places[rows[-1]]) + 1
+        self._check_cells(name, len(rows), end - first)
+        at, cells = self.places[rows] - first, int(self.places[last]) - first + 1
+        values = _on_grid(self.target[rows], at, end - first)[:cells]
+        held = np.zeros(end - first, np.int64)
+        held[at] = np.arange(len(rows))
+        return Strand(
+            name,
+            first,
+            _filled(values, season),
+            ~np.isnan(values),
+            rows[np.maximum.accumulate(held)[:cells]],
+            _on_grid(self.known[rows], at, end - first),
+            float(self.times[last]),
         )
-    at = places[rows] - first
-    cells = int(places[rows[there[-1] - there[0]]]) - first + 1
-    values = np.full(end - first, np.nan)
-    values[at] = target[rows]
-    beside = np.full((end - first, known.shape[1]), np.nan)
-    beside[at] = known[rows]
-    held = np.zeros(end - first, np.int64)
-    held[at] = np.arange(len(rows))
-    values, held = values[:cells], np.maximum.accumulate(held)[:cells]
-    last = float(times[rows[held[-1]]])
-    present = ~np.isnan(values)
-    filled = _filled(values, season)
-    return Strand(name, first, filled, present, rows[held], beside, last)
+
+    def _check_cells(self, name: str, rows: int, cells: int) -> None:
+        """Raises before memory is taken for steps that have no rows."""
+        if cells > MOST_GAPS * rows + _SPARE:
+            named = f" of series {name!r}" if name else ""
+            raise fail(
+                self.table.where,
+                f"{many(rows, 'row')}{named} over {cells:,} steps; expected at most "
+                f"{MOST_GAPS} steps for each row",
+                f"give one row for each step, e.g. --query {_EXAMPLE!r}",
+            )
+
+
+def _on_grid(values: Floats, at: Array, cells: int) -> Floats:
+    """Values at their places, NaN elsewhere."""
+    found = np.full((cells, *values.shape[1:]), np.nan)
+    found[at] = values
+    return found
 
 
 def _filled(values: Floats, season: int) -> Floats:
