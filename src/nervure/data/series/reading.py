@@ -15,16 +15,15 @@ from nervure.data.columns import Table
 from nervure.data.meaning.forms import DateForm, Form
 from nervure.data.meaning.understanding import apply_form
 from nervure.data.series.clock import season_of, step_size, times_of, written_times
-from nervure.data.series.grid import (
+from nervure.data.series.columns import (
     Columns,
-    Grid,
     check_names,
     group_column,
     known_column,
-    make_grid,
     target_column,
     time_column,
 )
+from nervure.data.series.grid import Grid, make_grid
 from nervure.data.series.records import Series, SeriesRecord
 from nervure.data.series.windows import (
     Windows,
