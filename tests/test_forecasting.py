@@ -421,3 +421,15 @@ def test_damaged_records() -> None:
     broken = {**tables, "series": {**tables["series"], "clock": clock}}
     with pytest.raises(DataError, match=r"a step of 0\.0"):
         Preprocessing.from_json(broken)
+
+
+def test_what_the_naive_forecast_lacks_is_not_taken_for_shuffled_targets(
+    tmp_path: Path,
+) -> None:
+    """It may well be noise, which is no fault of the rows."""
+    said = Series("month", 12)
+    data = DataSpec(str(AIR), validation=0.1, test=0.15, series=said, numbers="robust")
+    text = write_spec(default_for(data)[0]).replace("epochs = 200", "epochs = 5")
+    fit_spec(parse_spec(text), directory=tmp_path / "run", progress=False)
+    found = nv.diagnose(tmp_path / "run", experiments=0)
+    assert "labels-shuffled" not in [finding.code for finding in found]
