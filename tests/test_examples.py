@@ -140,6 +140,17 @@ def test_a_transformer_writes_letters(tmp_path: Path) -> None:
     assert float(found[1]) < 0.5
 
 
+def test_air_passengers_are_forecast_better_than_by_the_year_before() -> None:
+    lines = run("forecast.py", "--origins", "2").splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["1959-11", "1959-12"]
+    assert lines[2].split()[2] == "47.8"
+    own, naive = map(float, re.findall(r"[\d.]+\d", lines[3]))
+    assert own < naive / 2
+    own, naive = map(float, re.findall(r"[\d.]+\d", lines[4]))
+    assert own < 1 < naive
+    assert re.match(r"90 % intervals hold (100|[89]\d)\.\d% of the values", lines[5])
+
+
 # -- the indicator of [1, 2] -----------------------------------------------------------
 
 

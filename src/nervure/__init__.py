@@ -64,6 +64,8 @@ _MODULES = {
         "LBFGS SGD Adadelta Adagrad Adam AdamW GradientDescent Lion NAdam RMSprop"
     ),
     "nervure.runs.training": "fit_spec resume",
+    "nervure.forecasting.ahead": "forecast",
+    "nervure.forecasting.forecaster": "Forecaster",
     "nervure.record": "Record",
     "nervure.findings.finding": "Finding FindingWarning",
     "nervure.diagnosis.diagnosis": "Diagnosis diagnose",

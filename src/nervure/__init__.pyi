@@ -29,6 +29,8 @@ from nervure.exchange.weights import WeightReport as WeightReport
 from nervure.exchange.weights import load_weights as load_weights
 from nervure.findings.finding import Finding as Finding
 from nervure.findings.finding import FindingWarning as FindingWarning
+from nervure.forecasting.ahead import forecast as forecast
+from nervure.forecasting.forecaster import Forecaster as Forecaster
 from nervure.graph.graph import Graph as Graph
 from nervure.graph.graph import GraphError as GraphError
 from nervure.layers import GRU as GRU

@@ -112,6 +112,11 @@ def _warn(message: Warning | str, *_: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _names(given: str | None) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in given.split(",")] if given else []
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"nervure {__version__}")
@@ -156,6 +161,42 @@ def train(
         Path | None,
         typer.Option(help="Folder of the run; by default runs/<source>-<number>."),
     ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="The table is a series: its column of times."
+        ),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(metavar="STEPS", help="Of a series: how far to forecast."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Of several series: which a row belongs to."
+        ),
+    ] = None,
+    season: Annotated[
+        int | None,
+        typer.Option(metavar="STEPS", help="By default what the step suggests."),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS", help="Of the past; by default one season or two."
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,...", help="Columns known in advance."),
+    ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Of a series: train once more, on all steps, into whole/."
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
@@ -203,7 +244,12 @@ def train(
         changes.append("data.skip_bad=true")
     asked = tuple(changes)
     told = tuple(logs or ())
-    request = Request(source, spec, target, asked, out, resume, calibrate, quiet, told)
+    said = {"time": time, "horizon": horizon, "group": group}
+    said |= {"season": season, "window": window, "known": _names(known) or None}
+    series = tuple((key, value) for key, value in said.items() if value is not None)
+    request = Request(
+        source, spec, target, asked, out, resume, calibrate, quiet, told, series, refit
+    )
     raise typer.Exit(train(request))
 
 
@@ -301,7 +347,7 @@ def predict(
     from nervure.cli.predicting import Wish, predict
     from nervure.serving.answers import Wanted
 
-    kept = tuple(name.strip() for name in keep.split(",")) if keep else ()
+    kept = tuple(_names(keep))
     wanted = Wanted(probabilities, interval, strict)
     predict(model, source, out, wanted, Wish(query, kept, skip_bad, exact))
 

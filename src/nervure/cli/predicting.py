@@ -18,6 +18,8 @@ from nervure.data import prepare, row_names
 from nervure.data.columns import Column
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.sources import columns_beside, is_table_file
+from nervure.forecasting.ahead import LEVEL, forecast
+from nervure.network.predicting import Predictor
 from nervure.serving.answers import (
     Columns,
     Wanted,
@@ -52,6 +54,9 @@ def predict(
     network, record = open_model(model)
     if wish.exact:
         network = network.exact()
+    if record.series is not None:
+        _forecast(network, source, out, wanted, wish)
+        return
     check_wanted(wanted, network, record)
     with from_standard_input(source) as place:
         inputs, _ = prepare(
@@ -75,6 +80,38 @@ def predict(
         return
     write(columns, out, kind)
     print(f"{many(len(inputs), 'prediction')} written to {out}")
+
+
+def _forecast(
+    network: Predictor, source: str, out: Path | None, wanted: Wanted, wish: Wish
+) -> None:
+    """Write what comes after the last value of each series of a source."""
+    for option, given in (
+        ("--probabilities", wanted.probabilities),
+        ("--keep", wish.keep),
+    ):
+        if given:
+            raise ValueError(
+                f"[{option}] the model forecasts a series, whose rows are still to "
+                "come; expected one that predicts for rows; leave the option out"
+            )
+    if wanted.interval is not None and network.conformal is None:
+        raise ValueError(
+            "[--interval] the model holds no errors of origins held out; expected "
+            "one trained with some; set data.validation or data.calibration"
+        )
+    level = LEVEL if wanted.interval is None else wanted.interval
+    with from_standard_input(source) as place:
+        columns = forecast(
+            network, place, level=level, query=wish.query, strict=wanted.strict
+        )
+    if out is None:
+        sys.stdout.write(as_csv(columns))
+        sys.stdout.flush()
+        return
+    write(columns, out, kind)
+    count = len(next(iter(columns.values())))
+    print(f"{many(count, 'forecast')} written to {out}")
 
 
 def _kept(

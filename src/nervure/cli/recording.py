@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,9 +32,29 @@ def record_scores(folder: Path, found: Sequence[Judgement], rows: str) -> None:
     if not run.record.exists():  # an ensemble has those of its members
         write_atomically(run.record, "")
     for one in found:
-        values = {key.replace(" ", "_"): value for key, value in one.values.items()}
-        of = {"output": one.output} if one.output else {}
-        run.log({"event": "scores", "of": rows, **of, "rows": one.rows, **values})
+        run.log(_event_of(one.values, rows, one.rows, one.output))
+
+
+def record_values(
+    folder: Path, values: Mapping[str, float], of: str, rows: int
+) -> None:
+    """Write values of so many rows into the record of a run.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    run = RunFolder(folder)
+    if not run.record.exists():
+        write_atomically(run.record, "")
+    run.log(_event_of(values, of, rows))
+
+
+def _event_of(
+    values: Mapping[str, float], of: str, rows: int, output: str = ""
+) -> Event:
+    named = {key.replace(" ", "_"): value for key, value in values.items()}
+    which = {"output": output} if output else {}
+    return {"event": "scores", "of": of, **which, "rows": rows, **named}
 
 
 def told_of(folder: Path) -> list[str]:

@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from nervure.cli.judging import judge
 from nervure.cli.standard_input import called, from_standard_input
-from nervure.cli.telling import reports
+from nervure.cli.telling import reports, told_score
 from nervure.data import Dataset
 from nervure.data.builtin import BUILTIN
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.sources import with_targets
+from nervure.forecasting.forecaster import score_of
+from nervure.forecasting.scoring import score_source
 from nervure.network.predicting import Predictor
 from nervure.serving.answers import open_model
 from nervure.spec.reading import load_spec
@@ -90,6 +92,33 @@ def to_score(
     return Rows(name, said, found.inputs, found.targets)
 
 
+def _evaluate_series(
+    model: Path,
+    network: Predictor,
+    record: Preprocessing,
+    source: str,
+    query: str | None,
+    everything: bool,
+) -> None:
+    """Print how good forecasts from the times of a source are.
+
+    Of the source that it was trained from these are the times held out.
+    """
+    spec, name = spec_beside(model), called(source)
+    if spec is not None and not everything and _same_source(spec.data, source, query):
+        dataset = load_data(spec.data, spec.seed, spec.dtype)
+        kept = dataset.preprocessing
+        same = (kept.inputs, kept.target) == (record.inputs, record.target)
+        found = score_of(network, dataset) if same else None
+        if found is not None:
+            print(told_score(found, f"{name} held out"))
+            return
+    with from_standard_input(source) as place:
+        found = score_source(network, place, query=query)
+    seen = "" if spec is None else ", those of training among them"
+    print(told_score(found, f"{name}, every time{seen}"))
+
+
 def spec_beside(model: Path) -> Spec | None:
     """The spec of the run that a model lies in, if it does."""
     file = (model if model.is_dir() else model.parent) / "spec.toml"
@@ -133,6 +162,9 @@ def evaluate(
 ) -> None:
     """Print how well the network predicts the targets of a source, and which rows."""
     network, record = open_model(model)
+    if record.series is not None:
+        _evaluate_series(model, network, record, source, query, everything)
+        return
     with from_standard_input(source) as place:
         rows = to_score(
             model,

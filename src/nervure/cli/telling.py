@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from nervure.base.words import many
 from nervure.cli.judging import LEVEL, Judgement
+from nervure.forecasting.scoring import Score
 from nervure.graph.summary import table
 from nervure.metrics import shares
 from nervure.network.network import Network
@@ -139,6 +141,44 @@ def calibrated(network: Predictor) -> str:
     temperature = temperature_of(network) if isinstance(network, Network) else None
     words = f"calibrated on {scores.rows:,} rows kept for it ({scores.method})"
     return words + ("" if temperature is None else f", temperature {temperature:.3g}")
+
+
+def told_score(found: Score, name: str) -> str:
+    """How good forecasts are, in words, and their errors by step ahead."""
+    origins, steps = many(found.rows, "origin"), len(found.mae)
+    said = f"{name}, {origins} x {many(steps, 'step')} ahead: {found}"
+    chosen = sorted({0, steps // 4, steps // 2, 3 * steps // 4, steps - 1})
+    cells = [
+        ["MAE", *(f"{found.mae[i]:.4g}" for i in chosen)],
+        ["seasonal naive", *(f"{found.naive_mae[i]:.4g}" for i in chosen)],
+    ]
+    head = ["steps ahead", *(str(i + 1) for i in chosen)]
+    lines = table(head, cells, numbers=len(chosen)) if steps > 1 else []
+    if found.mae.mean() > found.naive_mae.mean():
+        lines.append(
+            "worse than the seasonal naive forecast: try another --season or --window, "
+            "or give more of the past"
+        )
+    return "\n".join([textwrap.fill(said, WIDTH, subsequent_indent="  "), *lines])
+
+
+def told_intervals(network: Predictor | None, level: float = LEVEL) -> str:
+    """What the intervals of forecasts are made of, in words."""
+    scores = None if network is None else network.conformal
+    if scores is None:
+        return (
+            "no intervals: no origins are held out; data.validation or "
+            "data.calibration keeps some"
+        )
+    said = f"intervals by the errors of {many(scores.rows, 'origin')} held out"
+    if np.isfinite(scores.quantile(level)).all():
+        return said
+    least = math.ceil(level / (1 - level) - 1e-9)
+    few = (
+        f"{said}: too few for {100 * level:g} %, whose intervals are unbounded; "
+        f"{least} are enough (more of the series: --set data.validation=0.3)"
+    )
+    return textwrap.fill(few, WIDTH, subsequent_indent="  ")
 
 
 def confused(found: Judgement) -> list[str]:

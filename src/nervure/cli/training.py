@@ -11,14 +11,17 @@ from typing import Any
 
 import nervure as nv
 from nervure.base.folders import numbered, numbers
-from nervure.base.words import many
+from nervure.base.words import is_table, many
 from nervure.cli.judging import judge
-from nervure.cli.recording import record_scores
+from nervure.cli.recording import record_scores, record_values
 from nervure.cli.scoring import held_out, training_of
 from nervure.cli.standard_input import refuse_standard_input
-from nervure.cli.telling import calibrated, reports
+from nervure.cli.telling import calibrated, reports, told_intervals, told_score
 from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
+from nervure.forecasting.forecaster import score_of
+from nervure.forecasting.scoring import with_intervals
+from nervure.layers.source import Input
 from nervure.runs.training import fit_spec, resume
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
@@ -31,6 +34,9 @@ from nervure.zoo import ARCHITECTURES
 
 RUNS = Path("runs")
 INTERRUPTED = 130
+WHOLE = "whole"
+"""The folder, in that of a run, of the one on all steps of a series."""
+
 CALIBRATION = 0.1
 """Fraction of the rows that --calibrate keeps apart."""
 
@@ -60,6 +66,8 @@ class Request:
     calibrate: bool = False
     quiet: bool = False
     logs: tuple[str, ...] = ()
+    series: tuple[tuple[str, Any], ...] = ()
+    refit: bool = False
 
 
 def train(request: Request) -> int:
@@ -68,13 +76,18 @@ def train(request: Request) -> int:
         return _go_on(request)
     refuse_standard_input(request.source, "train")
     spec, dataset = asked_for(request)
+    if request.refit and spec.data.series is None:
+        raise SpecError(
+            "[--refit] the source is taken as rows, not as a series; expected --time "
+            "and --horizon; leave the option out"
+        )
     how: dict[str, Any] = {"progress": not request.quiet}
     if request.logs:
         how["callbacks"] = _writers(request, spec)
     with new_folder(request, spec.data, RUNS) as folder:
         print(dataset.summary(), flush=True)
         run = fit_spec(spec, dataset, directory=folder, **how)
-        return _finish(run, spec, dataset, folder)
+        return _finish(run, spec, dataset, folder, request)
 
 
 def _go_on(request: Request) -> int:
@@ -106,7 +119,7 @@ def _go_on(request: Request) -> int:
         overrides["callbacks"] = [*kept, *_writers(request, spec)]
     print(dataset.summary(), flush=True)
     run = resume(folder, dataset, progress=not request.quiet, **overrides)
-    return _finish(run, changed, dataset, folder)
+    return _finish(run, changed, dataset, folder, request)
 
 
 def _writers(request: Request, spec: Spec) -> list[Writer]:
@@ -173,13 +186,31 @@ def _spec(path: Path, request: Request, sets: tuple[str, ...] = ()) -> Spec:
 
 def _with_data(tables: dict[str, Any], request: Request) -> dict[str, Any]:
     """The tables with the source and target of the command line, if given."""
-    given = {"source": request.source, "target": request.target}
-    named = {key: value for key, value in given.items() if value is not None}
+    said = {"source": request.source, "target": request.target}
+    named = {key: value for key, value in said.items() if value is not None}
     apart = {"calibration": CALIBRATION} if request.calibrate else {}
-    data = tables.get("data", {})
-    if not isinstance(data, dict):
+    data: object = tables.get("data", {})
+    if not is_table(data):
         return tables
-    return {**tables, "data": {**apart, **data, **named}}
+    series: dict[str, Any] = {}
+    if request.series:
+        there: object = data.get("series", {})
+        given = {**(there if is_table(there) else {}), **dict(request.series)}
+        _check_series(given)
+        series["series"] = given
+    return {**tables, "data": {**apart, **data, **named, **series}}
+
+
+def _check_series(said: dict[str, Any]) -> None:
+    """Raises where options of a series are given, but not what makes it one."""
+    options = {"time": "the column of its times", "horizon": "steps to forecast"}
+    for name, what in options.items():
+        if name not in said:
+            given = ", ".join(f"--{key}" for key in said)
+            raise SpecError(
+                f"[--{name}] {given} without --{name}; expected of a series {what} "
+                f"too; add --{name}"
+            )
 
 
 def _chosen(request: Request) -> tuple[Spec, Dataset]:
@@ -242,10 +273,82 @@ def latest_folder(source: str | None, within: Path) -> Path:
 
 
 def _finish(
-    run: nv.Run | EnsembleRun, spec: Spec, dataset: Dataset, folder: Path
+    run: nv.Run | EnsembleRun,
+    spec: Spec,
+    dataset: Dataset,
+    folder: Path,
+    request: Request,
 ) -> int:
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
+    if dataset.origins is not None:
+        _finish_series(network, dataset, folder)
+    else:
+        _judge(network, spec, dataset, folder)
+    record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
+    print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
+    if run.stopped == "interrupted":
+        print(f"interrupted; go on with: nervure train --resume --out {folder}")
+        return INTERRUPTED
+    if dataset.origins is not None:
+        return _whole(spec, folder, request)
+    return 0
+
+
+def _finish_series(network: Any, dataset: Dataset, folder: Path) -> None:
+    """Put intervals into the model; tell how good forecasts of the latest steps are."""
+    sure = with_intervals(network, dataset)
+    if sure is not None:
+        sure.save(folder / "model.safetensors")
+    print(told_intervals(sure))
+    found = score_of(sure or network, dataset)
+    if found is not None:
+        print(told_score(found, "held-out"))
+        record_values(folder, found.values(), "held-out", found.rows)
+
+
+def _whole(spec: Spec, folder: Path, request: Request) -> int:
+    """Train on all steps, as long and in the same way, if that is asked for.
+
+    That network lies in a folder of its own: the first one is what was scored. Errors
+    of outputs are in units of the windows, so that they are those of both.
+    """
+    if not request.refit:
+        print(
+            "--refit trains once more on all steps, to forecast what comes after them"
+        )
+        return 0
+    inner = folder / WHOLE
+    if (inner / "spec.toml").exists():
+        run = resume(inner, progress=not request.quiet)
+    else:
+        again = _of_all_steps(spec)
+        run = fit_spec(again, directory=inner, progress=not request.quiet)
+    network = nv.load(inner / "model.safetensors")
+    network.conformal = nv.load(folder / "model.safetensors").conformal
+    network.save(inner / "model.safetensors")
+    print(f"{_trained(run)}, on all steps")
+    print(
+        f"saved in {inner}; forecast with: nervure predict {inner} {spec.data.source}"
+    )
+    return INTERRUPTED if run.stopped == "interrupted" else 0
+
+
+def _of_all_steps(spec: Spec) -> Spec:
+    """The spec with nothing held out, for as many inputs as there are then."""
+    nothing = {"validation": 0.0, "test": 0.0, "calibration": 0.0}
+    layers = tuple(one for one in spec.layers if not isinstance(one.layer, Input))
+    training = spec.training or TrainingSpec()
+    return replace(
+        spec,
+        layers=layers if len(spec.layers) - len(layers) == 1 else spec.layers,
+        data=replace(spec.data, **nothing),
+        training=replace(training, early_stopping=None),
+    )
+
+
+def _judge(network: Any, spec: Spec, dataset: Dataset, folder: Path) -> None:
+    """Calibrate the model, if that was asked for; tell how good it is."""
     if dataset.calibration is not None:
         network = calibrate(network, dataset)
         network.save(folder / "model.safetensors")
@@ -256,12 +359,6 @@ def _finish(
         found = judge(network, rows.inputs, rows.targets, training.loss)
         print(reports(found, rows.name, weighted=training.class_weight is not None))
         record_scores(folder, found, rows.name)
-    record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
-    print(f"saved in {folder} (model.safetensors, spec.toml, {record})")
-    if run.stopped == "interrupted":
-        print(f"interrupted; go on with: nervure train --resume --out {folder}")
-        return INTERRUPTED
-    return 0
 
 
 def _trained(run: nv.Run | EnsembleRun) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nervure.data.letters import letters
     from nervure.data.preprocessing import Preprocessing
     from nervure.data.ragged import Ragged, as_sequences, chunks
+    from nervure.data.series.records import Series
     from nervure.data.sources import load, prepare, read, row_names
     from nervure.data.splitting import split
 
@@ -35,6 +36,7 @@ __all__ = [
     "Preprocessing",
     "Ragged",
     "Raw",
+    "Series",
     "UnknownCategoryWarning",
     "as_inputs",
     "as_sequences",
@@ -60,6 +62,7 @@ _HOMES = {
     "Preprocessing": ".preprocessing",
     "Ragged": ".ragged",
     "Raw": "._raw",
+    "Series": ".series.records",
     "UnknownCategoryWarning": "._encode_table",
     "as_inputs": ".arrays",
     "as_sequences": ".ragged",

@@ -21,6 +21,7 @@ from nervure.data.encodings import Encodings
 from nervure.data.fitting import fit_preprocessing
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import ArrayInput, Numeric, TableInput
+from nervure.data.series.windows import Origins
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance
 
@@ -40,6 +41,8 @@ class Dataset:
         weights: float64 ``(rows,)``, or None.
         test: inputs and targets of the data set's own test part, or None.
         calibration: inputs and targets kept for conformal scores, or None.
+        origins, test_origins: where the rows, and those of the test part, stand in
+            their series, if they are windows over some; else None.
         train_rows, held_out_rows: row numbers, if part of the rows was held out when
             the statistics were taken; else None.
         description: lines that say what was read, filled, encoded and dropped.
@@ -55,6 +58,8 @@ class Dataset:
     held_out_rows: NDArray[np.int64] | None = None
     description: tuple[str, ...] = ()
     calibration: tuple[Array, Array] | None = None
+    origins: Origins | None = None
+    test_origins: Origins | None = None
 
     @property
     def rows(self) -> int:
@@ -125,6 +130,7 @@ def make_dataset(
         train_rows,
         held_out_rows,
         (_first_line(raw, preprocessing), *raw.notes, *notes, *held_out),
+        origins=raw.origins,
     )
 
 
@@ -190,4 +196,5 @@ def _first_line(raw: Raw, record: Preprocessing) -> str:
     made = many(shape[0], "input") if len(shape) == 1 else " x ".join(map(str, shape))
     if isinstance(raw.inputs, Table):
         made = f"{many(len(raw.inputs.columns), 'column')} -> {made}"
-    return f"{raw.where}: {many(raw.rows, 'row')}{test}, {made}"
+    what = "row" if raw.series is None else "window"
+    return f"{raw.where}: {many(raw.rows, what)}{test}, {made}"

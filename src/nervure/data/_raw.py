@@ -17,6 +17,9 @@ from nervure.data.columns import Column, Table, as_integers, integers, reals
 from nervure.data.frames import column_of, is_frame, table_from_frame
 from nervure.data.meaning.labels import Labels, check_labels, merged
 from nervure.data.meaning.task import MOST_CLASSES, are_classes
+from nervure.data.series.reading import windows_of
+from nervure.data.series.records import Series, SeriesRecord
+from nervure.data.series.windows import Origins
 
 Array = NDArray[Any]
 Task = Literal["classification", "regression"]
@@ -46,7 +49,8 @@ class Raw(Parts):
     a regression of several outputs). ``scale`` is what uint8 inputs are multiplied
     with, if known. ``test`` is the data set's own test part. ``image_size`` is the
     height and width that image files were brought to. ``query``, ``header`` and
-    ``labels`` are how a table was read.
+    ``labels`` are how a table was read. Where the rows are windows over ``series``,
+    ``origins`` says where each stands.
     """
 
     task: Task = field(kw_only=True)
@@ -54,6 +58,8 @@ class Raw(Parts):
     query: str | None = field(default=None, kw_only=True)
     header: bool | None = field(default=None, kw_only=True)
     labels: Labels = field(default="as_written", kw_only=True)
+    series: SeriesRecord | None = field(default=None, kw_only=True)
+    origins: Origins | None = field(default=None, kw_only=True)
 
     @property
     def rows(self) -> int:
@@ -104,6 +110,36 @@ def raw_from_table(
         weights=None if weights is None else _weights(table, table[weights]),
         notes=(*table.notes, *notes, *task_notes(targets, found, task)),
         labels=labels,
+    )
+
+
+def raw_from_series(
+    table: Table,
+    said: Series,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    weights: str | None = None,
+) -> Raw:
+    """The windows over a table with a time column."""
+    names = [target] if isinstance(target, str) else [*(target or ())]
+    for fact, odd in (
+        (f"task {task!r} of a series; expected regression", task == TASKS[0]),
+        (f"weights {weights!r} of a series; expected none", weights is not None),
+        (f"targets {listing(names)} of a series; expected one", len(names) > 1),
+    ):
+        if odd:
+            raise fail(table.where, fact, "leave it out")
+    windows, record, notes = windows_of(table, said, names[0] if names else None)
+    ahead = windows.targets.T
+    columns = [reals(f"{record.target} ahead {k}", y) for k, y in enumerate(ahead, 1)]
+    return Raw(
+        table.where,
+        windows.table,
+        tuple(columns),
+        task="regression",
+        notes=(*table.notes, *notes),
+        series=record,
+        origins=windows.origins,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nervure.base.words import many
 from nervure.data._errors import fail
 from nervure.data._fit_table import Notes, fit_table, join
 from nervure.data._raw import Raw
@@ -62,7 +63,9 @@ def fit_preprocessing(
     else:
         target, line = _fit_amounts(raw, rows, standardize_target)
     header = False if raw.header is False else None
-    record = Preprocessing(inputs, target, query=raw.query, header=header)
+    record = Preprocessing(
+        inputs, target, query=raw.query, header=header, series=raw.series
+    )
     _check_record(record, raw.where)
     return record, [line, *notes.lines()]
 
@@ -72,7 +75,21 @@ def _of_inputs(encodings: Encodings | None, raw: Raw) -> Encodings:
     encodings = encodings or Encodings()
     targets = {column.name for column in raw.targets}
     others = {n: use for n, use in encodings.columns.items() if n not in targets}
-    return replace(encodings, columns=others)
+    return replace(encodings, columns={**_of_series(encodings, raw), **others})
+
+
+def _of_series(encodings: Encodings, raw: Raw) -> dict[str, str]:
+    """Encodings of what windows are made of: no value counts rows, groups are names."""
+    record, table = raw.series, raw.inputs
+    if record is None or not isinstance(table, Table):
+        return {}
+    first = [f"{record.target} lag {i}" for i in range(record.window)]
+    found: dict[str, str] = dict.fromkeys(first, encodings.numbers)
+    if record.group in table.columns:
+        several = len(np.unique(table[record.group].values))
+        one_hot = several <= encodings.most_one_hot
+        found[record.group] = "one_hot" if one_hot else "embedding"
+    return found
 
 
 def _check_record(record: Preprocessing, where: str) -> None:
@@ -117,6 +134,8 @@ def _fit_amounts(raw: Raw, rows: Rows | None, standardize: bool) -> tuple[Amount
     means = tuple(mean for mean, _ in found)
     scales = tuple(scale or 1.0 for _, scale in found)
     named = ", ".join(map(repr, names[:6])) + (" ..." if len(names) > 6 else "")
+    if raw.series is not None:
+        named = f"{raw.series.target!r}, {many(len(names), 'step')} ahead"
     how = "numbers, standardized" if standardize else "numbers"
     written = next((c.written for c in raw.targets if c.written), None)
     target = Amounts(names, means, scales, written=written)

@@ -28,6 +28,7 @@ from nervure.data.records import (
     TableInput,
 )
 from nervure.data.scaling import DAMAGED
+from nervure.data.series.records import SeriesRecord
 
 Array = NDArray[Any]
 
@@ -41,7 +42,9 @@ MOST_FAULTS = 10
 class Preprocessing:
     """Raw rows to network inputs, and network outputs to labels or amounts.
 
-    ``query`` and ``header`` are how the training file was read, and others are.
+    ``query`` and ``header`` are how the training file was read, and others are. With
+    ``series`` the rows are windows over a series (`nervure.data.Series`), and targets
+    are in units of these: `nervure.forecast` gives values.
 
     >>> from nervure.data.records import Numeric
     >>> from nervure.data.scaling import Affine
@@ -62,10 +65,14 @@ class Preprocessing:
     version: Literal[1] = 1
     query: str | None = None
     header: bool | None = None
+    series: SeriesRecord | None = None
 
     def __post_init__(self) -> None:
         if self.query is not None and len(self.query) > LONGEST_NAME:
             raise fail("query", f"{len(self.query):,} characters", DAMAGED)
+        if self.series is not None and self.series.horizon != self.outputs:
+            fact = f"{self.outputs:,} targets for a horizon of {self.series.horizon:,}"
+            raise fail("series", fact, DAMAGED)
 
     # -- what it describes ------------------------------------------------------
 

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._dataset import Dataset, make_dataset
 from nervure.data._errors import DataError, fail, listing
-from nervure.data._raw import Raw, raw_from_parts, raw_from_table
+from nervure.data._raw import Raw, raw_from_parts, raw_from_series, raw_from_table
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
@@ -23,6 +23,8 @@ from nervure.data.meaning.understanding import apply_form
 from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Amounts, Classes, LetterInput
+from nervure.data.series.parts import parts_in_time
+from nervure.data.series.records import Series
 from nervure.data.splitting import split
 
 Array = NDArray[Any]
@@ -48,6 +50,7 @@ def load(
     labels: Labels = "as_written",
     header: bool | None = None,
     skip_bad: bool = False,
+    series: Series | None = None,
 ) -> Dataset:
     """Read a source and encode it: numbers scaled, categories one-hot or as codes.
 
@@ -87,6 +90,8 @@ def load(
         header: whether a text file begins with the names of its columns; by default
             as its first row suggests.
         skip_bad: leave out images that cannot be read, with a warning that names them.
+        series: takes the table as a series: rows become windows over it, targets what
+            comes after them, and the latest are held out; see `nervure.data.Series`.
 
     Raises:
         DataError: the source cannot be read or used; the message says why.
@@ -107,9 +112,13 @@ def load(
         labels=labels,
         header=header,
         skip_bad=skip_bad,
+        series=series,
     )
     train_rows = held_out_rows = None
-    if held_out:
+    if held_out and raw.origins is not None and raw.series is not None:
+        parts = parts_in_time(raw.where, raw.origins, raw.series, validation=held_out)
+        train_rows, held_out_rows = parts.train, parts.validation
+    elif held_out:
         train_rows, held_out_rows = split(raw.rows, held_out, raw.strata(), seed)
     return make_dataset(
         raw,
@@ -134,6 +143,7 @@ def read(
     labels: Labels = "as_written",
     header: bool | None = None,
     skip_bad: bool = False,
+    series: Series | None = None,
 ) -> Raw:
     """The rows of a source as they are, for `split` and `make_dataset`; see `load`."""
     names = [target] if isinstance(target, str) else [*(target or ())]
@@ -144,7 +154,7 @@ def read(
         uses=columns or {},
         dates=dates or {},
         header=header,
-        spoken=frozenset([*names, *([weights] if weights else [])]),
+        spoken=frozenset([*names, *([weights] if weights else []), *_named(series)]),
         skip_bad=skip_bad,
     )
     found = open_source(source, how)
@@ -155,9 +165,12 @@ def read(
             "leave image_size out",
         )
     if isinstance(found, Table):
-        raw = raw_from_table(found, target, task, weights, labels)
+        if series is not None:
+            raw = raw_from_series(found, series, target, task, weights)
+        else:
+            raw = raw_from_table(found, target, task, weights, labels)
         return replace(raw, query=query, header=found.header)
-    for option, given in (("target", target), ("weights", weights)):
+    for option, given in (("target", target), ("weights", weights), ("series", series)):
         if given is not None:
             raise fail(
                 found.where,
@@ -165,6 +178,13 @@ def read(
                 f"leave {option} out",
             )
     return raw_from_parts(found, task)
+
+
+def _named(series: Series | None) -> list[str]:
+    """Columns that the user names by saying what a series is."""
+    if series is None:
+        return []
+    return [series.time, *([series.group] if series.group else []), *series.known]
 
 
 def prepare(
@@ -190,6 +210,12 @@ def prepare(
     Raises:
         DataError: the source does not fit the record, or has no targets.
     """
+    if preprocessing.series is not None:
+        raise fail(
+            str(source),
+            "a source for a network that forecasts a series; expected its windows",
+            "use nv.forecast(net, source), or nervure predict MODEL SOURCE",
+        )
     if not labelled:
         rows = _opened(source, preprocessing, query, skip_bad, features_of)
         return preprocessing.encode(rows, dtype=np.dtype(dtype)), None
@@ -234,6 +260,7 @@ def _opened(
         record.inputs,
         record.target,
         header=record.header,
+        spoken=record.series.names if record.series else frozenset(),
         skip_bad=skip_bad,
         as_text=frozenset(as_text),
     )
@@ -246,6 +273,26 @@ def _opened(
             f"{error}; it is the query that the model was trained with: give another "
             'by --query, "FROM data" for the rows as they are'
         ) from error
+
+
+def series_table(
+    source: Any, preprocessing: Preprocessing, *, query: str | None = None
+) -> Table:
+    """The table of a source for a network that forecasts, read as in training.
+
+    Raises:
+        DataError: the source cannot be read, or is no table.
+    """
+    assert preprocessing.series is not None
+    names = preprocessing.series.as_text
+    found = _opened(source, preprocessing, query, False, open_source, sorted(names))
+    if not isinstance(found, Table):
+        raise fail(
+            found.where,
+            "no table; expected the columns of a series",
+            "give a table file, a data frame or a dict of columns",
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,7 @@ def check_rows(record: Preprocessing) -> None:
     """Raises for what cannot be written, all of it named."""
     inputs: Any = record.inputs
     bad = [] if type(inputs) in INPUTS else [_words(inputs, "inputs")]
+    bad += [] if record.series is None else ["windows over a series"]
     for column in getattr(inputs, "columns", ()):
         scaling = getattr(column, "scaling", None)
         if type(column) not in COLUMNS:

@@ -100,9 +100,14 @@ def open_served(path: Path, name: str | None = None) -> Served:
     """The model of a file or run folder, ready to be served.
 
     Raises:
-        ModelFileError: no model there, or one that reads texts or sequences.
+        ModelFileError: no model there, or one that reads texts, sequences or series.
     """
     network, record = open_model(path)
+    if record.series is not None:
+        raise ModelFileError(
+            f"[{path}] forecasts a series, from all rows before; expected a model of "
+            "rows; use nervure predict, or nv.forecast in Python"
+        )
     if isinstance(record.inputs, LetterInput) or network.graph.clocks:
         raise ModelFileError(
             f"[{path}] reads sequences; expected a model of rows; use nervure "

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import DataError, Dataset, Raw, make_dataset, read, split
+from nervure.data.series.parts import Parts, parts_in_time
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
 from nervure.spec.tables import DataSpec, Spec, SpecError
 
@@ -68,6 +69,7 @@ def read_data(data: DataSpec) -> Raw:
         labels=data.labels,
         header=data.header,
         skip_bad=data.skip_bad,
+        series=data.series,
     )
 
 
@@ -99,6 +101,27 @@ def load_data(
         SpecError, DataError: see `read_data`.
     """
     raw = read_data(data) if raw is None else raw
+    return dataset_of(raw, data, seed, dtype)
+
+
+def dataset_of(
+    raw: Raw, data: DataSpec, seed: int = 0, dtype: str = "float32"
+) -> Dataset:
+    """`load_data` of a source that was read."""
+    return _made(raw, _parts(raw, data, seed), data, dtype)
+
+
+def _parts(raw: Raw, data: DataSpec, seed: int) -> Parts:
+    """The rows of each part: drawn by the seed, or of a series the latest."""
+    if raw.series is not None and raw.origins is not None:
+        return parts_in_time(
+            raw.where,
+            raw.origins,
+            raw.series,
+            validation=data.validation or 0.0,
+            calibration=data.calibration,
+            test=data.test or 0.0,
+        )
     strata = raw.strata()
 
     def apart(rows: Rows, part: str) -> tuple[Rows, Rows]:
@@ -111,22 +134,32 @@ def load_data(
     rest, test = apart(np.arange(raw.rows), "test")
     rest, calibration = apart(rest, "calibration")
     train, held_out = apart(rest, "validation")
+    return Parts(train, held_out, calibration, test)
+
+
+def _made(raw: Raw, parts: Parts, data: DataSpec, dtype: str) -> Dataset:
+    """The rows encoded, and taken apart."""
+    train, held_out = parts.train, parts.validation
     if len(train) == raw.rows:
         return make_dataset(raw, dtype=dtype, encodings=data.encodings)
     made = make_dataset(raw, train, held_out, dtype=dtype, encodings=data.encodings)
+    rest = np.sort(np.concatenate([train, held_out]))
     if len(rest) == raw.rows:
         return made
 
     def part(rows: Rows) -> tuple[Any, Any] | None:
         return (made.inputs[rows], made.targets[rows]) if len(rows) else None
 
+    origins = made.origins
     return dataclasses.replace(
         made,
         inputs=made.inputs[rest],
         targets=made.targets[rest],
         weights=None if made.weights is None else made.weights[rest],
-        test=part(test) or made.test,
-        calibration=part(calibration),
+        test=part(parts.test) or made.test,
+        calibration=part(parts.calibration),
         train_rows=np.searchsorted(rest, train) if len(held_out) else None,
         held_out_rows=np.searchsorted(rest, held_out) if len(held_out) else None,
+        origins=None if origins is None else origins.take(rest),
+        test_origins=None if origins is None else origins.take(parts.test),
     )

@@ -16,6 +16,7 @@ from nervure.base.words import unknown
 from nervure.data.augmentation import Augmentation
 from nervure.data.encodings import Categories, Encodings, Method, Use
 from nervure.data.meaning.labels import Labels
+from nervure.data.series.records import Series
 from nervure.graph.node import Entry
 from nervure.losses import Loss
 from nervure.metrics import METRICS
@@ -45,7 +46,8 @@ class DataSpec:
     [0, 1) of the rows that training never sees, ``calibration`` that of the other rows
     which is kept for conformal scores, ``validation`` that of the rest which early
     stopping looks at. Without ``validation`` the spec does not say what to hold out: in
-    Python that is nothing, by ``nervure train`` as much as without a spec.
+    Python that is nothing, by ``nervure train`` as much as without a spec. Of a
+    ``series`` the parts are the latest steps.
     """
 
     source: str | None = None
@@ -64,6 +66,7 @@ class DataSpec:
     labels: Labels = "as_written"
     header: bool | None = None
     skip_bad: bool = False
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         fraction = {"least": 0, "below": 1}

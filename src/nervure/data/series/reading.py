@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From a table to the windows of its series: for training, and after the last value."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nervure.base.words import many
+from nervure.data._errors import fail
+from nervure.data.columns import Table
+from nervure.data.meaning.forms import DateForm, Form
+from nervure.data.meaning.understanding import apply_form
+from nervure.data.series.clock import season_of, step_size, times_of, written_times
+from nervure.data.series.columns import (
+    Columns,
+    check_names,
+    group_column,
+    known_column,
+    target_column,
+    time_column,
+)
+from nervure.data.series.grid import Grid, make_grid
+from nervure.data.series.records import Series, SeriesRecord
+from nervure.data.series.windows import (
+    Windows,
+    last_windows,
+    short_note,
+    times_ahead,
+    too_short,
+    training_windows,
+)
+
+_PLAIN_WINDOW = 12
+_SEASONS = 10
+"""Seasons of a series from which a window takes two of them, not one."""
+
+
+def windows_of(
+    table: Table, said: Series, target: str | None = None
+) -> tuple[Windows, SeriesRecord, list[str]]:
+    """The windows that training learns from, how they came about, and notes.
+
+    Args:
+        target: column to forecast; by default the last that is nothing else.
+
+    Raises:
+        DataError: the table is no series, as the message says.
+    """
+    target = _target(table, said) if target is None else target
+    columns = _columns(table, said.time, target, said.group, said.known)
+    grid = make_grid(table, columns, said.season)
+    season = said.season or season_of(grid.clock)
+    if season != (said.season or 1):
+        grid = make_grid(table, columns, season, grid.clock)
+    record = SeriesRecord(
+        said.time,
+        target,
+        grid.clock,
+        said.horizon,
+        said.window or _window(grid, season, said.horizon),
+        season,
+        said.group,
+        said.known,
+        _dates(columns.time.written),
+        columns.target.written,
+        columns.group is not None and columns.group.kind == "text",
+    )
+    windows = training_windows(table, grid, record)
+    notes = [_spans(grid), *_choices(said, record), *grid.notes]
+    least = record.window + record.horizon
+    if too_short(grid, least):
+        notes.append(short_note(grid, least, "a window and a horizon"))
+    return windows, record, notes
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ahead:
+    """What comes after the last value of each series: one row each.
+
+    ``times`` are those to be forecast, ``(rows, horizon)``, as people write them.
+    """
+
+    windows: Windows
+    times: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
+def ahead_of(table: Table, record: SeriesRecord) -> Ahead:
+    """The windows at the end of each series of a table.
+
+    Raises:
+        DataError: the table does not fit the record.
+    """
+    grid = _grid_again(table, record)
+    windows = last_windows(table, grid, record)
+    strands = {strand.name: strand for strand in grid.strands}
+    times = times_ahead(grid.clock, strands, windows.origins, record.horizon)
+    written = written_times(grid.clock, times.reshape(-1)).reshape(times.shape)
+    short = too_short(grid, record.window)
+    notes = [short_note(grid, record.window, "the window")] if short else []
+    return Ahead(windows, written, (*grid.notes, *notes))
+
+
+def windows_again(table: Table, record: SeriesRecord) -> Windows:
+    """All windows of a table with values after them, made as those of training were.
+
+    Raises:
+        DataError: the table does not fit the record.
+    """
+    return training_windows(table, _grid_again(table, record), record)
+
+
+def _grid_again(table: Table, record: SeriesRecord) -> Grid:
+    if record.target_written is not None:
+        column = table[record.target]
+        if column.kind == "text":
+            made = apply_form(column, record.target_written, table)
+            columns = {**table.columns, record.target: made}
+            table = dataclasses.replace(table, columns=columns)
+    columns = _columns(
+        table,
+        record.time,
+        record.target,
+        record.group,
+        record.known,
+        record.time_written,
+    )
+    return make_grid(table, columns, record.season, record.clock)
+
+
+def _target(table: Table, said: Series) -> str:
+    taken = {said.time, said.group, *said.known}
+    left = [name for name in table.columns if name not in taken]
+    if not left:
+        raise fail(
+            table.where,
+            "no column besides the time and what is known; expected a target",
+            "add the column to forecast",
+        )
+    return left[-1]
+
+
+def _columns(
+    table: Table,
+    time: str,
+    target: str,
+    group: str | None,
+    known: tuple[str, ...],
+    written: DateForm | None = None,
+) -> Columns:
+    names = {"time": time, "target": target}
+    names |= {} if group is None else {"group": group}
+    names |= {f"known ({i + 1}.)": name for i, name in enumerate(known)}
+    check_names(table, names)
+    if not table.rows:
+        raise fail(table.where, "no rows; expected a series", "check the source")
+    return Columns(
+        time_column(table[time], written, table),
+        target_column(table[target], table),
+        None if group is None else group_column(table[group], table),
+        tuple(known_column(table[name], table) for name in known),
+    )
+
+
+def _dates(written: Form | None) -> DateForm | None:
+    return written if isinstance(written, DateForm) else None
+
+
+def _window(grid: Grid, season: int, horizon: int) -> int:
+    """The window by default: seasons, at most a third of what there is to learn from.
+
+    On eight monthly, quarterly and yearly series of R's datasets two seasons were as
+    good as one on average (air passengers 29 to 26, sunspots 18.8 to 19.7).
+    """
+    cells = int(np.median([strand.cells for strand in grid.strands]))
+    most = max(1, (cells - horizon) // 3)
+    wanted = _PLAIN_WINDOW
+    if season > 1:
+        wanted = 2 * season if cells >= _SEASONS * season else season
+    return min(wanted, most)
+
+
+def _spans(grid: Grid) -> str:
+    cells = sum(strand.cells for strand in grid.strands)
+    first = min(strand.first for strand in grid.strands)
+    last = max(strand.first + strand.cells - 1 for strand in grid.strands)
+    like = grid.strands[0].last
+    ends = times_of(grid.clock, np.array([first, last]), like)
+    begin, end = written_times(grid.clock, ends).tolist()
+    several = len(grid.strands)
+    which = f"{several:,} series, in all " if several > 1 else ""
+    steps = f"{many(cells, 'step')} of {step_size(grid.clock)}"
+    return f"time: {which}{steps}, {begin} to {end}"
+
+
+def _choices(said: Series, record: SeriesRecord) -> list[str]:
+    season = "no season" if record.season == 1 else f"a season of {record.season}"
+    parts = [
+        f"{season} steps" if record.season > 1 else season,
+        f"windows of {record.window}",
+        f"forecasts of {record.horizon}",
+    ]
+    keys = [name for name in ("season", "window") if getattr(said, name) is None]
+    changed = [f"--{name}, data.series.{name}" for name in keys]
+    how = f" (chosen; {' and '.join(changed)} change it)" if keys else ""
+    lines = [f"{', '.join(parts)}{how}"]
+    if record.season > record.window:
+        lines.append(
+            "the window is shorter than the season: forecasts are in terms of the last "
+            "value, and compared with it"
+        )
+    return lines
