@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Serving: what a saved model answers, to whom it may concern and over HTTP."""
+"""Serving: what a saved model answers about rows, in columns and over HTTP."""
