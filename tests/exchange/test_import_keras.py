@@ -216,6 +216,14 @@ def test_halves_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.forward([[1, 2, 3]]), [[6, 6]])
 
 
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    """As Keras stores it: bytes of a kind that NumPy does not know."""
+    bits = np.array([[0x3F80, 0x4000]] * 3, "<u2").view("V2")  # 1 and 2
+    layers = [begin(3), layer("Dense", units=2, use_bias=False)]
+    path = saved(tmp_path / "m.keras", layers, [("dense/vars/0", bits)])
+    np.testing.assert_array_equal(nv.import_keras(path).forward([[1, 2, 3]]), [[6, 12]])
+
+
 def test_the_hard_sigmoid_of_keras_2_was_another(tmp_path: Path) -> None:
     layers = [begin(1), layer("Activation", activation="hard_sigmoid")]
     early = nv.import_keras(saved(tmp_path / "a.keras", layers, version="2.15.0"))
@@ -400,6 +408,11 @@ def test_circles_and_depths(tmp_path: Path) -> None:
     nowhere = functional([x, layer("ReLU", "a") | reads("z")], "a")
     path = saved(tmp_path / "m.keras", [], model=nowhere)
     assert "'z' is called in a circle, or nowhere" in message(path)
+
+    beyond = functional([x, layer("ReLU", "a") | reads("x")], "a")
+    beyond["config"]["output_layers"] = [["a", 0, 7]]
+    path = saved(tmp_path / "m.keras", [], model=beyond)
+    assert "an output that no layer gives" in message(path)
 
     model: Any = {"class_name": "Sequential", "config": {"layers": [x]}}
     for i in range(40):

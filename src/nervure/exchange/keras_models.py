@@ -86,8 +86,10 @@ def _read(
     walk = Walk(KerasReader(file), shapes)
     ends = read_model(walk, file.config, (), None)
     _check_shapes(walk)
-    if walk.faults or any(end is None for end in ends):
+    if walk.faults:
         raise _not_covered(walk)
+    if any(end is None for end in ends):
+        raise walk.damaged("an output that no layer gives")
     symbols = [end.symbol for end in ends if end is not None]
     double = walk.reader.doubles == {True}
     own = dtype or ("float64" if double else "float32")
