@@ -55,8 +55,8 @@ def predict(
     if wish.exact:
         network = network.exact()
     if record.series is not None:
-        _forecast(network, source, out, wanted, wish)
-        return
+        found = _forecast(network, source, wanted, wish)
+        return _give(found, out, kind, "forecast")
     check_wanted(wanted, network, record)
     with from_standard_input(source) as place:
         inputs, _ = prepare(
@@ -73,19 +73,22 @@ def predict(
     if names is not None:
         kept = {"file": np.array(names), **kept}
     _check_names(wish.keep, columns)
-    columns = {**kept, **columns}
+    _give({**kept, **columns}, out, kind, "prediction")
+
+
+def _give(columns: Columns, out: Path | None, kind: str, what: str) -> None:
+    """Write columns to a file, or to the terminal."""
     if out is None:
         sys.stdout.write(as_csv(columns))
         sys.stdout.flush()  # here, so that a reader that left (head) is no error
         return
     write(columns, out, kind)
-    print(f"{many(len(inputs), 'prediction')} written to {out}")
+    count = len(next(iter(columns.values())))
+    print(f"{many(count, what)} written to {out}")
 
 
-def _forecast(
-    network: Predictor, source: str, out: Path | None, wanted: Wanted, wish: Wish
-) -> None:
-    """Write what comes after the last value of each series of a source."""
+def _forecast(network: Predictor, source: str, wanted: Wanted, wish: Wish) -> Columns:
+    """What comes after the last value of each series of a source."""
     for option, given in (
         ("--probabilities", wanted.probabilities),
         ("--keep", wish.keep),
@@ -102,16 +105,9 @@ def _forecast(
         )
     level = LEVEL if wanted.interval is None else wanted.interval
     with from_standard_input(source) as place:
-        columns = forecast(
+        return forecast(
             network, place, level=level, query=wish.query, strict=wanted.strict
         )
-    if out is None:
-        sys.stdout.write(as_csv(columns))
-        sys.stdout.flush()
-        return
-    write(columns, out, kind)
-    count = len(next(iter(columns.values())))
-    print(f"{many(count, 'forecast')} written to {out}")
 
 
 def _kept(
