@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``nervure export``: a saved network as an ONNX file."""
+"""``nervure export``: a saved network as an ONNX file, or a plan file of libnervure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import nervure as nv
 from nervure.cli.predicting import model_file
+from nervure.exchange._plan_file import described as plan_described
 
 MOST_RECORD = 64 << 20
 """Bytes of a run's record that are looked through."""
@@ -43,7 +44,9 @@ def export(model: Path, out: Path | None, wish: Wish) -> str:
 
 
 def described(path: Path) -> str:
-    """Inputs and outputs of an ONNX file, one line each."""
+    """Inputs and outputs of an exported file, one line each."""
+    if path.suffix == ".nervure":
+        return plan_described(path.read_bytes())
     from onnx import ModelProto
 
     model = ModelProto()
