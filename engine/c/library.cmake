@@ -57,3 +57,9 @@ set_target_properties(nervure PROPERTIES BUILD_RPATH "${openblas_dir}"
 include(GNUInstallDirs)
 install(TARGETS nervure LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+if(NERVURE_SANITIZE)
+  add_executable(try_plans tests/fuzz/try_plans.cpp)
+  target_link_libraries(try_plans PRIVATE nervure)
+  target_link_options(try_plans PRIVATE -fsanitize=${NERVURE_SANITIZE})
+endif()

@@ -100,6 +100,11 @@ def export(
     """
     where = os.fspath(path)
     if where.endswith(".nervure"):
+        if resize:
+            raise ExchangeError(
+                "[export] resize=True for a .nervure file; expected no resize: inputs "
+                "are the network's own; leave it out, or write .onnx"
+            )
         members = cast("tuple[Network, ...]", getattr(net, "members", (net,)))
         data = plan_bytes(members, dtype=dtype, metadata=metadata)
         return write_atomically(where, data)
