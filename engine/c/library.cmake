@@ -14,16 +14,8 @@ endif()
 # What decides what is computed need not be fast.
 set(computing_effort -O3)
 set(nervure_effort -O2)
-if(NERVURE_SANITIZE)
-  set(computing_effort -O1 -g)
-  set(nervure_effort -O1 -g)
-endif()
-file(READ "${CMAKE_SOURCE_DIR}/pyproject.toml" project_file)
-string(REGEX MATCH "\nversion = \"([^\"]*)\"" version_line "${project_file}")
-set(version ${CMAKE_MATCH_1})
-
 add_library(computing OBJECT ${level_sources})
-add_library(nervure SHARED ${c_sources} ${common_sources} engine/c/library.cpp)
+add_library(nervure SHARED ${c_sources} ${common_sources})
 target_compile_definitions(nervure PRIVATE NERVURE_BUILDS_LIBRARY NERVURE_EVERY_LEVEL
                                            NERVURE_LEVEL="${level}"
                                            NERVURE_VERSION="${version}")
@@ -31,10 +23,6 @@ foreach(target computing nervure)
   target_compile_options(${target} PRIVATE ${engine_options} ${${target}_effort})
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden
                                              VISIBILITY_INLINES_HIDDEN ON)
-  if(NERVURE_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${NERVURE_SANITIZE}
-                                             -fno-sanitize-recover=all)
-  endif()
 endforeach()
 if(NOT level STREQUAL native)
   target_compile_options(computing PRIVATE -march=x86-64-${level})
@@ -46,9 +34,6 @@ endif()
 if(CMAKE_SYSTEM_NAME STREQUAL Linux)
   target_link_options(nervure PRIVATE -Wl,-z,nodelete)
 endif()
-if(NERVURE_SANITIZE)
-  target_link_options(nervure PRIVATE -fsanitize=${NERVURE_SANITIZE})
-endif()
 target_link_libraries(nervure PRIVATE computing ${OPENBLAS} Threads::Threads)
 set_target_properties(nervure PROPERTIES BUILD_RPATH "${openblas_dir}"
                                          INSTALL_RPATH "${openblas_dir}"
@@ -57,9 +42,3 @@ set_target_properties(nervure PROPERTIES BUILD_RPATH "${openblas_dir}"
 include(GNUInstallDirs)
 install(TARGETS nervure LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-
-if(NERVURE_SANITIZE)
-  add_executable(try_plans tests/fuzz/try_plans.cpp)
-  target_link_libraries(try_plans PRIVATE nervure)
-  target_link_options(try_plans PRIVATE -fsanitize=${NERVURE_SANITIZE})
-endif()

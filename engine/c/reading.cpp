@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -285,6 +286,8 @@ PlanFile read_header(std::string_view header, int64_t parameters, int64_t most) 
 PlanFile read_plan_file(const std::string& path, int64_t most) {
   try {
     return read(path, most);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     throw std::runtime_error("[" + path + "] " + error.what() +
                              "; expected a file that nv.export(net, \"model.nervure\") "

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Headers of plan files: what is read of JSON, and what is refused before any kernel runs.
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -102,11 +103,11 @@ std::string with(std::string header, const std::string& old, const std::string& 
   CHECK(at != std::string::npos);
   return header.replace(at, old.size(), now);
 }
-std::string refused(const std::string& header, int64_t most = 1 << 20) {
+std::string told(const std::string& header, int64_t most = 1 << 20) {
   return refused([&] { c::read_header(header, 32, most); });
 }
 void changed(const char* old, const char* now, const std::string& words) {
-  const std::string found = refused(with(dense, old, now));
+  const std::string found = told(with(dense, old, now));
   CHECK(found.find(words) != std::string::npos);
   if (found.find(words) == std::string::npos)
     std::fprintf(stderr, "  %s: '%s'\n", now, found.c_str());
@@ -163,7 +164,7 @@ void test_headers_that_do_not_fit() {
   changed("\"times\":[]", "\"times\":[0]", "open length");
   changed("\"ports\":[]", "\"ports\":[0]", "outputs that the kernel does not have");
   changed("\"name\":\"y\",\"kernel\"", "\"name\":5,\"kernel\"", "'name' is no text");
-  CHECK(refused(dense, 64).find("MiB of memory") != std::string::npos);
+  CHECK(told(dense, 64).find("MiB of memory") != std::string::npos);
 }
 
 // Each node of a chain reads the one before it: two values are alive at a time.

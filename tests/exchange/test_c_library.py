@@ -404,7 +404,7 @@ def test_digits_from_the_command_line_to_c(tmp_path: Path) -> None:
     model, rows = tmp_path / "digits.nervure", tmp_path / "rows.bin"
     said = output_of(*command, tmp_path / "digits.safetensors", "--out", model)
     shape = ", ".join(map(str, net.graph.input_shapes[0]))
-    assert said.splitlines()[0] == f"input   input: float ({shape})"
+    assert said.splitlines()[0] == f"input   input: float (batch, {shape})"
     (x,) = rows_of(net, 300)
     rows.write_bytes(x.tobytes())
     y = net.forward(x)

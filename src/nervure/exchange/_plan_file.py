@@ -169,6 +169,7 @@ def described(data: bytes) -> str:
     lines: list[str] = []
     for word, ends in (("input", header["inputs"]), ("output", header["outputs"])):
         for end in ends:
-            shape = ", ".join(map(str, header["nodes"][end["node"]]["values"]))
+            axes = ["batch", *header["nodes"][end["node"]]["values"]]
+            shape = ", ".join(map(str, axes))
             lines.append(f"{word:6}  {end['name']}: float ({shape})")
     return "\n".join(lines)
