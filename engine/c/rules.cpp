@@ -160,7 +160,7 @@ Range reach(const std::vector<int64_t>& places, int64_t apart) {
   const auto [least, most] = std::ranges::minmax(places);
   within(least, 0, most_numbers);
   within(most, 0, most_numbers);
-  const auto [low, high] = std::minmax(least * apart, most * apart);
+  const auto [low, high] = std::minmax({least * apart, most * apart});
   return {within(low, -most_numbers, most_numbers),
           within(high, -most_numbers, most_numbers)};
 }

@@ -22,18 +22,17 @@ import pytest
 
 import nervure as nv
 from nervure.exchange.errors import ExchangeError
-from nervure.graph.graph import Graph
-from nervure.graph.node import Entry
-from nervure.layers import LAYERS, Formula, Input
 from nervure.network.network import Network
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "examples" / "c"
+EXAMPLES, FUZZ = ROOT / "examples" / "c", ROOT / "tests" / "fuzz"
 BUILD = os.environ.get("NERVURE_TEST_C")
 ROWS = 5
 TIME = 6
 
-sys.path.insert(0, str(EXAMPLES))
+sys.path[:0] = [str(EXAMPLES), str(FUZZ)]
+
+import plan_files  # noqa: E402
 
 built = pytest.mark.skipif(BUILD is None, reason="NERVURE_TEST_C names no folder")
 
@@ -56,29 +55,6 @@ def loaded(library: Any, tmp_path: Path) -> Callable[..., Any]:
         return Model(library, str(path))
 
     return load
-
-
-def network(example: Any) -> Network:
-    """A layer alone, its sequences of one length, its parameters far from special."""
-    if isinstance(example.layer, Input):
-        graph = Graph.of([Entry(example.layer, "layer")])
-    else:
-        names = [f"x{i}" for i in range(len(example.inputs))]
-        pairs = zip(names, example.shapes, strict=True)
-        feeds = [
-            Entry(Input(tuple(TIME if n is None else n for n in shape)), name)
-            for name, shape in pairs
-        ]
-        spare = [] if feeds else [Entry(Input(1), "unused")]
-        entry = Entry(example.layer, "layer", tuple(names))
-        graph = Graph.of([*feeds, *spare, entry], ["layer"])
-    net = Network.from_graph(graph, dtype="float32")
-    rng = np.random.default_rng(3)
-    for name, view in net.parameters.items():
-        view[...] = rng.normal(size=view.shape) * 0.7
-        if name.endswith(("variance", "scale")):
-            view[...] = rng.uniform(0.5, 2.0, size=view.shape)
-    return net
 
 
 def rows_of(net: Network, rows: int = ROWS) -> list[Any]:
@@ -116,19 +92,10 @@ def equal_bits(found: list[Any], wanted: list[Any]) -> None:
         )
 
 
-SINGLE = [
-    pytest.param(example, id=f"{kind.kind}-{i}")
-    for kind in LAYERS
-    if not issubclass(kind, Formula)
-    for i, example in enumerate(kind.examples())
-    if not (isinstance(example.layer, Input) and example.layer.time)
-]
-
-
 @built
-@pytest.mark.parametrize("example", SINGLE)
-def test_every_layer_gives_the_same_bits(example: Any, loaded: Any) -> None:
-    net = network(example)
+@pytest.mark.parametrize("layer", plan_files.LAYERS_ALONE)
+def test_every_layer_gives_the_same_bits(layer: str, loaded: Any) -> None:
+    net = plan_files.layer_alone(layer)
     rows = rows_of(net)
     equal_bits(loaded(net).predict(*rows), outputs_of(net, rows))
 
@@ -427,3 +394,11 @@ def test_the_header_is_c99_and_cpp(tmp_path: Path) -> None:
     header = ROOT / "engine" / "c" / "nervure.h"
     output_of("cc", "-std=c99", *include, "-x", "c", header)
     output_of("c++", "-std=c++11", *include, "-x", "c++", header)
+
+
+@built
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds memory as Linux does")
+def test_damaged_files_give_an_answer_or_say_what_is_wrong() -> None:
+    assert "c: 400 files, sound" in output_of(
+        sys.executable, FUZZ / "fuzz.py", "c", "--files", "400"
+    )

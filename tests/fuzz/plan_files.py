@@ -26,6 +26,10 @@ import numpy as np
 
 import nervure as nv
 from nervure.base.engine import engine
+from nervure.graph.graph import Graph
+from nervure.graph.node import Entry
+from nervure.layers import LAYERS, Formula, Input
+from nervure.network.network import Network
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "c"))
 
@@ -73,10 +77,51 @@ def networks() -> dict[str, nv.Network]:
     }
 
 
+# -- every layer alone ------------------------------------------------------------------
+
+TIME = 6
+"""Steps of a sequence."""
+
+LAYERS_ALONE = {
+    f"{kind.kind}-{i}": example
+    for kind in LAYERS
+    if not issubclass(kind, Formula)
+    for i, example in enumerate(kind.examples())
+    if not (isinstance(example.layer, Input) and example.layer.time)
+}
+"""Examples of all layers, but for those of open length."""
+
+
+def layer_alone(name: str) -> Network:
+    """A layer in float32, its sequences of one length, far from its beginnings."""
+    net = Network.from_graph(_graph(LAYERS_ALONE[name]), dtype="float32")
+    rng = np.random.default_rng(3)
+    for name, view in net.parameters.items():
+        view[...] = rng.normal(size=view.shape) * 0.7
+        if name.endswith(("variance", "scale")):
+            view[...] = rng.uniform(0.5, 2.0, size=view.shape)
+    return net
+
+
+def _graph(example: Any) -> Graph:
+    if isinstance(example.layer, Input):
+        return Graph.of([Entry(example.layer, "layer")])
+    names = [f"x{i}" for i in range(len(example.inputs))]
+    shapes = [tuple(TIME if n is None else n for n in s) for s in example.shapes]
+    feeds = [Entry(Input(s), x) for s, x in zip(shapes, names, strict=True)]
+    spare = [] if feeds else [Entry(Input(1), "unused")]
+    entry = Entry(example.layer, "layer", tuple(names))
+    return Graph.of([*feeds, *spare, entry], ["layer"])
+
+
+# -- the files --------------------------------------------------------------------------
+
+
 def seeds(folder: Path) -> Mapping[str, bytes]:
     """Sound files."""
     found: dict[str, bytes] = {}
-    for name, net in networks().items():
+    alone = {name: layer_alone(name) for name in LAYERS_ALONE}
+    for name, net in (networks() | alone).items():
         nv.export(net, folder / "made.nervure")
         found[f"{name}.nervure"] = (folder / "made.nervure").read_bytes()
     return found
@@ -114,9 +159,13 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def _change(header: Any, rng: random.Random) -> None:
-    places = [(holder, key) for holder, key in _places(header)]
+    places = _places(header)
     holder, key = rng.choice(places)
-    match rng.randrange(8):
+    if rng.random() < 0.3:
+        own = [holder[key] for holder, key in places if key == "attributes"]
+        places = [p for t in own if isinstance(t, dict) for p in _places(t)] or places
+        holder, key = rng.choice(places)
+    match rng.randrange(10):
         case 0:
             del holder[key]
         case 1 if isinstance(holder, list):
@@ -124,6 +173,11 @@ def _change(header: Any, rng: random.Random) -> None:
         case 2:
             other, name = rng.choice(places)
             holder[key] = copy.deepcopy(other[name])
+        case 3 | 4 if isinstance(holder[key], int):  # a size, wherever it stands
+            old, new = holder[key], _other(holder[key], rng)
+            for other, name in places:
+                if other[name] == old:
+                    other[name] = new
         case _:
             holder[key] = _other(holder[key], rng)
 
