@@ -19,6 +19,7 @@ add_library(nervure SHARED ${c_sources} ${common_sources})
 target_compile_definitions(nervure PRIVATE NERVURE_BUILDS_LIBRARY NERVURE_EVERY_LEVEL
                                            NERVURE_LEVEL="${level}"
                                            NERVURE_VERSION="${version}")
+target_compile_definitions(computing PRIVATE NERVURE_SINGLES)
 foreach(target computing nervure)
   target_compile_options(${target} PRIVATE ${engine_options} ${${target}_effort})
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Headers of plan files: what is read of JSON, and what is refused before any kernel runs.
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "../c/json.h"
+#include "../c/nervure.h"
 #include "../c/reading.h"
 #include "../c/rules.h"
 #include "../execution/executor.h"
@@ -185,6 +192,52 @@ void test_memory_is_shared_in_time() {
   CHECK(file.plan.arena == 2 * 8 * 1000);
 }
 
+// ---- the C interface --------------------------------------------------------------------
+
+std::string dense_file() {
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("nervure-" + std::to_string(::getpid()) + ".nervure");
+  std::vector<float> parameters(32, 0.5F);
+  const uint64_t length = dense.size();
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&length), 8);
+  file << dense;
+  file.write(reinterpret_cast<const char*>(parameters.data()), 4 * 32);
+  return path.string();
+}
+
+bool right(nervure_model* model, int64_t rows) {
+  std::vector<float> x(static_cast<size_t>(2 * rows), 2), y(static_cast<size_t>(3 * rows));
+  const float* inputs[] = {x.data()};
+  float* outputs[] = {y.data()};
+  return nervure_predict(model, rows, inputs, outputs) == 0 &&
+         std::ranges::count(y, 2.5F) == 3 * rows;
+}
+
+void test_threads_with_models_of_their_own_and_one_for_all() {
+  const std::string path = dense_file();
+  nervure_model* shared = nullptr;
+  CHECK(nervure_load(path.c_str(), &shared) == 0);
+  CHECK(nervure_set_threads(shared, 2) == 0);
+  std::atomic<int> wrong{0};
+  const auto work = [&] {
+    nervure_model* own = nullptr;
+    if (nervure_load(path.c_str(), &own) != 0 || nervure_set_threads(own, 2) != 0) ++wrong;
+    for (int64_t rows = 1; rows < 40; ++rows)
+      if (!right(own, rows) || !right(shared, rows)) ++wrong;
+    nervure_free(own);
+    if (nervure_predict(nullptr, 1, nullptr, nullptr) == 0) ++wrong;
+    if (std::string(nervure_error()) != "[nervure_predict] no model") ++wrong;
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  CHECK(std::string(nervure_error()).empty());
+  nervure_free(shared);
+  std::filesystem::remove(path);
+}
+
 }  // namespace
 
 int main() {
@@ -194,5 +247,6 @@ int main() {
   test_a_header();
   test_headers_that_do_not_fit();
   test_memory_is_shared_in_time();
+  test_threads_with_models_of_their_own_and_one_for_all();
   return check::report();
 }
