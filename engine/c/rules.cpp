@@ -12,10 +12,12 @@ namespace {
 
 // Of pixels on one axis, and of what is counted in them, as in Python.
 constexpr int64_t most_pixels = int64_t{1} << 24;
-constexpr int64_t most_work = int64_t{1} << 62;
 
 const Attributes& of(const NodePlan& node) { return node.attributes; }
-const Shape& x(const NodePlan& node, size_t which = 0) { return node.shapes.inputs[which]; }
+const Shape& x(const NodePlan& node, size_t which = 0) {
+  need(which < node.shapes.inputs.size(), "another number of inputs");
+  return node.shapes.inputs[which];
+}
 const Shape& y(const NodePlan& node) { return node.shapes.output; }
 int64_t size(const Shape& shape) { return elements(shape); }
 
@@ -289,17 +291,17 @@ int64_t windows(const NodePlan& node, const Shape& wide, const Shape& narrow) {
   product_of(seen, most_numbers, "windows that reach too far");
   return product_of(kernel, most_pixels, "a window of too many places");
 }
-int64_t correlation(const NodePlan& node, const Shape& wide, const Shape& narrow,
-                    int64_t rows) {
+int64_t correlation(const NodePlan& node, const Shape& wide, const Shape& narrow) {
   inputs(node, 1);
   const int64_t places = windows(node, wide, narrow), groups = attribute(node, "groups");
   divides(groups, wide.back());
   divides(groups, narrow.back());
   const int64_t weights = product({places, wide.back() / groups, narrow.back()});
   affine(node, weights, y(node).back());
-  product({rows, size(narrow), weights}, most_work);
   return 32 * places + weights / narrow.back();
 }
+int64_t convolution(const NodePlan& node) { return correlation(node, x(node), y(node)); }
+int64_t transposed(const NodePlan& node) { return correlation(node, y(node), x(node)); }
 int64_t depthwise(const NodePlan& node) {
   inputs(node, 1);
   divides(x(node).back(), y(node).back());
@@ -442,7 +444,7 @@ constexpr Rule rules[] = {
     {"clip", plain},
     {"concatenate", concatenate},
     {"constant", constant},
-    {"convolution", nullptr},
+    {"convolution", convolution},
     {"dense", dense},
     {"depthwise_convolution", depthwise},
     {"dot_product_attention", attention, 3},
@@ -476,7 +478,7 @@ constexpr Rule rules[] = {
     {"simple_rnn", simple_rnn, 1, true},
     {"slice", slice},
     {"softmax", plain},
-    {"transposed_convolution", nullptr},
+    {"transposed_convolution", transposed},
     {"transposed_dense", dense},
     {"up_sampling", up_sampling},
     {"where", exactly<3>},
@@ -499,9 +501,7 @@ int64_t check_node(const NodePlan& node, int64_t rows) {
   need(along || node.ports.empty(), "outputs that the kernel does not have");
   need(!along || node.spread == 1, "rows for each value of a sequence");
   product({rows, node.spread, size(y(node))});
-  if (rule.check != nullptr) return rule.check(node);
-  return node.kernel == "convolution" ? correlation(node, x(node), y(node), rows)
-                                      : correlation(node, y(node), x(node), rows);
+  return rule.check(node);
 }
 
 bool gives_steps(const NodePlan& node) {

@@ -166,6 +166,11 @@ void test_headers_that_do_not_fit() {
   changed("{\"bias\":1}", "{\"bias\":2}", "neither 0 nor 1");
   changed("{\"bias\":1}", "{\"bias\":\"1\"}", "another type");
   changed("{\"bias\":1}", "{\"bias\":{\"float64\":\"3ff\"}}", "16 hexadecimal digits");
+  const std::string alone =
+      with(with(dense, "\"inputs\":[0]", "\"inputs\":[]"), "[[2]]", "[]");
+  for (const std::string& kernel : kernel_names())
+    if (kernel != "constant" && kernel != "learned")
+      CHECK(!told(with(alone, "\"dense\"", "\"" + kernel + "\"")).empty());
   changed("\"spread\":1", "\"spread\":2", "another size");
   changed("\"times\":[]", "\"times\":[1]", "another number of sequences");
   changed("\"times\":[]", "\"times\":[0]", "open length");
