@@ -57,7 +57,8 @@ NERVURE_API int64_t nervure_output_size(const nervure_model* model, size_t outpu
 
 /* What the network gives for some rows, in inference: inputs[i] has rows * input_size(i)
  * numbers, outputs[i] room for rows * output_size(i), or is NULL where that output is not
- * wanted. The same bits as net.predict, for any number of threads. */
+ * wanted. The same bits as net.predict of an engine of the same instruction set, for any
+ * number of threads. */
 NERVURE_API int nervure_predict(nervure_model* model, int64_t rows,
                                 const float* const* inputs, float* const* outputs);
 

@@ -352,6 +352,26 @@ def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values, net.values)
 
 
+def test_it_is_no_model_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.nervure"
+    nv.export(NETWORKS["dense"](), path)
+    with pytest.raises(
+        ValueError, match="a plan file, which libnervure runs; expected"
+    ):
+        nv.load(path)
+
+
+def test_the_command_says_what_is_not_in_the_file(tmp_path: Path) -> None:
+    data = nv.data.load("iris")
+    net = nv.Network([nv.Input(4), nv.Dense(3, activation="softmax")])
+    nv.fit(net, data, epochs=1, progress=False)
+    net.save(tmp_path / "iris.safetensors")
+    words = [sys.executable, "-c", "from nervure.cli import main; main()", "export"]
+    out = tmp_path / "iris.nervure"
+    said = output_of(*words, tmp_path / "iris.safetensors", "--out", out).splitlines()
+    assert said[2] == "inputs are the network's own: preprocessing is not in the file"
+
+
 # -- programs ---------------------------------------------------------------------------
 
 

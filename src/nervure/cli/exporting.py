@@ -40,7 +40,11 @@ def export(model: Path, out: Path | None, wish: Wish) -> str:
         resize=wish.resize,
         metadata={} if folder is None else _of_run(folder),
     )
-    return f"{described(target)}\nwritten to {target} ({target.stat().st_size:,} bytes)"
+    lines = [described(target)]
+    if target.suffix == ".nervure" and network.preprocessing is not None:
+        lines.append("inputs are the network's own: preprocessing is not in the file")
+    lines.append(f"written to {target} ({target.stat().st_size:,} bytes)")
+    return "\n".join(lines)
 
 
 def described(path: Path) -> str:
