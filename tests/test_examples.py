@@ -101,6 +101,20 @@ def test_an_lstm_reads_digits_row_by_row(monkeypatch: pytest.MonkeyPatch) -> Non
     assert float(found[1]) > 95
 
 
+def test_codes_of_an_autoencoder_tell_digits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NERVURE_MNIST", "digits")
+    picture = tmp_path / "codes.png"
+    words = ["--epochs", "30", "--picture", str(picture)]
+    lines = run("autoencoder.py", *words).splitlines()
+    assert lines[0] == "digits: 1,438 images of 8 x 8"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    found = re.match(r"a linear classifier of the codes tells ([\d.]+)%", lines[-1])
+    assert found is not None
+    assert float(found[1]) > 90
+
+
 def test_an_lstm_remembers_more_letters_than_n_grams(tmp_path: Path) -> None:
     """Each line ends as it began, seven letters before."""
     ends = np.random.default_rng(0).choice(list("abcdefgh"), 6_000)

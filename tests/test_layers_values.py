@@ -2,6 +2,7 @@
 """Layers other than Dense: shapes, hand-computed values, errors by their text."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from nervure.layers import (
     Constant,
     Dropout,
     Flatten,
+    GaussianNoise,
+    GaussianSample,
     Input,
     LayerError,
     LogSoftmax,
@@ -174,6 +177,33 @@ def test_stochastic_depth_leaves_out_whole_samples():
     assert keep.mean() == pytest.approx(0.75, abs=0.05)
 
 
+def test_normal_numbers_are_where_the_distribution_function_says():
+    words = random.words(np, 7, 3, 1, 100_000)
+    n = random.normal(np, 7, 3, 1, words.size)
+    p = 0.5 * (1 + np.vectorize(math.erf)(n / math.sqrt(2)))
+    np.testing.assert_allclose(p, (2 * (words >> 9) + 1.0) / 2**24, rtol=3e-6)
+    assert (n.mean(), n.std()) == pytest.approx((0, 1), abs=0.01)
+
+
+def test_gaussian_noise_is_added():
+    info = Pass(training=True, seed=7, step=3, node=1)
+    x = np.random.default_rng(0).normal(size=(50, 40))
+    n = random.normal(np, 7, 3, 1, x.size).reshape(x.shape)
+    np.testing.assert_array_equal(run(GaussianNoise(0.5), x, info=info), x + 0.5 * n)
+    assert run(GaussianNoise(0.5), x) is x
+
+
+def test_a_sample_lies_around_its_mean():
+    """At a log variance of 2 log 3 by three times the number that is drawn."""
+    info = Pass(training=True, seed=7, step=3, node=1)
+    mean = np.random.default_rng(0).normal(size=(50, 40))
+    spread = np.full(mean.shape, 2 * math.log(3))
+    n = random.normal(np, 7, 3, 1, mean.size).reshape(mean.shape)
+    drawn = run(GaussianSample(), mean, spread, info=info)
+    np.testing.assert_allclose(drawn, mean + 3 * n, rtol=1e-12)
+    assert run(GaussianSample(), mean, spread) is mean
+
+
 def test_dropout_mask_under_jax_has_the_same_bits():
     jax = pytest.importorskip("jax")
     x = np.random.default_rng(0).normal(size=(9, 7)).astype(np.float32)
@@ -262,6 +292,15 @@ ERRORS = [
     (
         lambda: StochasticDepth(1),
         "[stochastic_depth] rate = 1; use a fraction in [0, 1)",
+    ),
+    (
+        lambda: GaussianNoise(-1.0),
+        "[gaussian_noise] deviation = -1.0; use a finite number of at least 0",
+    ),
+    (
+        lambda: GaussianSample().output_shape((3,), (4,)),
+        "[gaussian_sample] a mean of shape (3,) and a log variance of (4,), expected "
+        "the same; give the two layers as many units",
     ),
     (
         lambda: SpatialDropout(0.5).output_shape((3,)),

@@ -72,7 +72,7 @@ class Executor<T>::Program {
 
   // All rows of one batch, in stretches that the plan has room for; the mean cost goes
   // to `cost`, which is not used for another batch. With `learning` the early updates are
-  // made, unless the cost is not finite: then this returns false.
+  // made, unless the cost is not finite: then, or where it was stopped, this returns false.
   bool cost_and_gradient(Rows rows, PassKey key, double& cost,
                          const Learning<T>* learning = nullptr) {
     Batch batch{.rows = rows, .weight_sum = data_.weight_sum(rows), .key = key};
@@ -81,6 +81,7 @@ class Executor<T>::Program {
       batch.rows = rows.part(first, std::min(most, rows.count - first));
       batch.first_row = first;
       forward_pass(batch, learning != nullptr && halves(batch.rows.count, key));
+      if (ends(2 * first)) return false;
       loss_pass(batch, true);
       worker_.once([&] {
         if (batch.first_row == 0) cost = 0;
@@ -93,6 +94,7 @@ class Executor<T>::Program {
         if (!std::isfinite(cost)) return false;
       }
       backward_pass(batch, learning);
+      if (ends(2 * first + 1)) return false;
     }
     return true;
   }
@@ -106,8 +108,8 @@ class Executor<T>::Program {
       const Step<T>* step = executor_.steps_[node].get();
       if (step == nullptr || executor_.skipped_[node]) continue;
       const Context<T> context = context_of(node, batch);
-      worker_.each_task(step->forward_work(extent(context)),
-                        [&](Task task) { step->forward(context, task); });
+      each_task(step->forward_work(extent(context)),
+                [&](Task task) { step->forward(context, task); });
     }
     keep_outputs(batch);
   }
@@ -122,6 +124,27 @@ class Executor<T>::Program {
   }
 
  private:
+  // The tasks of a kernel, as long as the call is not stopped.
+  template <class Call>
+  void each_task(const Work& work, const Call& call) {
+    Stopping* const stopping = executor_.stopping_;
+    if (stopping == nullptr) return worker_.each_task(work, call);
+    worker_.each_task(work, [&](Task task) {
+      if (stopping->stopped()) return;
+      call(task);
+      if (worker_.number() == 0) stopping->look();
+    });
+  }
+
+  // Whether the call ends at this place.
+  bool ends(int64_t place) {
+    Stopping* const stopping = executor_.stopping_;
+    if (stopping == nullptr) return false;
+    worker_.once([&] { stopping->decide(place); });
+    worker_.settle();
+    return stopping->ends_at(place);
+  }
+
   // With `learning`, the updates that can follow at once.
   void backward_pass(const Batch& batch, const Learning<T>* learning) {
     for (size_t node = executor_.steps_.size(); node-- > 0;) {
@@ -132,8 +155,8 @@ class Executor<T>::Program {
       if (learning != nullptr)
         context.learner =
             &learner.emplace(learning->update, learning->early, learning->now, node);
-      worker_.each_task(step->backward_work(extent(context)),
-                        [&](Task task) { step->backward(context, task); });
+      each_task(step->backward_work(extent(context)),
+                [&](Task task) { step->backward(context, task); });
     }
   }
 
@@ -268,6 +291,7 @@ int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKe
   using Clock = std::chrono::steady_clock;
   const int64_t end = std::min(rows.count, begin + passes_ * plan_.rows);
   const auto started = Clock::now();
+  stopping_ = nullptr;
   skipped_.assign(skipped_.size(), false);
   launch(workers, data, results, [&](Program& program, int) {
     for (int64_t first = begin; first < end; first += plan_.rows) {
@@ -290,8 +314,9 @@ int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKe
 
 template <class T>
 double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
-                             const Results<T>& results) {
+                             const Results<T>& results, Stopping* stopping) {
   double cost = 0;
+  stopping_ = stopping;
   skipped_.assign(skipped_.size(), false);
   launch(workers, data, results,
          [&](Program& program, int) { program.cost_and_gradient(rows, key, cost); });
@@ -307,6 +332,7 @@ int64_t Executor<T>::train(Workers workers, const Data<T>& data,
   gathering_.prepare(workers.most, plan_.rows);
   costs_.prepare(gathering_);
   prepare_updates(request);
+  stopping_ = request.stopping;
   int64_t taken = 0;
   while (taken < steps) {
     const Pace::Stretch stretch = pace_.next(steps - taken, workers);
@@ -316,7 +342,7 @@ int64_t Executor<T>::train(Workers workers, const Data<T>& data,
       const int64_t reached = program.train(request, first, end, *update_);
       if (worker == 0) taken = reached;
     });
-    if (taken < end) break;  // a cost that is not finite
+    if (taken < end) break;  // a cost that is not finite, or it was stopped
     pace_.took(stretch, std::chrono::duration<double>(Clock::now() - begin).count());
   }
   return taken;

@@ -20,6 +20,7 @@
 #include "learning.h"
 #include "pace.h"
 #include "plan.h"
+#include "stopping.h"
 
 namespace nervure {
 
@@ -31,6 +32,7 @@ struct TrainRequest {
   uint64_t seed = 0;
   double* costs = nullptr;    // (steps,) mean cost of each batch
   double* weights = nullptr;  // (steps,) what its cost was divided by
+  Stopping* stopping = nullptr;
 };
 
 template <class T>
@@ -53,12 +55,13 @@ class Executor {
   int64_t forward(int workers, const Data<T>& data, Rows rows, PassKey key,
                   const Results<T>& results, int64_t begin);
 
-  // Weighted mean cost of the rows; its gradients are written to `gradients`.
+  // Weighted mean cost of the rows; its gradients are written to `gradients`. Neither is
+  // of use where it was stopped.
   double gradient(int workers, const Data<T>& data, Rows rows, PassKey key,
-                  const Results<T>& results);
+                  const Results<T>& results, Stopping* stopping = nullptr);
 
   // Steps taken; fewer than asked for where a cost was not finite: that step's update
-  // is not made.
+  // is not made. Where it was stopped, parameters and slots are of no use.
   int64_t train(Workers workers, const Data<T>& data, const TrainRequest& request,
                 const Results<T>& results);
 
@@ -107,8 +110,9 @@ class Executor {
   std::optional<Update<T>> update_;
   std::vector<EarlyUpdates<T>> early_;  // of whole batches, and of the last one
   int64_t early_rows_ = 0;
-  Pace pace_;           // of the training steps
-  int64_t passes_ = 1;  // of one call of forward
+  Pace pace_;                     // of the training steps
+  int64_t passes_ = 1;            // of one call of forward
+  Stopping* stopping_ = nullptr;  // of the present call; null where it cannot be stopped
 };
 
 }  // namespace nervure

@@ -23,22 +23,16 @@ struct Silencing {
             1 / (1 - attributes.number("rate"))};
   }
 
-  // call(range, keeps), tile by tile of the mask's elements from `first` on; keeps(i) says
-  // whether element i of the range is one that stays. Words are drawn four at once.
+  // call(range, keeps), some of the mask's elements at a time, from `first` on; keeps(i)
+  // says whether element i of the range is one that stays.
   template <class T>
   NERVURE_INLINE void each_tile(const Context<T>& c, int64_t first, Range range,
                                 auto call) const {
-    constexpr int64_t tile = 512;
-    uint32_t words[tile + 4];
     const uint32_t least = threshold;
-    for (int64_t begin = range.begin; begin < range.end; begin += tile) {
-      const Range part = {begin, std::min(begin + tile, range.end)};
-      const int64_t before = (first + begin) % 4;
-      random::words({c.seed, c.step, c.node}, first + begin - before,
-                    part.end - begin + before, words);
-      const uint32_t* word = words + before;
-      call(part, [=](int64_t i) { return (word[i - begin] >> 8) >= least; });
-    }
+    const auto some = [&](int64_t begin, int64_t end, const uint32_t* word) {
+      call(Range{begin, end}, [=](int64_t i) { return (word[i - begin] >> 8) >= least; });
+    };
+    random::each_word({c.seed, c.step, c.node}, first, range.begin, range.end, some);
   }
 };
 

@@ -3,6 +3,7 @@
 #include "dropout.h"
 #include "group.h"
 #include "merge.h"
+#include "noise.h"
 #include "normalize.h"
 #include "reshape.h"
 #include "source.h"
@@ -11,7 +12,7 @@ namespace nervure {
 
 KernelGroup pointwise_kernels() {
   return group_of<Constant, Dropout, SharedDropout, Flatten, Reshape, Slice, Concatenate,
-                  Add, Multiply, Normalize>();
+                  Add, Multiply, Normalize, GaussianNoise, GaussianSample>();
 }
 
 }  // namespace nervure

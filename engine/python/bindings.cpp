@@ -75,14 +75,17 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("set_augmentation", &HeldExecutor<T>::set_augmentation)
       .def("forward", &HeldExecutor<T>::forward, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),
-           nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none())
+           nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none(),
+           nb::arg("look") = nb::none())
       .def("gradient", &HeldExecutor<T>::gradient, nb::arg("workers"), nb::arg("data"),
            nb::arg("index").none(), nb::arg("begin"), nb::arg("count"), nb::arg("training"),
-           nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none())
+           nb::arg("seed"), nb::arg("step"), nb::arg("outputs"), nb::arg("costs").none(),
+           nb::arg("look") = nb::none())
       .def("train", &HeldExecutor<T>::train, nb::arg("fewest"), nb::arg("most"),
            nb::arg("data"), nb::arg("index").none(), nb::arg("begin"), nb::arg("count"),
            nb::arg("batch_size"), nb::arg("learning_rates"), nb::arg("first_step"),
-           nb::arg("seed"), nb::arg("costs"), nb::arg("weights"), nb::arg("outputs"))
+           nb::arg("seed"), nb::arg("costs"), nb::arg("weights"), nb::arg("outputs"),
+           nb::arg("look") = nb::none())
       .def("value", &HeldExecutor<T>::value)
       .def("gradient_of", &HeldExecutor<T>::gradient_of);
 }

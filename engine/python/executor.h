@@ -11,6 +11,33 @@
 
 namespace nervure {
 
+// A call of the engine without the lock; one that Ctrl-C ends, or what `look` throws.
+template <class Call>
+void listening(const nb::object& look, const Call& call) {
+  if (look.is_none()) {
+    const Released free;
+    return call(nullptr);
+  }
+  std::exception_ptr error;
+  {
+    Released free;
+    const auto hear = [&] {
+      try {
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        look();
+      } catch (...) {
+        error = std::current_exception();
+      }
+    };
+    Stopping stopping([&] {
+      free.back(hear);
+      return error != nullptr;
+    });
+    call(&stopping);
+  }
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
 template <class T>
 Callback<T> callback(nb::callable function, int64_t columns) {
   return [function, columns](const T* output, int64_t values, Rows rows, T* gradient) {
@@ -86,7 +113,7 @@ class HeldExecutor {
 
   void forward(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
                int64_t count, bool training, uint64_t seed, uint64_t step,
-               const nb::list& outputs, nb::object costs) {
+               const nb::list& outputs, nb::object costs, const nb::object& look) {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
     const Results<T> results = held.checked(executor_.plan(), data);
@@ -97,24 +124,29 @@ class HeldExecutor {
         done = executor_.forward(workers, data.data(), rows, key, results, done);
       }
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
+      if (!look.is_none()) look();
     }
   }
 
   double gradient(int workers, const HeldData<T>& data, nb::object index, int64_t begin,
                   int64_t count, bool training, uint64_t seed, uint64_t step,
-                  const nb::list& outputs, nb::object costs) {
+                  const nb::list& outputs, nb::object costs, const nb::object& look) {
     const Rows rows = read_rows(data, index, begin, count);
     const HeldResults held(outputs, costs);
     const Results<T> results = held.checked(executor_.plan(), data);
-    const Released free;
-    return executor_.gradient(workers, data.data(), rows, {training, seed, step}, results);
+    double cost = 0;
+    listening(look, [&](Stopping* stopping) {
+      const PassKey key{training, seed, step};
+      cost = executor_.gradient(workers, data.data(), rows, key, results, stopping);
+    });
+    return cost;
   }
 
   int64_t train(int fewest, int most, const HeldData<T>& data, nb::object index,
                 int64_t begin, int64_t count, int64_t batch_size,
                 const std::vector<double>& learning_rates, int64_t first_step,
                 uint64_t seed, nb::object costs, nb::object weights,
-                const nb::list& outputs) {
+                const nb::list& outputs, const nb::object& look) {
     const auto steps = static_cast<int64_t>(learning_rates.size());
     const auto step_costs = array_of<Vector<double>>(costs, "costs", steps);
     const auto step_weights = array_of<Vector<double>>(weights, "weights", steps);
@@ -129,8 +161,12 @@ class HeldExecutor {
       refuse("steps, batch size and rows do not agree");
     const HeldResults held(outputs, nb::none());
     const Results<T> results = held.checked(executor_.plan(), data);
-    const Released free;
-    return executor_.train({fewest, most}, data.data(), request, results);
+    int64_t taken = 0;
+    listening(look, [&](Stopping* stopping) {
+      request.stopping = stopping;
+      taken = executor_.train({fewest, most}, data.data(), request, results);
+    });
+    return taken;
   }
 
   nb::object value(int node, int64_t rows) const {

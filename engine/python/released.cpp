@@ -30,7 +30,9 @@ Door& door() {
 
 Released::Released() : state_(PyEval_SaveThread()) {}
 
-Released::~Released() {
+Released::~Released() { come_back(); }
+
+void Released::come_back() {
   {
     std::unique_lock lock(door().mutex);
     door().changed.wait(lock, [] { return door().lets_in(); });

@@ -16,7 +16,16 @@ class Released {
   Released(const Released&) = delete;
   Released& operator=(const Released&) = delete;
 
+  // Calls something of Python's meanwhile, on the thread that this was made on.
+  template <class Call>
+  void back(const Call& call) {
+    come_back();
+    call();
+    state_ = PyEval_SaveThread();
+  }
+
  private:
+  void come_back();
   PyThreadState* state_;
 };
 

@@ -2,6 +2,7 @@
 // Plans built by hand, trained for some steps: the same bits for any number of workers,
 // gradients by finite differences, and what happens when something goes wrong. Meant for
 // the sanitizers: every buffer has just the size it needs.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -188,6 +189,26 @@ class Trained {
       costs.insert(costs.end(), epoch_costs.begin(), epoch_costs.end());
     }
     return taken;
+  }
+
+  // One step; 0 where it was stopped, and then nothing has changed.
+  int64_t step(int workers, Stopping* stopping = nullptr) {
+    double cost = 0, sum = 0;
+    const TrainRequest request{.rows = rows().part(0, batch),
+                               .batch_size = batch,
+                               .learning_rates = {0.01},
+                               .seed = 11,
+                               .costs = &cost,
+                               .weights = &sum,
+                               .stopping = stopping};
+    const std::vector<T> before = weights;
+    const std::vector<std::vector<T>> slots = slots_;
+    const int64_t taken = executor->train({workers, workers}, data, request, {});
+    if (taken > 0) return taken;
+    std::ranges::copy(before, weights.begin());
+    for (size_t i = 0; i < slots.size(); ++i)
+      std::ranges::copy(slots[i], slots_[i].begin());
+    return 0;
   }
 
   // The same rows, of which only what is not 0 lies in memory.
@@ -447,6 +468,30 @@ void not_finite() {
   CHECK(finite);
 }
 
+// A step that is stopped, wherever that is, ends for all workers and is not counted; the
+// next one is taken as ever.
+void stopped(int workers) {
+  const auto begin = [] {
+    auto net = std::make_unique<Trained<float>>(long_batch);
+    net->optimize(methods()[1].name, methods()[1].attributes, 0);
+    return net;
+  };
+  const auto whole = begin();
+  whole->step(workers);
+  for (int limit = 0;; ++limit) {
+    const auto net = begin();
+    int asked = 0;
+    Stopping stopping([&] { return asked++ == limit; }, {});
+    const bool cut = net->step(workers, &stopping) == 0;
+    if (cut) CHECK(net->step(workers) == 1);
+    CHECK(same_bits(net->weights, whole->weights));
+    if (!cut) {
+      CHECK(limit > 3);
+      break;
+    }
+  }
+}
+
 bool are_probabilities(const std::vector<float>& rows) {
   for (size_t i = 0; i < rows.size(); i += small.classes) {
     float sum = 0;
@@ -542,6 +587,7 @@ int main() {
   gradient_by_differences();
   forward_by_rows();
   not_finite();
+  for (const int workers : {1, 2, 3}) stopped(workers);
   error_in_a_callback();
   return check::report();
 }

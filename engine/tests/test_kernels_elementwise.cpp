@@ -5,6 +5,7 @@
 
 #include "../kernels/activation.h"
 #include "../kernels/dropout.h"
+#include "../kernels/noise.h"
 #include "../kernels/normalize.h"
 #include "kernel_check.h"
 
@@ -217,6 +218,12 @@ int main() {
   dropout_masks();
   check::kernel<Dropout>(dropout_attributes(0.3), {{{5, 3}}, {5, 3}}, true);
   check::kernel<Dropout>(dropout_attributes(0.3), {{{7}}, {7}}, false);
+  Attributes noise;
+  noise.set("deviation", 0.5);
+  check::kernel<GaussianNoise>(noise, {{{5, 3}}, {5, 3}}, true);
+  check::kernel<GaussianNoise>(noise, {{{7}}, {7}}, false);
+  check::kernel<GaussianSample>({}, {{{5, 3}, {5, 3}}, {5, 3}}, true);
+  check::kernel<GaussianSample>({}, {{{7}, {7}}, {7}}, false);
   normalize_values();
   check::kernel<Normalize>({}, {{{2, 3}}, {2, 3}}, false, {{3}, {3}});
   return check::report();

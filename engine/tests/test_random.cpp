@@ -47,6 +47,18 @@ void any_cut_gives_the_same_words() {
   }
 }
 
+// Where the distribution function is 0.5, 0.975 and 0.001 (tables: 0, 1.959964, -3.090232).
+void normal_numbers() {
+  const auto at = [](double p) {
+    return normal(static_cast<uint32_t>(p * (1 << 23)) << 9);
+  };
+  CHECK_CLOSE(at(0.5), 0, 2e-7);
+  CHECK_CLOSE(at(0.975), 1.959964, 3e-6);
+  CHECK_CLOSE(at(0.001), -3.090232, 1e-4);
+  CHECK(normal(0) == -normal(0xffffffff));
+  CHECK_CLOSE(normal(0), -5.294704, 1e-5);
+}
+
 void uniform_numbers() {
   CHECK(uniform(0) == 0.0f);
   CHECK(uniform(0xffffffff) == 1.0f - 0x1p-24f);
@@ -66,5 +78,6 @@ int main() {
   layout();
   any_cut_gives_the_same_words();
   uniform_numbers();
+  normal_numbers();
   return check::report();
 }

@@ -23,7 +23,8 @@ _MODULES = {
         "Constant Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D "
         "Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D "
         "DepthwiseConv2D Divide DotProductAttention Dropout EmbedColumns Embedding "
-        "EnsembleDense EnsembleMean Flatten GRU GlobalAveragePool1D "
+        "EnsembleDense EnsembleMean Flatten GRU GaussianNoise GaussianSample "
+        "GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalAveragePool3D GlobalL2Pool1D GlobalL2Pool2D "
         "GlobalL2Pool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GroupNorm "
         "Input L2Pool1D L2Pool2D L2Pool3D LSTM Layer LayerError LayerNorm Learned "
@@ -38,6 +39,7 @@ _MODULES = {
     "nervure.graph.graph": "Graph GraphError",
     "nervure.network.network": "Network",
     "nervure.ensemble.ensemble": "Ensemble",
+    "nervure.autoencoder.autoencoder": "Autoencoder",
     "nervure.network.trace": "NetworkTrace",
     "nervure.network.finite": "NotFiniteError NotFiniteWarning",
     "nervure.network.generating": "generate",

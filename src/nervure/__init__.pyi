@@ -11,6 +11,7 @@ from nervure import sight as sight
 from nervure import tabular as tabular
 from nervure import uncertainty as uncertainty
 from nervure import zoo as zoo
+from nervure.autoencoder.autoencoder import Autoencoder as Autoencoder
 from nervure.data import DataError as DataError
 from nervure.data import Dataset as Dataset
 from nervure.data import Ragged as Ragged
@@ -72,6 +73,8 @@ from nervure.layers import Embedding as Embedding
 from nervure.layers import EnsembleDense as EnsembleDense
 from nervure.layers import EnsembleMean as EnsembleMean
 from nervure.layers import Flatten as Flatten
+from nervure.layers import GaussianNoise as GaussianNoise
+from nervure.layers import GaussianSample as GaussianSample
 from nervure.layers import GlobalAveragePool1D as GlobalAveragePool1D
 from nervure.layers import GlobalAveragePool2D as GlobalAveragePool2D
 from nervure.layers import GlobalAveragePool3D as GlobalAveragePool3D

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.stopping import look
 from nervure.data.ragged import Ragged
 from nervure.executors import _jax_fold as compute
 from nervure.executors._executor import (
@@ -104,6 +105,7 @@ class JaxExecutor:
         with compute.precision(self.jax, model.dtype):
             values = compute.upload(self.jax, model.values)
             for i, filled in enumerate(batches):
+                look()
                 rows = np.arange(i * size, min((i + 1) * size, data.rows))
                 batch = compute.take(np, arrays, filled, room)
                 found, part = forward(values, batch, np.uint32(step))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from nervure.base.engine import in_memory
 from nervure.base.memory import check_memory
+from nervure.base.stopping import look
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
 from nervure.data.ragged import Ragged
@@ -62,6 +64,12 @@ CACHE_BYTES = 64 * 2**20
 
 PLANNED_ROWS = (1, 32, 512)
 """Rows that plans of inference are made for: few, so that they are used again."""
+
+SHORT_SECONDS = 0.1
+"""A training step of that time is waited for; a longer one can be stopped."""
+
+COPIED_BYTES = 4e9
+"""How much memory is copied in a second."""
 
 KEPT = 4
 """Engines kept for another call like an earlier one, each with its arena."""
@@ -166,10 +174,8 @@ class NativeExecutor:
         rows, (seed, step) = data.rows, draw or (0, 0)
         flat = [result.reshape(-1) for result in results]
         workers = self.workers(data, min(rows, PLANNED_ROWS[-1]))
-        drawn = draw is not None
-        native.forward(
-            workers, self.hold(data), None, 0, rows, drawn, seed, step, flat, costs
-        )
+        where = (workers, self.hold(data), None, 0, rows)
+        native.forward(*where, draw is not None, seed, step, flat, costs, look)
 
     # -- gradients ----------------------------------------------------------------
 
@@ -191,6 +197,7 @@ class NativeExecutor:
             0,
             [],
             None,
+            look,
         )
         self._keep(key, native)
         return cost
@@ -209,7 +216,7 @@ class NativeExecutor:
         training, (seed, step) = draw is not None, draw or (0, 0)
         held = self.hold(data, objective)
         where = (self.workers(data, data.rows), held, None, 0, data.rows)
-        how: tuple[Any, ...] = (training, seed, step, [], None)
+        how: tuple[Any, ...] = (training, seed, step, [], None, look)
         if objective is None:
             native.forward(*where, *how)
             cost = float("nan")
@@ -422,6 +429,7 @@ class NativeTrainer:
         self._engine = executor.engine_of(job)
         rows = min(job.batch_size, job.data.rows)
         # A number that was asked for is kept; else the engine finds the fastest.
+        self._seconds = math.inf  # of the latest step
         self._most = job.threads or executor.workers(job.data, rows, passes=3)
         self._fewest = job.threads or 1
         self._data = executor.hold(job.data, job.objective)
@@ -440,6 +448,36 @@ class NativeTrainer:
 
     def run(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
         """Take the steps of ``stretch``."""
+        started, steps = time.monotonic(), len(stretch.learning_rates)
+        can_stop = steps == 1 and self._is_slow
+        result = (self._stoppable if can_stop else self._run)(stretch, outputs)
+        self._seconds = (time.monotonic() - started) / steps
+        return result
+
+    @property
+    def _is_slow(self) -> bool:
+        """Whether steps take so long that a copy of what they change costs little."""
+        numbers = sum(array.size for array in self._changed)
+        copying = numbers * self._model.dtype.itemsize / COPIED_BYTES
+        return max(SHORT_SECONDS, 20 * copying) < self._seconds
+
+    @property
+    def _changed(self) -> tuple[Floats, ...]:
+        return (self._model.values, *self._job.slots)
+
+    def _stoppable(self, stretch: Stretch, outputs: Sequence[Floats]) -> StretchResult:
+        """Take a step; one that is stopped in its midst has not been taken."""
+        kept = [array.copy() for array in self._changed]
+        try:
+            return self._run(stretch, outputs, look)
+        except BaseException:
+            for array, before in zip(self._changed, kept, strict=True):
+                array[:] = before
+            raise
+
+    def _run(
+        self, stretch: Stretch, outputs: Sequence[Floats], look: Any = None
+    ) -> StretchResult:
         steps = len(stretch.learning_rates)
         costs, weights = np.empty(steps), np.empty(steps)
         taken = self._engine.train(
@@ -456,6 +494,7 @@ class NativeTrainer:
             costs,
             weights,
             [output.reshape(-1) for output in outputs],
+            look,
         )
         return StretchResult(costs[:taken], weights[:taken], taken == steps)
 

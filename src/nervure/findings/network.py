@@ -12,7 +12,14 @@ from nervure.graph.node import Entry
 from nervure.graph.objective import activation_of
 
 PASSING = frozenset(
-    {"dropout", "spatial_dropout", "flatten", "reshape", "stochastic_depth"}
+    {
+        "dropout",
+        "spatial_dropout",
+        "flatten",
+        "reshape",
+        "stochastic_depth",
+        "gaussian_noise",
+    }
 )
 """Layers that pass on what they read."""
 

@@ -71,6 +71,7 @@ from nervure.layers.learned import Learned
 from nervure.layers.local_response_norm import LocalResponseNorm
 from nervure.layers.matmul import MatMul
 from nervure.layers.merge import Add, Concatenate, Multiply
+from nervure.layers.noise import GaussianNoise, GaussianSample
 from nervure.layers.normalize import Normalize
 from nervure.layers.pairs import (
     Compare,
@@ -126,6 +127,8 @@ LAYERS: tuple[type[Layer], ...] = family(
         Dropout,
         SpatialDropout,
         StochasticDepth,
+        GaussianNoise,
+        GaussianSample,
         Embedding,
         EmbedColumns,
         Flatten,
@@ -278,6 +281,8 @@ __all__ = [
     "Example",
     "Flatten",
     "Formula",
+    "GaussianNoise",
+    "GaussianSample",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalAveragePool3D",

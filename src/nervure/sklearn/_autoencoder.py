@@ -15,6 +15,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array
 
+from nervure.autoencoder.parts import before, behind
 from nervure.graph.graph import Graph
 from nervure.graph.symbols import sequence
 from nervure.layers import Dense, Input, Layer
@@ -34,7 +35,8 @@ class AutoencoderTransformer(
 ):
     """Learns a code from which the rows can be made again.
 
-    Encoder and decoder are trained as one network whose target is its input.
+    Encoder and decoder are trained as one network whose target is its input; for
+    denoising, sparse, contractive and variational ones see `nervure.Autoencoder`.
 
     Args:
         n_components: numbers in the code.
@@ -132,19 +134,10 @@ class AutoencoderTransformer(
     def _part(self) -> None:
         """Cut the network at its code; the parts have copies of its weights."""
         whole = self.network_
-        layers = [entry.layer for entry in whole.graph.entries]
-        before, behind = layers[: self._cut], layers[self._cut :]
-        self._n_features_out = cast(Dense, before[-1]).units
-        parts = [before, [Input(self._n_features_out), *behind]]
-        nets = [
-            Network.from_graph(Graph.of(sequence(part)), dtype=whole.dtype, begin=False)
-            for part in parts
-        ]
-        values = [segment.view(whole.values) for segment in whole.layout.segments]
-        views = [s.view(net.values) for net in nets for s in net.layout.segments]
-        for view, value in zip(views, values, strict=True):
-            view[...] = value
-        self.encoder_, self.decoder_ = nets
+        code = whole.graph.entries[self._cut - 1]
+        self._n_features_out = cast(Dense, code.layer).units
+        self.encoder_ = before(whole, code.name)
+        self.decoder_ = behind(whole, code.name, whole.graph.output_names[0])
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 from nervure.graph.parameters import Floats
 from nervure.network.network import Network
 from nervure.optimizers import Optimizer
+from nervure.training.interrupt import Interruption
 from nervure.training.prepare import Prepared
 from nervure.training.recorder import Recorder
 from nervure.training.settings import Settings
@@ -31,6 +32,7 @@ class Session(Protocol):
     state: State
     recorder: Recorder
     telemetry: Telemetry | Off
+    interruption: Interruption
 
     @property
     def learner(self) -> Learner:

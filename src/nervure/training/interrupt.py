@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ctrl-C during training: noted, and acted on at the next step boundary."""
+"""Ctrl-C during training: noted, and acted on where the state is whole."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any
+
+from nervure.base.stopping import stopped_by
 
 
 class Interruption:
@@ -36,6 +39,14 @@ class Interruption:
         in_main = threading.current_thread() is threading.main_thread()
         if in_main and self._earlier is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._earlier)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Within it work of the executors ends as soon as it is requested.
+
+        Raises:
+            Stopped: it was.
+        """
+        return stopped_by(lambda: self.requested)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

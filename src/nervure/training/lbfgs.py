@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.stopping import Stopped
 from nervure.data.ragged import Ragged
 from nervure.executors import Data, places_of
 from nervure.graph.parameters import Segment
@@ -30,6 +31,7 @@ class _Iterations:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known = 0  # epochs that an earlier session has recorded
+        self._reached = session.net.values  # by the latest iteration
 
     def run(self) -> None:
         """Begin from the first weights, and pass what is known already."""
@@ -41,6 +43,16 @@ class _Iterations:
         iterations = min(settings.epochs, settings.max_steps or 2**31)
         session.begin(iterations)
         self._look()
+        self._reached = session.net.values.copy()
+        try:
+            self._search(iterations)
+        except Stopped:  # on the way to a point that it has not settled for
+            session.net.values[:] = self._reached
+            raise
+
+    def _search(self, iterations: int) -> None:
+        session, state = self._session, self._session.state
+        settings = session.settings
         found = minimize(
             cast(LBFGS, settings.optimizer),
             self._value_and_gradient,
@@ -81,9 +93,10 @@ class _Iterations:
         self._scatter(point)
         net, settings = self._session.net, self._session.settings
         learner = self._session.learner
-        cost = learner.executor.gradient(
-            self._batch, learner.objective, training=True, seed=settings.seed
-        )
+        with self._session.interruption.at_once():
+            cost = learner.executor.gradient(
+                self._batch, learner.objective, training=True, seed=settings.seed
+            )
         penalty = settings.regularizer or L2(0.0)
         gradient = net.gradients.astype(np.float64)
         for s in self._learning:
@@ -98,6 +111,7 @@ class _Iterations:
     def _after_iteration(self, iteration: int, point: Vector, value: float) -> bool:
         session, state = self._session, self._session.state
         self._scatter(point)
+        self._reached[:] = session.net.values
         session.telemetry.after(state.epoch, 0.0, value)
         if not np.isfinite(value):
             session.diverged(session.prepared.rows[:1], 0.0, state.slots[0])

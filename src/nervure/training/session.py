@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import Any, NoReturn
 
+from nervure.base.stopping import Stopped
 from nervure.findings.finding import FindingWarning
 from nervure.findings.watch import Watch
 from nervure.graph.parameters import Floats
@@ -79,16 +80,20 @@ class Session:
     @property
     def learner(self) -> Learner:
         """What is trained, and the rows as it takes them; made at first use."""
-        settings = self.settings
         if self._learner is None:
-            self._learner = learner_of(
-                self.net,
-                self.prepared,
-                settings.objective,
-                settings.executor,
-                changing=bool(settings.augmentation),
-            )
+            with self.interruption.at_once():
+                self._learner = self._made_learner()
         return self._learner
+
+    def _made_learner(self) -> Learner:
+        settings = self.settings
+        return learner_of(
+            self.net,
+            self.prepared,
+            settings.objective,
+            settings.executor,
+            changing=bool(settings.augmentation),
+        )
 
     def _is_seen(self, folder: RunFolder | None) -> bool:
         """Whether steps are looked at: as asked, else where somebody may read of it."""
@@ -123,6 +128,8 @@ class Session:
         try:
             with self.interruption:
                 self._course.run(self)
+        except Stopped:  # of the step or the epoch's end that was cut there is nothing
+            state.stopped = "interrupted"
         finally:
             self.progress.close()
         state.seconds = time.monotonic() - self._begun
@@ -179,7 +186,9 @@ class Session:
     def end_epoch(self, rate: float, last_good: Floats, known: bool = False) -> None:
         """After the last step of an epoch: measure, judge, tell and keep it."""
         state = self.state
-        values = self._meter.values(state, self.learner)
+        learner = self.learner
+        with self.interruption.at_once():
+            values = self._meter.values(state, learner)
         self._check_growth(values["loss"], rate, last_good)
         if isinstance(self.settings.optimizer, UpdateRule):
             values["learning_rate"] = rate

@@ -126,7 +126,8 @@ class _Steps:
         telemetry.before(state.step, order[begin * size :])
         stretch = Stretch(rows, rates.tolist(), state.step)
         started = time.monotonic()
-        result = self._trainer.run(stretch, state.outputs)
+        with self._session.interruption.at_once():
+            result = self._trainer.run(stretch, state.outputs)
         self._pace(count, max(time.monotonic() - started, 1e-6))
         costs = result.costs.tolist()
         telemetry.after(state.epoch, float(rates[0]), costs[-1] if costs else math.nan)
