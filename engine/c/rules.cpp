@@ -456,6 +456,8 @@ constexpr Rule rules[] = {
     {"flatten", plain},
     {"frame", frame},
     {"group_norm", group_norm},
+    {"gaussian_noise", plain},
+    {"gaussian_sample", exactly<2>},
     {"gru", gru, 1, true},
     {"l2_pool", pooling},
     {"learned", learned},
