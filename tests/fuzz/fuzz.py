@@ -30,6 +30,9 @@ from kinds import KINDS
 from nervure.cli.app import TOLD
 
 FILES, SECONDS = 200, 20
+OWN = 0.8
+"""Share of the files of a kind with ways of its own that are harmed by these."""
+
 MEMORY = 6 << 30
 """Addresses that a process may have: much of it is what libraries map at the start."""
 
@@ -95,7 +98,8 @@ def run(kind: str, files: int, seed: int, keep: Path | None) -> list[str]:
             KINDS[kind].read(path)
         for i in range(files):
             name, sound = rng.choice(seeds)
-            data = mutated(sound, rng)
+            own = KINDS[kind].mutated if rng.random() < OWN else None
+            data = (own or mutated)(sound, rng)
             path = Path(folder) / name
             path.write_bytes(data)
             if keep is not None:  # stays if the process dies

@@ -10,22 +10,26 @@ import gzip
 import io
 import json
 import math
+import os
+import random
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import plan_files
 
 import nervure as nv
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Sound files by name, written into a folder, and their reader."""
+    """Sound files by name, written into a folder, their reader, and own ways to harm."""
 
     seeds: Callable[[Path], Mapping[str, bytes]]
     read: Callable[[Path], object]
+    mutated: Callable[[bytes, random.Random], bytes] | None = None
 
 
 RNG = np.random.default_rng(0)
@@ -318,3 +322,5 @@ KINDS = {
     "h5": Kind(_h5, _read_keras),
     "keras-config": Kind(_configurations, _read_configuration),
 }
+if os.environ.get("NERVURE_TEST_C"):  # a folder in which libnervure was built
+    KINDS["c"] = Kind(plan_files.seeds, plan_files.read, plan_files.mutated)

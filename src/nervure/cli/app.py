@@ -572,7 +572,8 @@ def zoo(
 def export(
     model: Model,
     out: Annotated[
-        Path | None, typer.Option(help="The file; by default <model>.onnx.")
+        Path | None,
+        typer.Option(help="The file, .onnx or .nervure; by default <model>.onnx."),
     ] = None,
     opset: Annotated[int, typer.Option(help="Version of the operators.")] = 18,
     raw: Annotated[
@@ -586,7 +587,11 @@ def export(
         bool, typer.Option("--resize", help="Take images of any height and width.")
     ] = False,
 ) -> None:
-    """Write a model as ONNX, for other runtimes and languages (needs nervure[onnx])."""
+    """Write a model as ONNX, for other runtimes and languages (needs nervure[onnx]).
+
+    A file that ends in .nervure is one for libnervure, the engine's C interface: it
+    takes what the network takes, without preprocessing.
+    """
     from nervure.cli.exporting import Wish, export
 
     print(export(model, out, Wish(raw, opset, dtype, resize)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``nervure export``: a saved network as an ONNX file."""
+"""``nervure export``: a saved network as an ONNX file, or a plan file of libnervure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nervure as nv
+from nervure.exchange._plan_file import described as plan_described
 from nervure.serving.answers import model_file
 
 MOST_RECORD = 64 << 20
@@ -39,11 +40,17 @@ def export(model: Path, out: Path | None, wish: Wish) -> str:
         resize=wish.resize,
         metadata={} if folder is None else _of_run(folder),
     )
-    return f"{described(target)}\nwritten to {target} ({target.stat().st_size:,} bytes)"
+    lines = [described(target)]
+    if target.suffix == ".nervure" and network.preprocessing is not None:
+        lines.append("inputs are the network's own: preprocessing is not in the file")
+    lines.append(f"written to {target} ({target.stat().st_size:,} bytes)")
+    return "\n".join(lines)
 
 
 def described(path: Path) -> str:
-    """Inputs and outputs of an ONNX file, one line each."""
+    """Inputs and outputs of an exported file, one line each."""
+    if path.suffix == ".nervure":
+        return plan_described(path.read_bytes())
     from onnx import ModelProto
 
     model = ModelProto()

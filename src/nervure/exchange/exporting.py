@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Networks and ensembles to ONNX files."""
+"""Networks and ensembles to ONNX files; networks to plan files of libnervure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nervure.base.files import write_atomically
 from nervure.base.words import unknown
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Classes
+from nervure.exchange._plan_file import plan_bytes
 from nervure.exchange._site import Site
 from nervure.exchange._write_answers import Answer, answer_names, answers, plain_answers
 from nervure.exchange._write_layers import writer_of
@@ -55,6 +56,12 @@ def export(
 ) -> None:
     """Write a network or an ensemble to an ONNX file, which other runtimes run.
 
+    A path that ends in ``.nervure`` asks for a plan file instead, which the engine runs
+    from C and whatever binds to it (libnervure, ``engine/c/nervure.h``), with the bits
+    of `Network.predict`: a network in float32 whose inputs have one shape, without its
+    preprocessing and without options but ``dtype`` and ``metadata``. BatchNorms are
+    folded, as predict folds them for many rows.
+
     With its preprocessing the model takes raw rows and answers in the user's terms. A
     table has one input for each column, ``(batch, 1)``, by its name: numbers and dates
     (seconds since 1970) as doubles whose NaN is missing, text as strings whose "" is
@@ -70,7 +77,7 @@ def export(
     ensemble is one graph.
 
     Args:
-        path: the file, ending in ``.onnx``.
+        path: the file, ending in ``.onnx`` or ``.nervure``.
         preprocessing: whether to write what training recorded of the raw rows.
         opset: version of ONNX's operators, 17 to 21.
         dtype: ``"float32"`` or ``"float64"``; by default the network's. ONNX Runtime
@@ -92,10 +99,19 @@ def export(
     ['Gemm', 'Softmax']
     """
     where = os.fspath(path)
+    if where.endswith(".nervure"):
+        if resize:
+            raise ExchangeError(
+                "[export] resize=True for a .nervure file; expected no resize: inputs "
+                "are the network's own; leave it out, or write .onnx"
+            )
+        members = cast("tuple[Network, ...]", getattr(net, "members", (net,)))
+        data = plan_bytes(members, dtype=dtype, metadata=metadata)
+        return write_atomically(where, data)
     if not where.endswith(".onnx"):
         raise ExchangeError(
-            f"[{where}] ends in {os.path.splitext(where)[1]!r}; expected .onnx; rename "
-            "the file"
+            f"[{where}] ends in {os.path.splitext(where)[1]!r}; expected .onnx or "
+            ".nervure; rename the file"
         )
     model = onnx_model(
         net,

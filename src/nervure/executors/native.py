@@ -117,6 +117,19 @@ class NativeExecutor:
         self._keep(key, native)
         return self._as_rows(data, results)
 
+    def inference(self) -> tuple[Model, Any]:
+        """The model that large batches run in inference, and the engine's plan of it.
+
+        BatchNorms are folded where they can be.
+        """
+        if self._folding is not None:
+            self._folding.fill(self.model.values)
+            return self._folded.inference()
+        plan = self.plan_that_fits("infer", PLANNED_ROWS[-1], None)
+        graph, layout = self.model.graph, self.model.layout
+        fields = engine_plan(graph, layout, plan, self.model.frozen, frozenset())
+        return self.model, fields
+
     def _as_rows(self, data: Data, results: list[Floats]) -> list[Rows]:
         graph = self.model.graph
         pairs = zip(graph.outputs, results, strict=True)

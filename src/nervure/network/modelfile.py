@@ -237,6 +237,8 @@ def _header(file: BinaryIO, where: str) -> dict[str, Any]:
             where, f"the header ends at {8 + length:,}, the file at {size:,}"
         )
     header = _from_json(brace + file.read(length - 1), where, "header")
+    if header.get("format") == "nervure plan":
+        raise _foreign(where, "a plan file, which libnervure runs")
     _check_tensors(header, size - 8 - length, where)
     return header
 
