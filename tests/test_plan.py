@@ -22,6 +22,7 @@ from nervure.executors._arena import NOWHERE, Buffer, allocate
 from nervure.executors.native import NativeExecutor
 from nervure.executors.plan import Extent, Plan, Traits, make_plan
 from nervure.graph.graph import Graph
+from nervure.graph.node import Entry
 from nervure.graph.objective import Objective
 from nervure.graph.symbols import from_symbols, sequence
 from nervure.layers import Activation, Add, Concatenate, Dense, Input, Multiply
@@ -79,9 +80,11 @@ def graphs(draw: Any) -> Graph:
     extra = draw(st.sampled_from(symbols[len(inputs) :]))
     ends[id(extra)] = extra
     outputs = [s for s in ends.values() if s not in inputs]
-    return Graph.of(
-        *from_symbols(outputs, list(inputs) if not _unused(inputs, symbols) else [])
-    )
+    whole = list(inputs) if not _unused(inputs, symbols) else []
+    entries, names = from_symbols(outputs, whole)
+    if draw(st.booleans()):  # each input where it is first needed, not in front
+        entries = tuple(sorted(entries, key=lambda e: isinstance(e.layer, Input)))
+    return Graph.of(entries, names)
 
 
 def _unused(inputs: Any, symbols: Any) -> bool:
@@ -165,14 +168,17 @@ class Simulation:
         )
 
     def forward(self) -> None:
+        for i in self.graph.inputs:  # all of them, before the first node is run
+            self.memory.write(*self.value(i))
         for i, node in enumerate(self.graph.nodes):
-            source = isinstance(node.layer, Input)
-            for buffer in [] if source else self.own(i):
+            if isinstance(node.layer, Input):
+                continue
+            for buffer in self.own(i):
                 self.memory.write(*buffer)
             for feed in node.inputs:  # own buffers do not lie over the inputs
                 self.memory.check(*self.value(feed))
             self.memory.write(*self.value(i))
-            for buffer in [] if source else self.own(i):
+            for buffer in self.own(i):
                 self.memory.check(*buffer)
             for feed in node.inputs:
                 self.check_apart(i, self.value(feed), self.value(i))
@@ -332,6 +338,29 @@ def test_shared_memory_changes_no_bit(graph: Graph, seed: int) -> None:
     with_costs, _ = executor.row_costs(data, objective)
     for output, one, other in zip(graph.outputs, alone, with_costs, strict=True):
         assert one.tobytes() == trace.values[output].tobytes() == other.tobytes()
+
+
+def test_an_input_behind_other_layers_is_not_overwritten() -> None:
+    """It is filled before the first of them is run; it lay over their values."""
+    entries = [
+        Entry(Input(64), "a"),
+        Entry(Dense(1024), "wide", ("a",)),
+        Entry(Dense(64), "x", ("wide",)),
+        Entry(Dense(64), "y", ("x",)),
+        Entry(Input(1024), "b"),
+        Entry(Dense(64), "z", ("b",)),
+        Entry(Add(), "sum", ("y", "z")),
+    ]
+    net = Network.from_graph(Graph.of(entries), seed=1, dtype="float64")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 64)), rng.normal(size=(5, 1024))
+    own = {name: np.asarray(view) for name, view in net.parameters.items()}
+
+    def dense(x: Any, name: str) -> Any:
+        return x @ own[f"{name}.weight"] + own[f"{name}.bias"]
+
+    expected = dense(dense(dense(a, "wide"), "x"), "y") + dense(b, "z")
+    np.testing.assert_allclose(net.forward([a, b]), expected, rtol=1e-10)
 
 
 def test_a_chain_shares_memory() -> None:

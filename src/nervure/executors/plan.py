@@ -248,8 +248,13 @@ class _Planner:
             self.values.append(buffer)
 
     def _begin(self, node: int) -> int:
-        """When a node's value is written: a further output with that of its owner."""
+        """When a node's value is written: a further output with that of its owner.
+
+        Inputs are filled before the first node is run, wherever they stand.
+        """
         own = self.graph.nodes[node]
+        if isinstance(own.layer, Input):
+            return 0
         return node if self._writes(node) else own.inputs[0]
 
     def _last_use(self, node: int) -> int:
