@@ -306,6 +306,15 @@ def test_summary_counts_shapes_parameters_flops_and_bytes() -> None:
     assert len({len(line) for line in lines[:6]}) == 1
 
 
+def test_summary_counts_what_is_tied_once() -> None:
+    """It counted a shared matrix twice, and fewer than no statistics."""
+    code = nv.Dense(3, name="code")
+    layers = [nv.Input(4), code, nv.BatchNorm(), nv.Tied("code", transposed=True)]
+    lines = nv.Network(layers).summary().splitlines()
+    assert [line.split()[4] for line in lines[2:5]] == ["15", "12", "4"]
+    assert lines[-1].startswith("25 parameters and 6 stored statistics (124 B)")
+
+
 def test_summary_of_doubles_is_twice_as_large() -> None:
     net = nv.Network([nv.Input(2), nv.Dense(3)], dtype="float64")
     assert net.summary().splitlines()[-1].startswith("9 parameters (72 B)")

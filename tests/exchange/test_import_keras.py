@@ -106,6 +106,15 @@ def test_a_dense_layer(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.forward([[1, 2, 3]]), [[6, 6]])
 
 
+def test_noise_is_there_when_one_trains_on(tmp_path: Path) -> None:
+    layers = [begin(3), layer("GaussianNoise", stddev=0.25)]
+    net = nv.import_keras(saved(tmp_path / "m.keras", layers))
+    noise = net.graph.entries[-1].layer
+    assert isinstance(noise, nv.GaussianNoise)
+    assert noise.deviation == 0.25
+    np.testing.assert_array_equal(net.forward([[1, 2, 3]]), [[1, 2, 3]])
+
+
 def test_words_of_a_later_version_do_no_harm(tmp_path: Path) -> None:
     later = layer("Dense", units=2, sparkle={"much": True}) | {"new_key": [1, 2]}
     path = saved(tmp_path / "m.keras", [begin(3), later], DENSE, version="9.1.0")

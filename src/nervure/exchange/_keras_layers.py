@@ -30,6 +30,7 @@ from nervure.layers import (
     Dropout,
     Embedding,
     Flatten,
+    GaussianNoise,
     GroupNorm,
     Layer,
     LayerNorm,
@@ -228,6 +229,11 @@ def spatial_dropout(at: Place) -> Value:
     return at.put(SpatialDropout(rate), at.fixed()) if rate else at.x
 
 
+def gaussian_noise(at: Place) -> Value:
+    deviation = at.number("stddev", 1.0)
+    return at.put(GaussianNoise(deviation)) if deviation else at.x
+
+
 def same(at: Place) -> Value:
     return at.x
 
@@ -424,6 +430,7 @@ LAYERS: dict[str, Read] = {
     "Concatenate": concatenate,
     "Dense": dense,
     "Dropout": dropout,
+    "GaussianNoise": gaussian_noise,
     "ELU": elu,
     "Embedding": embedding,
     "Flatten": flatten,

@@ -122,7 +122,7 @@ class Graph:
     @cached_property
     def trainable(self) -> int:
         """Number of parameters that training moves: without running statistics."""
-        own = (p for node in self.nodes for p in node.parameters if p.trainable)
+        own = (p for node in self.nodes for p in node.owned if p.trainable)
         return sum(math.prod(p.shape) for p in own)
 
     def consumers(self, node: int) -> tuple[int, ...]:

@@ -87,6 +87,11 @@ class Node:
         """Full names of the parameters: where they are tied, those of their owner."""
         return tuple(p.of or f"{self.name}.{p.name}" for p in self.parameters)
 
+    @property
+    def owned(self) -> tuple[Parameter, ...]:
+        """Its parameters but those that are tied, and so belong to another node."""
+        return tuple(p for p in self.parameters if not p.of)
+
     def own(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Its parameters by their short names, from those of a network by full ones."""
         pairs = zip(self.parameters, self.parameter_names, strict=True)

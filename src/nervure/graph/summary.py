@@ -44,7 +44,7 @@ def _rows(graph: Graph, dtype: str, frozen: Collection[str]) -> list[tuple[str, 
     item = np.dtype(dtype).itemsize
     rows: list[tuple[str, ...]] = []
     for node in graph.nodes:
-        count = sum(math.prod(p.shape) for p in node.parameters)
+        count = sum(math.prod(p.shape) for p in node.owned)
         size = item * (count + math.prod(node.shape))
         feeds = ", ".join(graph.nodes[i].name for i in node.inputs)
         rows.append(
@@ -65,7 +65,7 @@ def _totals(graph: Graph, dtype: str, frozen: Collection[str]) -> list[str]:
     learning = sum(
         math.prod(p.shape)
         for node in graph.nodes
-        for p in node.parameters
+        for p in node.owned
         if p.trainable and node.group not in frozen
     )
     total, item = Layout.of(graph).count, np.dtype(dtype).itemsize
