@@ -161,6 +161,15 @@ def test_images_by_convolutions() -> None:
     assert autoencoder.encode(images).shape == (60, 3)
 
 
+def test_a_data_set_gives_its_inputs_as_they_are_scaled() -> None:
+    digits = nv.data.load("digits")
+    layers: Any = [nv.Input((8, 8, 1)), nv.Flatten(), nv.Dense(4)]
+    autoencoder = nv.Autoencoder(layers, [nv.Dense(64), nv.Reshape((8, 8, 1))])
+    pixels = digits.inputs * np.float32(digits.preprocessing.scale)
+    assert autoencoder.score(digits).tobytes() == autoencoder.score(pixels).tobytes()
+    autoencoder.fit(digits, epochs=1, progress=False)
+
+
 @pytest.mark.parametrize("beta", [None, 0.1])
 def test_a_file_gives_it_back(beta: float | None, tmp_path: Path) -> None:
     autoencoder = made(beta=beta)
@@ -230,6 +239,15 @@ def test_rows_of_another_kind_are_anomalies() -> None:
             lambda: made(l1=0.1, sparsity=(0.1, 1.0)),
             "[autoencoder] l1 and sparsity; expected one way to make codes sparse; "
             "leave one out",
+        ),
+        (
+            lambda: made(sparsity=0.1),
+            "[autoencoder] sparsity = 0.1; expected the mean activity of a unit and a "
+            "weight; write e.g. (0.05, 1.0)",
+        ),
+        (
+            lambda: made().fit([[1.0, 2.0], [3.0]]),
+            "[X] rows of different lengths or kinds",
         ),
         (
             lambda: made().sample(3),

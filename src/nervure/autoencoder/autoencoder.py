@@ -17,6 +17,8 @@ from nervure.autoencoder.building import SAMPLE, Term, Variant, network_of, term
 from nervure.autoencoder.parts import before, behind
 from nervure.base.checks import count, number
 from nervure.base.words import short
+from nervure.data import Dataset
+from nervure.data.ragged import Ragged
 from nervure.layers import Layer
 from nervure.network.network import Network
 from nervure.runs.loading import load_network
@@ -132,7 +134,7 @@ class Autoencoder:
         """Train encoder and decoder, with the rows as their own targets.
 
         Args:
-            X: rows ``(rows, ...)``.
+            X: rows ``(rows, ...)``, or the inputs of a `nervure.data.Dataset`.
             validation: fraction of the rows, or other rows.
             arguments: the others of `nervure.fit`.
 
@@ -160,7 +162,19 @@ class Autoencoder:
         )
 
     def _rows(self, X: Any) -> Array:
-        return np.asarray(X, self.network.dtype)
+        """Rows as numbers that can be targets; bytes of a data set are scaled."""
+        given: Any = X
+        scale = 1.0
+        if isinstance(X, Dataset):
+            given, scale = X.inputs, X.preprocessing.scale_of(X.inputs)
+        dense = given.toarray() if hasattr(given, "toarray") else given
+        (rows,) = self.network.arrays(dense)
+        if isinstance(rows, Ragged):
+            raise ValueError(
+                "[autoencoder] sequences of different lengths; expected rows of one "
+                "shape; cut them, or fill them up, to one length"
+            )
+        return np.asarray(rows, self.network.dtype) * scale
 
     def _targets(self, rows: Array) -> Any:
         """One array, or one for each output."""

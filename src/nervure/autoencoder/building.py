@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class Variant:
         if self.beta is not None:
             number("autoencoder", "beta", self.beta, least=0)
         if self.sparsity is not None:
-            share, weight = self.sparsity
+            share, weight = _pair(self.sparsity)
             number("autoencoder", "sparsity", share, above=0, below=1)
             number("autoencoder", "weight of sparsity", weight, least=0)
         if self.sparsity is not None and self.l1:
@@ -67,6 +67,17 @@ class Variant:
                 "[autoencoder] l1 and sparsity; expected one way to make codes sparse; "
                 "leave one out"
             )
+
+
+def _pair(given: Any) -> tuple[Any, Any]:
+    if isinstance(given, tuple | list):
+        values = list(cast(Sequence[Any], given))
+        if len(values) == 2:
+            return values[0], values[1]
+    raise ValueError(
+        f"[autoencoder] sparsity = {given!r:.80}; expected the mean activity of a unit "
+        "and a weight; write e.g. (0.05, 1.0)"
+    )
 
 
 @dataclass(frozen=True)
