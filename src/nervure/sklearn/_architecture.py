@@ -12,7 +12,7 @@ from typing import Any, cast
 from nervure.graph.graph import Graph
 from nervure.graph.objective import activation_of, answering
 from nervure.graph.symbols import sequence
-from nervure.layers import Dense, Input, Layer
+from nervure.layers import Dense, Embedding, Input, Layer
 from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
@@ -73,9 +73,9 @@ class Head:
 @dataclass(frozen=True)
 class Entrance:
     """What comes in: rows of this shape, the last columns of which are codes of so many
-    categories."""
+    categories; of sequences the first extent is None."""
 
-    shape: tuple[int, ...]
+    shape: Any
     categories: tuple[int, ...] = ()
 
 
@@ -119,11 +119,20 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
         )
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
-        given = [*entrance(begin.shape, begin.categories, given), *given]
+        given = [
+            *entrance(_entered(begin.shape, given), begin.categories, given),
+            *given,
+        ]
     graph = Graph.of(sequence(given))
     if len(given) > 1 and head.fits(graph):
         return graph
     return Graph.of(sequence([*given, Dense(head.outputs, head.activation)]))
+
+
+def _entered(shape: tuple[int | None, ...], layers: Sequence[Layer]) -> Any:
+    """The shape of an input: codes of words, one for each step, need no axis for it."""
+    codes = bool(layers) and isinstance(layers[0], Embedding)
+    return (None,) if codes and shape == (None, 1) else shape
 
 
 def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
@@ -140,6 +149,11 @@ def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> N
 
 def _of_zoo(name: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
     found = architecture(name, "layers")
+    if None in begin.shape:
+        raise ValueError(
+            f"[layers] {name!r} reads images, but X holds sequences; expected layers "
+            "along time; begin with nv.LSTM(32), say"
+        )
     shape = image_shape(begin.shape, name)
     activation = head.activation
     return found(head.outputs, shape, activation=activation, seed=seed, dtype=dtype)
