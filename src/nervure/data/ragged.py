@@ -378,7 +378,10 @@ def _sequences(given: Any, where: str) -> Ragged:
 def _steps(row: Any, i: int, where: str) -> Array:
     """A row as an array of its steps."""
     try:
-        return np.asarray(row)
+        array = np.asarray(row)
+        objects = array.dtype == object and array.ndim > 0
+        # pandas reads the lists of a Parquet file as arrays of arrays
+        return np.asarray(array.tolist()) if objects else array
     except ValueError:  # lists of different lengths
         raise fail(
             where,

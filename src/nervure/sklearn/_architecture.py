@@ -12,7 +12,7 @@ from typing import Any, cast
 from nervure.graph.graph import Graph
 from nervure.graph.objective import activation_of, answering
 from nervure.graph.symbols import sequence
-from nervure.layers import Dense, Embedding, Input, Layer
+from nervure.layers import Dense, Input, Layer
 from nervure.layers.embedding import entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
@@ -120,19 +120,13 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
         given = [
-            *entrance(_entered(begin.shape, given), begin.categories, given),
+            *entrance(begin.shape, begin.categories, given),
             *given,
         ]
     graph = Graph.of(sequence(given))
     if len(given) > 1 and head.fits(graph):
         return graph
     return Graph.of(sequence([*given, Dense(head.outputs, head.activation)]))
-
-
-def _entered(shape: tuple[int | None, ...], layers: Sequence[Layer]) -> Any:
-    """The shape of an input: codes of words, one for each step, need no axis for it."""
-    codes = bool(layers) and isinstance(layers[0], Embedding)
-    return (None,) if codes and shape == (None, 1) else shape
 
 
 def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
