@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +167,27 @@ def test_the_command_line_trains_evaluates_and_predicts(
     labels = nv.load(folder / "model.safetensors").predict_classes(parquet)
     assert told[1:] == labels.tolist()
     assert "sequences of 'steps', steps of 2" in run("inspect", folder).stdout
+
+
+def test_sequences_beside_predictions(parquet: Path, tmp_path: Path) -> None:
+    found = load(parquet, target="y")
+    layers = [*found.entrance(), nv.LSTM(2), nv.Dense(2, activation="softmax")]
+    net = nv.Network(layers, seed=0)
+    nv.fit(net, found, epochs=1)
+    net.save(tmp_path / "net.safetensors")
+    done = run("predict", tmp_path / "net.safetensors", parquet, "--keep", "steps")
+    kept = pd.read_csv(io.StringIO(done.stdout))["steps"]
+    assert json.loads(kept[0]) == sequences()[0]
+
+
+def test_an_input_of_one_shape_is_refused(parquet: Path) -> None:
+    net = nv.Network([nv.Input((5, 2)), nv.LSTM(2), nv.Dense(2, activation="softmax")])
+    text = (
+        r"^\[input\] sequences of 2 to 8 steps; expected rows of shape \(5, 2\); begin "
+        r"with nv.Input\(\(None, 2\)\), whose axis of time is open"
+    )
+    with pytest.raises(ValueError, match=text):
+        nv.fit(net, load(parquet, target="y"), epochs=1)
 
 
 def changed(place: int, row: Any) -> dict[str, Any]:
