@@ -11,7 +11,7 @@ from nervure.cli.standard_input import from_standard_input
 from nervure.cli.telling import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Classes
+from nervure.data.records import Classes, SequenceInput
 from nervure.graph.summary import summary
 from nervure.layers import Input
 from nervure.runs.building import network_for, network_of
@@ -64,6 +64,8 @@ def _model(path: Path) -> str:
 
 def _record(record: Preprocessing) -> list[str]:
     shape = " x ".join(map(str, record.shape)) or "letters of a text"
+    if isinstance(record.inputs, SequenceInput):
+        shape = f"sequences of {record.inputs.name!r}, steps of {shape}"
     lines = [f"inputs: {shape}"]
     names = record.feature_names()
     if names:

@@ -132,6 +132,8 @@ def _as_it_is(column: Column) -> Array:
         return values.astype(np.bool_)
     if column.kind in ("text", "boolean"):
         values = np.array([*column.levels, ""])[values]
+    elif column.kind == "sequence":
+        values = np.array([str(np.asarray(row).tolist()) for row in values])
     elif column.kind == "date":
         moments = np.where(np.isnan(values), 0, values * 1e6).astype("datetime64[us]")
         values = np.datetime_as_string(moments, unit="auto")

@@ -20,7 +20,8 @@ from nervure.data.columns import Column, Table
 from nervure.data.encodings import Encodings
 from nervure.data.fitting import fit_preprocessing
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import ArrayInput, Numeric, TableInput
+from nervure.data.records import ArrayInput, Numeric, SequenceInput, TableInput
+from nervure.data.sequences import encode_sequences
 from nervure.data.series.windows import Origins
 from nervure.layers import Layer
 from nervure.layers.embedding import entrance
@@ -33,8 +34,8 @@ class Dataset:
     """Rows as a network takes them.
 
     Attributes:
-        inputs: ``(rows, ...)``; float32, float64, or uint8 to be multiplied by
-            ``preprocessing.scale``.
+        inputs: ``(rows, ...)``, or sequences (`nervure.Ragged`); float32, float64, or
+            uint8 to be multiplied by ``preprocessing.scale``.
         targets: class indices int32 ``(rows,)``, or floats ``(rows, targets)``.
         preprocessing: how raw rows become these; belongs into the model file.
         source: where the rows came from.
@@ -137,6 +138,9 @@ def make_dataset(
 def _inputs(
     record: Preprocessing, inputs: Table | Array, dtype: np.dtype[Any], where: str
 ) -> tuple[Array, tuple[Unknown, ...]]:
+    if isinstance(record.inputs, SequenceInput):
+        found: Any = encode_sequences(record.inputs, inputs, dtype, where)
+        return found, ()
     if isinstance(inputs, Table):
         assert isinstance(record.inputs, TableInput)
         encoded = encode_table(record.inputs, inputs, dtype, where)
@@ -194,7 +198,9 @@ def _first_line(raw: Raw, record: Preprocessing) -> str:
     test = "" if raw.test is None else f" and {many(len(raw.test[0]), 'test row')}"
     shape = record.shape
     made = many(shape[0], "input") if len(shape) == 1 else " x ".join(map(str, shape))
-    if isinstance(raw.inputs, Table):
+    if isinstance(record.inputs, SequenceInput):
+        made = f"sequences with steps of {many(shape[0], 'number')}"
+    elif isinstance(raw.inputs, Table):
         made = f"{many(len(raw.inputs.columns), 'column')} -> {made}"
     what = "row" if raw.series is None else "window"
     return f"{raw.where}: {many(raw.rows, what)}{test}, {made}"

@@ -32,8 +32,10 @@ from nervure.data.records import (
     Classes,
     Inputs,
     LetterInput,
+    SequenceInput,
     TableInput,
 )
+from nervure.data.sequences import encode_sequences
 from nervure.data.sparse import Sparse, is_sparse
 
 Array = NDArray[Any]
@@ -51,6 +53,9 @@ def encode(
     """See `Preprocessing.encode`."""
     if isinstance(record, LetterInput):
         return encode_letters(record, raw, dtype, where or "text")
+    if isinstance(record, SequenceInput):
+        rows, where = _read(record, raw, query, where)
+        return encode_sequences(record, rows, dtype, where)
     if is_sparse(raw):
         parts = _dense_parts(Sparse.of(raw, where or "rows"))
         made = [encode(record, part, dtype=dtype, where=where) for part in parts]
@@ -77,16 +82,26 @@ def _opened(
     record: TableInput | ArrayInput, raw: Any, query: str | None, where: str | None
 ) -> tuple[Any, str]:
     """A table or array of what may be a file, and its name."""
+    raw, where = _read(record, raw, query, where)
+    if isinstance(record, TableInput):
+        return _table_of(record, raw, where), where
+    table = _named_columns(raw, where)
+    return (raw if table is None else _stacked(record, table, where)), where
+
+
+def _read(
+    record: TableInput | ArrayInput | SequenceInput,
+    raw: Any,
+    query: str | None,
+    where: str | None,
+) -> tuple[Any, str]:
+    """What a file holds, or what is given, and its name."""
     if isinstance(raw, str | Path):
         where = where or Path(raw).name
         raw = features_of(os.fspath(raw), How(query, inputs=record))
     elif query is not None:
         raise fail(where or "rows", "a query without a file", "give a table file")
-    where = where or (raw.where if isinstance(raw, Table) else "rows")
-    if isinstance(record, TableInput):
-        return _table_of(record, raw, where), where
-    table = _named_columns(raw, where)
-    return (raw if table is None else _stacked(record, table, where)), where
+    return raw, where or (raw.where if isinstance(raw, Table) else "rows")
 
 
 def _table_of(record: TableInput, raw: Any, where: str) -> Table:

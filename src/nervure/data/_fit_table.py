@@ -31,6 +31,7 @@ class Notes:
 
     scaled: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     bytes: list[str] = field(default_factory=list[str])
+    sequences: list[str] = field(default_factory=list[str])
     one_hot: list[str] = field(default_factory=list[str])
     embedded: list[str] = field(default_factory=list[str])
     filled: list[str] = field(default_factory=list[str])
@@ -41,6 +42,7 @@ class Notes:
         named = {
             **{f"numbers, {_WORDS[k]}": v for k, v in self.scaled.items()},
             "bytes": self.bytes,
+            "sequences": self.sequences,
             "categories, one-hot": self.one_hot,
             "categories, embedded": self.embedded,
             "missing values, filled and flagged": self.filled,
@@ -67,10 +69,7 @@ def fit_table(
         DataError: an infinite value, a column that cannot be encoded as asked for, or
             none that is left.
     """
-    for name in encodings.columns:
-        if name not in table.columns:
-            place = f"{table.where}: columns"
-            raise DataError(unknown(place, "column", name, table.columns))
+    check_names(table, encodings)
     aside = row_numbers(table)
     found: list[Numeric | Category] = []
     for name, column in table.columns.items():
@@ -84,6 +83,8 @@ def fit_table(
             continue
         if use is None and counts_rows(column):
             notes.counting.append(f"{name} ({key(name, 'drop')} drops it)")
+        if column.kind == "sequence":
+            raise _no_sequences(name, table.where)
         _check_infinite(column, table.where)
         found += _fit_column(column, use, rows, encodings, notes, table.where)
     if not found:
@@ -96,6 +97,22 @@ def fit_table(
     # Codes come last.
     found.sort(key=lambda spec: isinstance(spec, Category) and spec.embedded)
     return TableInput(tuple(table.columns), tuple(found))
+
+
+def _no_sequences(name: str, where: str) -> DataError:
+    return fail(
+        where,
+        f"column {name!r} holds sequences; expected numbers, text, booleans or dates",
+        "leave it out, or give sequences as the only input to a network along time",
+    )
+
+
+def check_names(table: Table, encodings: Encodings) -> None:
+    """Raise for an encoding of a column that is not there."""
+    for name in encodings.columns:
+        if name not in table.columns:
+            place = f"{table.where}: columns"
+            raise DataError(unknown(place, "column", name, table.columns))
 
 
 def _fit_column(

@@ -350,6 +350,13 @@ _WORDS = {True: "classification", False: "regression"}
 
 
 def _check_target(where: str, column: Column, task: str, *, given: bool) -> None:
+    if column.kind == "sequence":
+        raise fail(
+            where,
+            f"target {column.name!r} holds sequences; expected a class or a number for "
+            "each row",
+            "choose another target",
+        )
     if column.kind == "empty":
         raise fail(where, f"target {column.name!r} is empty", "choose another target")
     if task == "regression":

@@ -16,7 +16,7 @@ from nervure.data._errors import DataError, fail
 from nervure.data.meaning.forms import Form
 from nervure.data.meaning.markers import is_missing
 
-Kind = Literal["integer", "real", "boolean", "text", "date", "empty"]
+Kind = Literal["integer", "real", "boolean", "text", "date", "sequence", "empty"]
 
 KIND_WORDS: dict[str, str] = {
     "integer": "integers",
@@ -24,6 +24,7 @@ KIND_WORDS: dict[str, str] = {
     "boolean": "booleans",
     "text": "text",
     "date": "dates",
+    "sequence": "sequences",
     "empty": "nothing but missing values",
 }
 
@@ -32,8 +33,9 @@ KIND_WORDS: dict[str, str] = {
 class Column:
     """Values of one kind, shape ``(rows,)``.
 
-    ``values`` is int64 (integer), float64 (real; date: seconds since 1970-01-01 UTC)
-    or int32 codes into ``levels`` (text; boolean with the levels "False", "True").
+    ``values`` is int64 (integer), float64 (real; date: seconds since 1970-01-01 UTC),
+    objects (sequence: a list or array in each row) or int32 codes into ``levels``
+    (text; boolean with the levels "False", "True").
     ``missing`` marks missing rows, whose values mean nothing; None: there are none.
     ``written`` is how the numbers or dates stood in a text file, if not plainly.
     """
@@ -216,6 +218,13 @@ def texts(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
     code_of = {level: code for code, level in enumerate(levels)}
     codes = np.fromiter((code_of.get(v, -1) for v in values), np.int32, len(values))
     return made(name, "text", np.maximum(codes, 0), codes < 0, tuple(levels))
+
+
+def sequences(name: str, values: Iterable[Any]) -> Column:
+    """A list or an array in each row; None is missing."""
+    rows = list(values)
+    missing = np.array([row is None for row in rows], np.bool_)
+    return made(name, "sequence", np.fromiter(rows, object, len(rows)), missing)
 
 
 def words(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:

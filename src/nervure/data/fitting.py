@@ -21,8 +21,9 @@ from nervure.data.arrays import check_finite
 from nervure.data.columns import Table
 from nervure.data.encodings import Encodings
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts, ArrayInput, Classes, TableInput
+from nervure.data.records import Amounts, ArrayInput, Classes, Inputs, TableInput
 from nervure.data.scaling import moments
+from nervure.data.sequences import fit_sequences
 
 Array = NDArray[Any]
 Rows = NDArray[Any]
@@ -52,9 +53,11 @@ def fit_preprocessing(
         DataError: nothing is left to learn from, or a value is infinite.
     """
     notes = Notes()
-    inputs: TableInput | ArrayInput
+    inputs: Inputs
     if isinstance(raw.inputs, Table):
-        inputs = fit_table(raw.inputs, rows, _of_inputs(encodings, raw), notes)
+        own = _of_inputs(encodings, raw)
+        found = fit_sequences(raw.inputs, rows, own, notes)
+        inputs = found or fit_table(raw.inputs, rows, own, notes)
     else:
         inputs = _fit_array(raw.inputs, raw.scale, rows, notes, raw.where)
     target: Classes | Amounts

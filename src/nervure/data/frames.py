@@ -21,6 +21,7 @@ from nervure.data.columns import (
     integers,
     made,
     reals,
+    sequences,
     table_of,
     texts,
 )
@@ -100,8 +101,7 @@ def column_of(name: str, values: Any, where: str = "data") -> Column:
     else:
         scalar = isinstance(values, str) or not isinstance(values, Sequence)
         items: list[Any] = [values] if scalar else list(cast("Sequence[Any]", values))
-        array = np.empty(len(items), object)
-        array[:] = items
+        array = np.fromiter(items, object, len(items))
     if array.ndim != 1:
         raise fail(
             where,
@@ -151,6 +151,10 @@ def _is_missing(value: Any) -> bool:
 def _from_objects(name: str, array: NDArray[Any], where: str) -> Column:
     missing = np.fromiter((_is_missing(v) for v in array), np.bool_, len(array))
     present: list[Any] = list(array[~missing])
+    if present and all(isinstance(v, list | tuple | np.ndarray) for v in present):
+        lost = missing.tolist()
+        pairs = zip(array, lost, strict=True)
+        return sequences(name, (None if gone else row for row, gone in pairs))
     if not present:
         return made(name, "empty", np.zeros(len(array)), missing)
     kinds = {_object_kind(value) for value in present}
@@ -224,6 +228,8 @@ def _from_series(series: Any, name: str, where: str) -> Column:
         return texts(name, values)
     if dtype == nw.Object or dtype == nw.Unknown:
         return column_of(name, series.to_list(), where)
+    if _of_numbers(dtype):
+        return sequences(name, series.to_list())
     missing = series.is_null().to_numpy().astype(np.bool_)
     if dtype.is_integer():
         return integers(name, series.fill_null(0).to_numpy(), missing)
@@ -241,6 +247,16 @@ def _from_series(series: Any, name: str, where: str) -> Column:
         f"column {name!r} holds {dtype}; expected numbers, text, booleans or dates",
         "convert or drop the column",
     )
+
+
+def _of_numbers(dtype: Any) -> bool:
+    """Whether a type is a list of numbers, or a list of lists of them."""
+    import narwhals as nw
+
+    inner = dtype
+    while inner in (nw.List, nw.Array):
+        inner = inner.inner
+    return inner is not dtype and bool(inner.is_numeric())
 
 
 def _micros(series: Any, missing: NDArray[np.bool_]) -> NDArray[np.int64]:

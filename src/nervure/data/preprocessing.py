@@ -25,6 +25,7 @@ from nervure.data.records import (
     ArrayInput,
     Classes,
     Inputs,
+    SequenceInput,
     TableInput,
 )
 from nervure.data.scaling import DAMAGED
@@ -83,10 +84,16 @@ class Preprocessing:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one encoded row."""
+        """Shape of one encoded row; of sequences that of a step."""
         if isinstance(self.inputs, TableInput):
             return (self.inputs.width,)
         return self.inputs.shape
+
+    @property
+    def input_shape(self) -> Any:
+        """What an `Input` for these rows is told: None opens the axis of time."""
+        sequences = isinstance(self.inputs, SequenceInput)
+        return (None, *self.shape) if sequences else self.shape
 
     @property
     def scale(self) -> float:

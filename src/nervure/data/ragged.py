@@ -89,7 +89,7 @@ class Ragged:
         >>> Ragged.of([[1.0, 2.0], [3.0]]).lengths.tolist()
         [2, 1]
         """
-        rows = [np.asarray(row) for row in sequences]
+        rows = [_steps(row, i, where) for i, row in enumerate(sequences)]
         for i, row in enumerate(rows):
             if row.ndim == 0 or row.dtype.kind not in "biuf":
                 raise fail(
@@ -373,6 +373,22 @@ def _sequences(given: Any, where: str) -> Ragged:
             "give at least 1 row and 1 step",
         )
     return Ragged.of_array(array)
+
+
+def _steps(row: Any, i: int, where: str) -> Array:
+    """A row as an array of its steps."""
+    try:
+        array = np.asarray(row)
+        objects = array.dtype == object and array.ndim > 0
+        # pandas reads the lists of a Parquet file as arrays of arrays
+        return np.asarray(array.tolist()) if objects else array
+    except ValueError:  # lists of different lengths
+        raise fail(
+            where,
+            f"row {i} has steps of different numbers of features; expected as many in "
+            "each",
+            "give every step the same features",
+        ) from None
 
 
 def _whole(given: Any, what: str) -> Whole:

@@ -197,7 +197,35 @@ class LetterInput:
         return ()
 
 
-Inputs = TableInput | ArrayInput | LetterInput
+@dataclass(frozen=True)
+class SequenceInput:
+    """A column of lists as sequences, each step ``(x - mean) / deviation``.
+
+    Without means the steps stay as they are: whole numbers, which may be codes.
+    """
+
+    name: str
+    features: int
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    kind: Literal["sequences"] = "sequences"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_count("sequences", "numbers of a step", self.features, MOST_FEATURES)
+        lengths = {len(self.mean), len(self.deviation)}
+        if lengths not in ({0}, {self.features}):
+            raise fail("sequences", "expected a mean for each number", DAMAGED)
+        if not (_finite(*self.mean) and _positive(*self.deviation)):
+            raise fail("sequences", "a mean or deviation that is none", DAMAGED)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a step: its numbers."""
+        return (self.features,)
+
+
+Inputs = TableInput | ArrayInput | LetterInput | SequenceInput
 """How raw rows become what a network reads."""
 
 

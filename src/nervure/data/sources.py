@@ -58,6 +58,10 @@ def load(
     and empty columns and text that looks like an identifier are dropped; dates count
     as seconds since 1970; ``.summary()`` of the result says what was done.
 
+    A column of lists of numbers, or of lists of equally long lists, that is the only
+    input becomes sequences (`nervure.Ragged`): reals are standardized, whole numbers,
+    which may be codes, stay as they are unless ``columns`` says "standard".
+
     Args:
         source: "digits", "iris", "wine", "breast_cancer", "diabetes", "mnist",
             "fashion_mnist"; a folder of images, one sub-folder per class (or two such

@@ -217,7 +217,9 @@ class EmbedColumns(Layer):
 
 
 def entrance(
-    shape: Shape, categories: Sequence[int] = (), following: Iterable[Layer] = ()
+    shape: tuple[int | None, ...],
+    categories: Sequence[int] = (),
+    following: Iterable[Layer] = (),
 ) -> list[Layer]:
     """The first layers for rows of this shape, the last columns of which are codes.
 
@@ -227,7 +229,10 @@ def entrance(
     ['input', 'embed_columns']
     """
     sizes, codes = tuple(categories), len(categories)
-    if not codes or any(isinstance(x, Embedding | EmbedColumns) for x in following):
+    after = list(following)
+    if after and isinstance(after[0], Embedding) and shape == (None, 1):
+        shape = (None,)  # codes of words need no axis of their own
+    if not codes or any(isinstance(x, Embedding | EmbedColumns) for x in after):
         return [Input(shape)]
     if shape == (codes,):
         return [Input(shape), Embedding(sizes, unknown=True), Flatten()]

@@ -68,6 +68,7 @@ def target_arrays(graph: Graph, dtype: np.dtype[Any], y: Any) -> list[Rows]:
 
 def _input(x: Any, place: str, node: Node) -> Rows:
     if node.clock is None:
+        _check_equal(x, node)
         return _fit(_rows(x, place), node.shape, node.name)
     rows = as_sequences(x, where=place)
     inner = rows.values.shape[1:]
@@ -79,6 +80,18 @@ def _input(x: Any, place: str, node: Node) -> Rows:
     raise ValueError(
         f"[{node.name}] sequences with steps of shape {inner}; expected ({wanted}); "
         "reshape them, or change nv.Input(...)"
+    )
+
+
+def _check_equal(x: Any, node: Node) -> None:
+    """Raise for sequences of different lengths where rows have one shape."""
+    if not isinstance(x, Ragged) or x.longest == x.lengths.min():
+        return
+    open_shape = (None, *x.values.shape[1:])
+    raise ValueError(
+        f"[{node.name}] sequences of {x.lengths.min():,} to {x.longest:,} steps; "
+        f"expected rows of shape {node.shape}; begin with nv.Input({open_shape}), "
+        "whose axis of time is open"
     )
 
 

@@ -16,7 +16,7 @@ from nervure.zoo import ZooNetwork
 def network_for(spec: Spec, dataset: Dataset) -> Network:
     """The network of a spec for these rows, beginning as they ask for."""
     record = dataset.preprocessing
-    return network_of(spec, record.shape, None, record.categories, record)
+    return network_of(spec, record.input_shape, None, record.categories, record)
 
 
 def network_of(

@@ -73,9 +73,9 @@ class Head:
 @dataclass(frozen=True)
 class Entrance:
     """What comes in: rows of this shape, the last columns of which are codes of so many
-    categories."""
+    categories; of sequences the first extent is None."""
 
-    shape: tuple[int, ...]
+    shape: Any
     categories: tuple[int, ...] = ()
 
 
@@ -119,7 +119,10 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
         )
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
-        given = [*entrance(begin.shape, begin.categories, given), *given]
+        given = [
+            *entrance(begin.shape, begin.categories, given),
+            *given,
+        ]
     graph = Graph.of(sequence(given))
     if len(given) > 1 and head.fits(graph):
         return graph
@@ -140,6 +143,11 @@ def _of_spec(path: str, begin: Entrance, head: Head, seed: int, dtype: str) -> N
 
 def _of_zoo(name: str, begin: Entrance, head: Head, seed: int, dtype: str) -> Network:
     found = architecture(name, "layers")
+    if None in begin.shape:
+        raise ValueError(
+            f"[layers] {name!r} reads images, but X holds sequences; expected layers "
+            "along time; begin with nv.LSTM(32), say"
+        )
     shape = image_shape(begin.shape, name)
     activation = head.activation
     return found(head.outputs, shape, activation=activation, seed=seed, dtype=dtype)

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.ragged import one_each
+from nervure.data.ragged import Ragged, one_each
 from nervure.data.records import Amounts, Classes
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Data
@@ -37,6 +37,13 @@ from nervure.sklearn._compat import (
     validate_data,
 )
 from nervure.sklearn._parameters import NestedParameters
+from nervure.sklearn._sequences import (
+    check_reads_sequences,
+    checked_sequences,
+    holds_sequences,
+    misfit,
+    sequences_of,
+)
 from nervure.sklearn._state import state_from_data, state_to_data
 from nervure.sklearn._table_encoder import (
     TableEncoder,
@@ -145,8 +152,12 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         """Rows and target, checked as scikit-learn does and words it."""
         if reset:
             self.__dict__.pop("table_encoder_", None)
-            if wants_encoding(self.table_encoder, X):
-                self.table_encoder_ = fitted_encoder(self, X)
+            self.__dict__.pop("_shape", None)
+        if self._are_sequences(X, reset):
+            X, y = checked_sequences(self, X, y, reset=reset)
+            return self._shaped(X, reset), self._checked_target(y)
+        if reset and wants_encoding(self.table_encoder, X):
+            self.table_encoder_ = fitted_encoder(self, X)
         if "table_encoder_" in self.__dict__:
             X, y = check_X_y(
                 encoded(self, X, reset=reset),
@@ -166,15 +177,20 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         )
         return self._shaped(_plain(X), reset), self._checked_target(y)
 
-    def _shaped(self, X: Array, reset: bool) -> Array:
+    def _are_sequences(self, X: Any, reset: bool) -> bool:
+        """Whether rows are sequences, or are to be, as those of the first fit were."""
+        if reset:
+            return holds_sequences(X, self.layers)
+        shape = self.__dict__.get("_shape", ())
+        return bool(shape) and (shape[0] is None or holds_sequences(X))
+
+    def _shaped(self, X: Any, reset: bool) -> Any:
         """The rows, if they have the shape of those of the first fit."""
         if reset:
             self._shape = X.shape[1:]
         shape = self.__dict__.get("_shape", X.shape[1:])
         if X.shape[1:] != shape:
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}; expected {shape}, as in fit"
-            )
+            raise ValueError(misfit(X.shape[1:], shape))
         return X
 
     def _begin(self, X: Array) -> None:
@@ -186,6 +202,8 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         self.network_ = make_network(
             self.layers, begin, self._head(), self._seed, dtype
         )
+        if isinstance(X, Ragged):
+            check_reads_sequences(self.network_)
         if encoder is not None:
             record = Preprocessing(encoder.record_, self._target_record())
             check_categories(self.network_.graph, record)
@@ -268,15 +286,20 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
             check_is_fitted(self, "network_")
         if "table_encoder_" in self.__dict__:
             return encoded(self, X)
+        if self._are_sequences(X, reset=False):
+            return self._shaped(sequences_of(X), reset=False)
         if not is_plain(self, X):
             checked = validate_data(self, X, reset=False, **_taken(X))
             X = self._shaped(_plain(checked), reset=False)
         return X
 
-    def _run(self, net: Network, X: Array) -> Array:
-        shape = net.graph.input_shapes[0]
-        rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
-        check_codes(net.graph.codes, (rows,), ("X",))
+    def _run(self, net: Network, X: Any) -> Array:
+        if isinstance(X, Ragged):
+            (rows,) = net.arrays(X)
+        else:
+            shape = net.graph.input_shapes[0]
+            rows = X if len(shape) == 1 else X.reshape(len(X), *shape)
+            check_codes(net.graph.codes, (rows,), ("X",))
         (y,) = net.executor(self.executor).outputs(Data((rows,)))
         tell_not_finite([y], type(self).__name__)
         return one_each(y, type(self).__name__).reshape(len(y), -1)

@@ -43,6 +43,7 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
             path of a spec file, or a name of the zoo (``"resnet20"``), for which rows
             are square images, gray or of three colours. A list needs no `Input` and no
             output layer: a softmax or logistic one is put on top unless it ends in one.
+            For sequences it is to make one row of them: ``[nv.LSTM(32)]``.
         loss: name, table or `Loss`; by default the one that fits the output.
         optimizer: name, table or `Optimizer`, with its schedule.
         epochs: passes over the data.
@@ -89,6 +90,10 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
     >>> model = NeuralNetClassifier([nv.Dense(16, activation="tanh")], random_state=0)
     >>> model.fit(X, y).predict_proba(X[:1]).shape
     (1, 3)
+    >>> steps = [[[1.0], [2.0]], [[2.0], [1.0], [0.0]]]  # one list of steps for a row
+    >>> model = NeuralNetClassifier([nv.GRU(4)], random_state=0)
+    >>> model.fit(steps, ["up", "down"]).predict(steps).tolist()
+    ['up', 'down']
     """
 
     _own_tags = frozenset({"sparse", "multi_label"})
@@ -206,6 +211,10 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
         Args:
             X: array, data frame or sparse matrix ``(rows, features)``; images ``(rows,
                 height, width, channels)``, whose values are read as they are.
+                Sequences of any lengths, without padding: a list or object array of
+                arrays ``(time, features)``, an `nv.Ragged`, or a data frame whose one
+                column holds lists or arrays. Lists of numbers that are all equally
+                long are rows of a table; give arrays ``(time, 1)`` there.
             y: labels ``(rows,)``, or 0 and 1 ``(rows, labels)``.
             sample_weight: weights of the rows.
             eval_set: ``(X, y)`` or ``(X, y, sample_weight)``, measured after each

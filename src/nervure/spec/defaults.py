@@ -22,7 +22,7 @@ from nervure.layers import (
 from nervure.losses import MSE, CrossEntropy, Loss
 from nervure.optimizers import Adam
 from nervure.optimizers.schedules import Cosine
-from nervure.spec.for_tables import table_spec
+from nervure.spec.for_tables import check_rows, table_spec
 from nervure.spec.stopping import EarlyStopping
 from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 
@@ -79,6 +79,7 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
 'dropout', 'ensemble_dense', 'ensemble_mean']
     """
     record = dataset.preprocessing
+    check_rows(dataset)
     if record.inputs.kind == "table":
         return _of_table(dataset, data, seed)
     images = _are_images(record.shape)

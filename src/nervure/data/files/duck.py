@@ -8,6 +8,7 @@ bounded share of the machine's memory.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from nervure.data.columns import (
     integers,
     numbers,
     reals,
+    sequences,
     texts,
     words,
 )
@@ -146,12 +148,23 @@ def columns_of(
     check_size(where, rows * len(kinds) * 8)
     step = max(1, MOST_VALUES // max(1, rows))
     found: list[Column] = []
+    for column, kind in kinds:
+        if _is_sequence(kind):
+            check_size(where, _size(connection, source, column, kind))
     for start in range(0, len(kinds), step):
         some = kinds[start : start + step]
         values = fetched(connection, source, some, where)
         for name, kind in some:
             found.append(_column(name, kind, *values.pop(name), where, written=written))
     return found
+
+
+def _size(connection: Any, source: str, column: str, kind: str) -> int:
+    """Bytes of the numbers in a column of lists."""
+    nested = len(re.findall(r"\[\d*\]", kind)) > 1
+    own = f"flatten({name(column)})" if nested else name(column)
+    count = connection.execute(f"SELECT sum(len({own})) FROM {source}").fetchone()[0]
+    return 8 * int(count or 0)
 
 
 def described(connection: Any, source: str) -> list[tuple[str, str]]:
@@ -240,7 +253,30 @@ def _expression(column: str, kind: str, where: str) -> str:
         return f"{own}::VARCHAR"
     if kind == "DROPPED":
         return "true"
+    if _is_sequence(kind):
+        return own
     return f"({own} IS NULL)"  # of other types only nothing at all is taken
+
+
+def _is_sequence(kind: str) -> bool:
+    """Whether a type is a list of numbers, or a list of lists of them."""
+    inner = kind
+    for _ in range(2):
+        inner = re.sub(r"\[\d*\]$", "", inner)
+    number = inner in _INTEGERS | _REALS or inner.startswith("DECIMAL")
+    return inner != kind and number and not inner.endswith("]")
+
+
+def _steps(value: Any) -> Any:
+    """A list as DuckDB gives it, its numbers that are missing as NaN."""
+    array: Any = value
+    if isinstance(value, np.ma.MaskedArray):
+        if array.dtype != object:
+            return array.astype(np.float64).filled(np.nan)
+        return [np.empty(0) if row is np.ma.masked else _steps(row) for row in array]
+    if isinstance(value, np.ndarray) and array.dtype == object:
+        return [_steps(row) for row in array]
+    return array
 
 
 def _column(
@@ -266,6 +302,10 @@ def _column(
         if missing is not None:
             values[missing] = None
         return (words if written else texts)(column, values)
+    if _is_sequence(kind):
+        gone = np.zeros(len(values), np.bool_) if missing is None else missing
+        pairs = zip(values, gone.tolist(), strict=True)
+        return sequences(column, (None if lost else _steps(v) for v, lost in pairs))
     if values.all():
         return texts(column, [None] * len(values))
     raise fail(
