@@ -101,6 +101,21 @@ def uniform(xp: Any, seed: int, step: Any, node: int, size: int) -> Array:
     return high.astype(np.float32) * np.float32(2.0**-24)
 
 
+def uniform_of_steps(seed: int, first: int, count: int, node: int) -> Array:
+    """`uniform` of element 0 at each of some consecutive steps, float32 ``(count,)``.
+
+    >>> two = uniform_of_steps(seed=7, first=3, count=2, node=0)
+    >>> [float(uniform(np, 7, step, 0, 1)[0]) for step in (3, 4)] == two.tolist()
+    True
+    """
+    steps = np.arange(first, first + count, dtype=np.uint64)
+    zeros = np.zeros(count, np.uint32)
+    low, high = (steps & _MASK).astype(np.uint32), (steps >> 32).astype(np.uint32)
+    key = (seed & _MASK, (seed >> 32) & _MASK)
+    block = philox((zeros, np.full(count, node, np.uint32), low, high), key)
+    return (block[0] >> 8).astype(np.float32) * np.float32(2.0**-24)
+
+
 _NEAR = (
     (3.3871327179, 5.0434271938e1, 1.5929113202e2, 5.9109374720e1),
     (1.0, 1.7895169469e1, 7.8757757664e1, 6.7187563600e1),

@@ -25,6 +25,10 @@ Floats = npt.NDArray[np.float64]
 CODES = np.dtype(np.int64)
 
 
+TOGETHER = 64
+"""Steps whose random numbers are drawn at once; each costs more than a small step."""
+
+
 def generate(
     net: Network,
     prompt: Any,
@@ -115,7 +119,7 @@ def _drawn(
     seed: int,
 ) -> Iterator[int]:
     """Codes, each drawn from what is said to come behind those before."""
-    scores: Floats = np.zeros(0)
+    scores = drawn = np.zeros(0)
     for code in codes:
         scores = reader(code)
     for step in range(steps):
@@ -125,7 +129,9 @@ def _drawn(
                 "expected numbers; the weights are too large or none: look at the "
                 "training (nervure doctor)"
             )
-        u = float(random.uniform(np, seed, step, 0, 1)[0])
+        if step % TOGETHER == 0:
+            drawn = random.uniform_of_steps(seed, step, TOGETHER, 0)
+        u = float(drawn[step % TOGETHER])
         code = int(np.searchsorted(np.cumsum(shares(scores, *how)), u, side="right"))
         code = min(code, len(scores) - 1)
         yield code
