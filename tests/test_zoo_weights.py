@@ -117,6 +117,21 @@ def test_logits_are_torch_s(case: str, path: Path) -> None:
     assert_logits(net.forward(x), expected(model, x)[0])
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11_bn", "alexnet"])
+def test_logits_are_those_of_torchvision_itself(name: str, path: Path) -> None:
+    """Random weights, saved by it under its names; `CASES` are like it by our word."""
+    models = pytest.importorskip("torchvision.models", reason="the real one")
+    model = tv.randomize(models.get_model(name, weights=None, num_classes=CLASSES))
+    torch.save(model.state_dict(), path)
+    size = (224, 224) if name in ("alexnet", "vgg11_bn") else (64, 72)
+    architecture = nv.zoo.ARCHITECTURES[name]
+    net = architecture(input_shape=(*size, 3), weights=path, activation=None)
+    x = images(size)
+    wanted = expected(model, x)[0]
+    close = {"atol": 1e-5 * np.abs(wanted).max(), "rtol": 0}
+    np.testing.assert_allclose(net.forward(x), wanted, **close)
+
+
 def test_auxiliary_classifiers_are_torch_s_too(path: Path) -> None:
     model = tv.randomize(tv.GoogLeNet(CLASSES))
     torch.save(model.state_dict(), path)

@@ -161,12 +161,6 @@ def test_a_normalized_lstm_is_refused(tmp_path: Any) -> None:
         nv.export(net, tmp_path / "net.onnx")
 
 
-def test_sequences_of_any_length_are_refused(tmp_path: Any) -> None:
-    net = nv.Network([nv.Input((None, 3)), nv.Dense(2)], seed=0)
-    with pytest.raises(nv.ExchangeError, match="takes sequences of any length"):
-        nv.export(net, tmp_path / "net.onnx")
-
-
 def test_a_layer_that_is_not_known_is_named_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

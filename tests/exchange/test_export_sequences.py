@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Layers along time as ONNX, for sequences of one length."""
+"""Layers along time as ONNX: sequences of one length, and of any."""
 
 from __future__ import annotations
 
@@ -113,3 +113,111 @@ def test_a_query_that_sees_no_key_gives_zeros(exported: Any, runtime: Any) -> No
     (found,) = runtime(exported(net), rows).values()
     assert (found[:, :3] == 0).all()
     np.testing.assert_allclose(found, net.forward(rows), rtol=1e-5, atol=1e-6)
+
+
+# -- any length ------------------------------------------------------------------------
+
+
+def open_network(example: Any) -> nv.Network:
+    """A layer alone, its sequences of any length."""
+    along = example.layer.sequences
+    shapes = [
+        (None, *shape) if i < along else shape for i, shape in enumerate(example.inputs)
+    ]
+    feeds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(shapes)]
+    names = tuple(feed.name for feed in feeds)
+    graph = Graph.of([*feeds, Entry(example.layer, "layer", names)], ["layer"])
+    net = nv.Network.from_graph(graph)
+    rng = np.random.default_rng(3)
+    for view in net.parameters.values():
+        view[...] = rng.normal(size=view.shape) * 0.7
+    return net
+
+
+def as_array(found: Any) -> Any:
+    return found.to_array() if isinstance(found, nv.Ragged) else np.asarray(found)
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_sequences_of_any_length(
+    example: Any, opset: int, exported: Any, runtime: Any
+) -> None:
+    net = open_network(example)
+    model = exported(net, opset=opset)
+    nodes = [net.graph.nodes[i] for i in net.graph.inputs]
+    most = example.layer.longest or 7
+    for time in (1, 4, most):
+        rng = np.random.default_rng(time)
+        rows = {
+            node.name: rng.normal(
+                size=(3, *((time,) if node.clock is not None else ()), *node.shape)
+            ).astype(np.float32)
+            for node in nodes
+        }
+        (found,) = runtime(model, rows).values()
+        wanted = as_array(answer(net, rows))
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, rtol=3e-5, atol=3e-5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [
+            nv.Input((None, 5)),
+            nv.LSTM(6, return_sequences=True),
+            nv.Dense(4, activation="tanh"),
+            nv.Bidirectional(nv.GRU(3)),
+            nv.Dense(2, activation="softmax"),
+        ],
+        [
+            nv.Input((None,)),
+            nv.Embedding(7, 8),
+            nv.PositionEmbedding(16),
+            nv.TransformerBlock(2, causal=True),
+            nv.LayerNorm(),
+            nv.Dense(7, activation="softmax"),
+        ],
+    ],
+    ids=["classifier", "letters"],
+)
+def test_whole_networks_of_any_length(layers: Any, exported: Any, runtime: Any) -> None:
+    """Their steps are shown as an open axis, called time."""
+    net = nv.Network(layers, seed=1)
+    model = exported(net)
+    codes = net.graph.input_shapes[0] == ()
+    extents = [
+        dim.dim_param or dim.dim_value
+        for dim in model.graph.input[0].type.tensor_type.shape.dim
+    ]
+    assert extents == ["batch", "time", *([] if codes else [5])]
+    for time in (1, 6, 16):
+        rng = np.random.default_rng(time)
+        x = rng.integers(0, 7, (3, time)) if codes else rng.normal(size=(3, time, 5))
+        rows = {net.graph.nodes[0].name: x.astype(np.float32)}
+        (found,) = runtime(model, rows).values()
+        wanted = as_array(net.forward(next(iter(rows.values()))))
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
+
+
+def test_queries_that_see_nothing_give_zeros(exported: Any, runtime: Any) -> None:
+    """More queries than keys, both of any number: the first of them see none."""
+    q, k = nv.Input((None, 4), name="q"), nv.Input((None, 4), name="k")
+    y = nv.MultiHeadAttention(2, causal=True)(q, k)
+    net = nv.Network(inputs=[q, k], outputs=y, seed=2)
+    rng = np.random.default_rng(0)
+    rows = {
+        name: rng.normal(size=(2, time, 4)).astype(np.float32)
+        for name, time in (("q", 5), ("k", 3))
+    }
+    (found,) = runtime(exported(net), rows).values()
+    np.testing.assert_allclose(found, as_array(net.forward(rows)), atol=2e-5)
+
+
+def test_preprocessing_of_answers_for_each_step_is_refused(exported: Any) -> None:
+    net = nv.Network([nv.Input((None, 8)), nv.Dense(2, activation="softmax")], seed=0)
+    digits = nv.data.load("digits")
+    net.preprocessing = digits.preprocessing
+    with pytest.raises(nv.ExchangeError, match="a value for each step"):
+        exported(net, preprocessing=True)

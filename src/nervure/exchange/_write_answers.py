@@ -28,7 +28,7 @@ class Answer:
 
     name: str
     dtype: Any
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
 
 
 def answer_names(graph: Graph, record: Preprocessing | None) -> list[str]:
@@ -45,10 +45,14 @@ def _prefix(graph: Graph, name: str) -> str:
     return f"{name}_" if len(graph.outputs) > 1 else ""
 
 
-def plain_answers(writer: Writer, ends: Sequence[Value]) -> list[Answer]:
+def plain_answers(
+    writer: Writer, ends: Sequence[Value], shapes: Sequence[tuple[int | str, ...]]
+) -> list[Answer]:
     """The network's outputs as they are."""
-    last = [writer.as_last(y) for y in ends]
-    return [Answer(y.name, writer.dtype, y.shape) for y in last]
+    return [
+        Answer(writer.as_last(y).name, writer.dtype, shape)
+        for y, shape in zip(ends, shapes, strict=True)
+    ]
 
 
 def answers(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Layers along time as ONNX operators, for sequences of one length."""
+"""Layers along time as ONNX operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nervure.exchange._gates import OPERATORS, in_order
 from nervure.exchange._site import Site
+from nervure.exchange._write_time import OPEN, counted, steps
 from nervure.exchange._writer import Value
 from nervure.layers import GRU, LSTM, Layer, SimpleRNN
 from nervure.layers._recurrent import Recurrent
@@ -103,19 +104,48 @@ def attention(at: Site, q: Value, k: Value, v: Value) -> Value:
     )
     score = at.step("Mul", [score, at.number(1 / math.sqrt(width), "factor")], "scores")
     seen = np.ones((queries, keys), bool)
-    if at.layer.causal:
+    some = ""
+    if at.layer.causal and OPEN in (queries, keys):
+        score, some = _seen(at, score)
+    elif at.layer.causal:
         seen = np.tri(queries, keys, keys - queries, dtype=bool)
         hidden = at.writer.constant(np.where(seen, 0.0, -1e9), f"{at.node.name}.hidden")
         score = at.step("Add", [score, hidden], "seen")
     weights = at.step("Softmax", [score], "weights", axis=-1)
     if not seen.any(axis=1).all():  # who sees nothing gives zeros
-        some = seen.any(axis=1, keepdims=True).astype(np.float64)
-        kept = at.writer.constant(some, f"{at.node.name}.some")
-        weights = at.step("Mul", [weights, kept], "kept")
+        mask = seen.any(axis=1, keepdims=True).astype(np.float64)
+        some = at.writer.constant(mask, f"{at.node.name}.some")
+    if some:
+        weights = at.step("Mul", [weights, some], "kept")
     found = at.step("MatMul", [weights, _by_head(at, v, "v")], "found")
     rows = at.step("Transpose", [found], "rows", perm=[0, 2, 1, 3])
-    shape = at.integers((0, *at.node.shape), "shape")
-    return Value(at.last("Reshape", [rows, shape]), at.node.shape)
+    own = (queries, at.node.shape[-1])
+    return Value(at.last("Reshape", [rows, at.integers((0, *own), "shape")]), own)
+
+
+def _seen(at: Site, score: str) -> tuple[str, str]:
+    """Scores without those of later keys, and 1 for queries that see one, else 0.
+
+    The last query stands at the last key, however many there are of either.
+    """
+    writer, own = at.writer, at.node.name
+    query_count, key_count = (
+        at.step("Shape", [score], f"{word}.count", start=axis, end=axis + 1)
+        for axis, word in ((2, "queries"), (3, "keys"))
+    )
+    lead = at.step("Sub", [key_count, query_count], "lead")
+    place = counted(writer, query_count, f"{own}.queries")
+    last = at.step("Add", [place, lead], "last")
+    column = at.step("Unsqueeze", [last, at.integers([1], "column.axis")], "column")
+    keys = counted(writer, key_count, f"{own}.keys")
+    ahead = at.step("Greater", [keys, column], "ahead")
+    hidden = at.step(
+        "Where", [ahead, at.number(-1e9, "least"), at.number(0.0, "zero")], "hidden"
+    )
+    none = at.integers([0], "none")
+    sees = at.step("GreaterOrEqual", [column, none], "sees")
+    some = writer.cast(sees, writer.dtype, f"{own}.some")
+    return at.step("Add", [score, hidden], "seen"), some
 
 
 def _by_head(at: Site, x: Value, word: str, turned: bool = False) -> str:
@@ -129,15 +159,19 @@ def _by_head(at: Site, x: Value, word: str, turned: bool = False) -> str:
 
 
 def position_embedding(at: Site, x: Value) -> Value:
+    if x.shape[0] == OPEN:
+        zero = at.integers([0], "first")
+        inputs = [at.parameter("weight"), zero, steps(at.writer, x.name), zero]
+        places = at.step("Slice", inputs, "places")
+        return Value(at.last("Add", [x.name, places]), x.shape)
     places = at.parameter("weight", at.parameters["weight"][: x.shape[0]])
     return Value(at.last("Add", [at.writer.as_last(x).name, places]), x.shape)
 
 
 def rotary_positions(at: Site, x: Value) -> Value:
     """``x cos + swapped sin``, neighbours being swapped by a product."""
-    time, size = x.shape
-    turns = np.arange(time)[:, None] * at.layer.turns(size)
-    angle = np.tile(np.repeat(turns, 2, axis=1), at.layer.heads)
+    size = x.shape[1]
+    turns = np.tile(np.repeat(at.layer.turns(size), 2), at.layer.heads)
     swap = np.zeros((size, size))
     even = np.arange(0, size, 2)
     swap[even + 1, even], swap[even, even + 1] = -1, 1
@@ -146,7 +180,23 @@ def rotary_positions(at: Site, x: Value) -> Value:
     def constant(array: Array, word: str) -> str:
         return at.writer.constant(array, f"{own}.{word}")
 
-    kept = at.step("Mul", [name, constant(np.cos(angle), "cosines")], "kept")
+    if x.shape[0] == OPEN:
+        cosines, sines = _waves(at, x, turns)
+    else:
+        angle = np.arange(x.shape[0])[:, None] * turns
+        cosines = constant(np.cos(angle), "cosines")
+        sines = constant(np.sin(angle), "sines")
+    kept = at.step("Mul", [name, cosines], "kept")
     other = at.step("MatMul", [name, constant(swap, "swap")], "swapped")
-    moved = at.step("Mul", [other, constant(np.sin(angle), "sines")], "moved")
+    moved = at.step("Mul", [other, sines], "moved")
     return Value(at.last("Add", [kept, moved]), x.shape)
+
+
+def _waves(at: Site, x: Value, turns: Array) -> tuple[str, str]:
+    """Cosines and sines of the angles of as many places as there are steps."""
+    places = counted(at.writer, steps(at.writer, x.name), f"{at.node.name}.places")
+    numbers = at.writer.cast(places, at.writer.dtype, f"{at.node.name}.numbers")
+    column = at.step("Unsqueeze", [numbers, at.integers([1], "axis")], "column")
+    row = at.writer.constant(turns[None], f"{at.node.name}.turns")
+    angle = at.step("Mul", [column, row], "angle")
+    return at.step("Cos", [angle], "cosines"), at.step("Sin", [angle], "sines")

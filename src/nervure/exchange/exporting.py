@@ -23,6 +23,7 @@ from nervure.exchange._site import Site
 from nervure.exchange._write_answers import Answer, answer_names, answers, plain_answers
 from nervure.exchange._write_layers import writer_of
 from nervure.exchange._write_rows import RawInput, check_rows, raw_inputs, write_rows
+from nervure.exchange._write_time import OPEN, Times
 from nervure.exchange._writer import ML, ML_OPSET, Value, Writer
 from nervure.exchange.errors import ExchangeError
 from nervure.graph.graph import Graph
@@ -72,9 +73,9 @@ def export(
     several outputs each with its own name before it. Without preprocessing inputs and
     outputs are the network's own, by their names; images are channels-last.
 
-    The batch is open; sequences have one length, as of ``nv.Input((28, 28))``. Maps
-    are channels-first inside of the file, weights are turned when they are written. An
-    ensemble is one graph.
+    The batch is open, and so is the time axis of ``nv.Input((None, 28))``; sequences of
+    one call are equally long. Maps are channels-first inside of the file, weights are
+    turned when they are written. An ensemble is one graph.
 
     Args:
         path: the file, ending in ``.onnx`` or ``.nervure``.
@@ -148,7 +149,9 @@ def onnx_model(
     inputs = _read(writer, first.graph, record, raw, resize)
     ends = _averaged(writer, members, inputs)
     found = (
-        plain_answers(writer, ends)
+        plain_answers(
+            writer, ends, [_shape_of(first.graph, i) for i in first.graph.outputs]
+        )
         if record is None
         else answers(writer, first.graph, record, ends)
     )
@@ -183,14 +186,9 @@ def _check(
             f"[export] ONNX operators for {', '.join(bad)} are not known; expected "
             "layers that ONNX can express; replace them"
         )
-    open_ones = [n for n in nodes.values() if n.clock is not None]
-    if open_ones:
-        raise ExchangeError(
-            f"[export] {open_ones[0].name!r} takes sequences of any length; expected "
-            "inputs of one shape; give nv.Input the number of steps instead of None"
-        )
     if record is not None:
         check_rows(record)
+        _check_steps(members[0].graph, record)
     elif resize:
         raise ExchangeError(
             "[export] resize=True without preprocessing; expected a network that was "
@@ -204,6 +202,19 @@ def _check(
         )
 
 
+def _check_steps(graph: Graph, record: Preprocessing) -> None:
+    """Raises where a record of rows of one shape is that of sequences of any length."""
+    inputs = [graph.nodes[i] for i in graph.inputs]
+    fits = all(n.clock is None or record.shape[1:] == n.shape for n in inputs)
+    each = [n.name for i in graph.outputs if (n := graph.nodes[i]).clock is not None]
+    if not fits or each:
+        what = f"a value for each step ({each[0]!r})" if each else "sequences"
+        raise ExchangeError(
+            f"[export] preprocessing of a network of {what}; expected one answer for "
+            "each row of one shape; use preprocessing=False"
+        )
+
+
 # -- the graph -------------------------------------------------------------------------
 
 
@@ -213,8 +224,19 @@ def _raw(
     """The model's inputs."""
     if record is not None:
         return raw_inputs(record, dtype, resize)
-    nodes = [graph.nodes[i] for i in graph.inputs]
-    return [RawInput(node.name, dtype, node.shape, "inputs") for node in nodes]
+    return [
+        RawInput(graph.nodes[i].name, dtype, _shape_of(graph, i), "inputs")
+        for i in graph.inputs
+    ]
+
+
+def _shape_of(graph: Graph, node: int) -> tuple[Any, ...]:
+    """The shape of a sample: a word for the steps of sequences of any length."""
+    own = graph.nodes[node]
+    if own.clock is None:
+        return own.shape
+    alone = len(graph.clocks) == 1
+    return ("time" if alone else f"{graph.nodes[own.clock].name}_time", *own.shape)
 
 
 def _read(
@@ -227,9 +249,15 @@ def _read(
     """What each input of the network reads."""
     pairs = zip(raw, graph.input_shapes, strict=False)
     if record is None:
-        return [Value(x.name, shape) for x, shape in pairs]
+        return [Value(x.name, shape) for x, shape in pairs]  # sequences: see _outputs
     x = write_rows(writer, record, resize)
-    return [_shaped(writer, x, shape) for shape in graph.input_shapes]
+    nodes = [graph.nodes[i] for i in graph.inputs]
+    return [
+        _shaped(writer, x, node.shape)
+        if node.clock is None
+        else Value(writer.as_last(x).name, node.shape)
+        for node in nodes
+    ]
 
 
 def _shaped(writer: Writer, x: Value, shape: tuple[int, ...]) -> Value:
@@ -274,10 +302,14 @@ def _outputs(writer: Writer, net: Network, inputs: Sequence[Value]) -> list[Valu
     """The layers of a network, one after the other."""
     values: list[Value] = []
     further: dict[int, list[Value]] = {}
-    given = dict(zip(net.graph.inputs, inputs, strict=True))
-    for i, node in enumerate(net.graph.nodes):
+    graph = net.graph
+    times = Times.of(writer, graph, [x.name for x in inputs])
+    given = dict(zip(graph.inputs, inputs, strict=True))
+    for i, node in enumerate(graph.nodes):
         if i in given:
-            values.append(given[i])
+            begin = () if node.clock is None else (OPEN,)
+            x = replace(given[i], shape=(*begin, *given[i].shape))
+            values.append(times.packed(writer, x))
             continue
         if isinstance(node.layer, Further):
             values.append(further[node.inputs[0]][node.layer.number])
@@ -285,12 +317,17 @@ def _outputs(writer: Writer, net: Network, inputs: Sequence[Value]) -> list[Valu
         own = {s.parameter.name: s.view(net.values) for s in net.layout.of_node(i)}
         write = writer_of(node.layer)
         assert write is not None
-        site = Site(writer, node, own)
-        found = write(site, *(values[feed] for feed in node.inputs))
-        if isinstance(found, list):
-            found, *further[i] = cast("list[Value]", found)
-        values.append(found)
-    return [values[i] for i in net.graph.outputs]
+        along = node.layer.sequences
+        feeds = [
+            times.apart(writer, values[feed], feed) if at < along else values[feed]
+            for at, feed in enumerate(node.inputs)
+        ]
+        found = write(Site(writer, node, own), *feeds)
+        several = cast("list[Value]", found) if isinstance(found, list) else [found]
+        first, *others = (times.packed(writer, y) for y in several)
+        further[i] = others
+        values.append(first)
+    return [times.apart(writer, values[i], i) for i in graph.outputs]
 
 
 # -- the file --------------------------------------------------------------------------
