@@ -10,8 +10,6 @@ this folder says what is measured and why that is fair.
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -19,13 +17,13 @@ from typing import Any
 
 import _data
 import _machine
+import _passes
 import _product
-import _report
 import numpy as np
 import peers
 from _nets import NETS, Net
 from _racing import Racer, choice, enter, race, summary
-from _workers import Worker, WorkerError, bind
+from _workers import Worker, WorkerError
 
 CHECK_EPOCHS = 5  # trained by everybody before the rounds: warm-up, and losses compared
 
@@ -135,11 +133,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    settings = arguments()
-    bind(settings.threads)
-    # Ends through atexit, which ends the stopped workers too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _report.conclude(measure(settings), settings.json)
+    _passes.start(arguments(), measure)
 
 
 if __name__ == "__main__":
