@@ -66,6 +66,10 @@ def _split(number: Any) -> tuple[Any, Any]:
     return number.astype(np.uint32), 0
 
 
+def _key(seed: int) -> tuple[int, int]:
+    return seed & _MASK, (seed >> 32) & _MASK
+
+
 def words(xp: Any, seed: int, step: Any, node: int, size: int) -> Array:
     """``size`` random 32-bit words, uint32.
 
@@ -84,7 +88,7 @@ def words(xp: Any, seed: int, step: Any, node: int, size: int) -> Array:
         xp.full(blocks, low, dtype=np.uint32),
         xp.full(blocks, high, dtype=np.uint32),
     )
-    block = philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
+    block = philox(counter, _key(seed))
     return xp.stack(block, axis=1).reshape(-1)[:size]
 
 
@@ -97,8 +101,11 @@ def uniform(xp: Any, seed: int, step: Any, node: int, size: int) -> Array:
     >>> uniform(np, seed=0, step=0, node=0, size=2)
     array([0.39904642, 0.88052016], dtype=float32)
     """
-    high = words(xp, seed, step, node, size) >> 8
-    return high.astype(np.float32) * np.float32(2.0**-24)
+    return _share(words(xp, seed, step, node, size))
+
+
+def _share(word: Array) -> Array:
+    return (word >> 8).astype(np.float32) * np.float32(2.0**-24)
 
 
 def uniform_of_steps(seed: int, first: int, count: int, node: int) -> Array:
@@ -111,9 +118,8 @@ def uniform_of_steps(seed: int, first: int, count: int, node: int) -> Array:
     steps = np.arange(first, first + count, dtype=np.uint64)
     zeros = np.zeros(count, np.uint32)
     low, high = (steps & _MASK).astype(np.uint32), (steps >> 32).astype(np.uint32)
-    key = (seed & _MASK, (seed >> 32) & _MASK)
-    block = philox((zeros, np.full(count, node, np.uint32), low, high), key)
-    return (block[0] >> 8).astype(np.float32) * np.float32(2.0**-24)
+    block = philox((zeros, zeros + np.uint32(node), low, high), _key(seed))
+    return _share(block[0])
 
 
 _NEAR = (

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nervure import random
 from nervure.autoencoder.building import CODE as CODE
-from nervure.autoencoder.building import SAMPLE, Term, Variant, network_of, terms
+from nervure.autoencoder.building import SAMPLE, Variant, network_of, terms
 from nervure.autoencoder.parts import before, behind
 from nervure.base.checks import count, number
 from nervure.base.words import short
@@ -152,7 +152,7 @@ class Autoencoder:
             validation = (held_out, self._targets(held_out))
         own: dict[str, Any] = {
             "loss": [term.loss for term in self._terms],
-            "loss_weights": [self._weight(term) for term in self._terms],
+            "loss_weights": [term.weight for term in self._terms],
             "metrics": {},
         }
         self.threshold = None
@@ -180,19 +180,11 @@ class Autoencoder:
         """One array, or one for each output."""
         shapes = self.network.graph.output_shapes
         others = [
-            np.full((len(rows), math.prod(shape)), self._target(term), rows.dtype)
+            np.full((len(rows), math.prod(shape)), term.target, rows.dtype)
             for term, shape in zip(self._terms[1:], shapes[1:], strict=True)
         ]
         own = rows.reshape(len(rows), -1)
         return [own, *others] if others else own
-
-    def _target(self, term: Term) -> float:
-        """That of a divergence is the number of units of the code."""
-        return term.target if not math.isnan(term.target) else float(self._units)
-
-    def _weight(self, term: Term) -> float:
-        features = 1 if not math.isnan(term.target) else math.prod(self._shape)
-        return term.weight / features
 
     @property
     def _units(self) -> int:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.checks import number
-from nervure.graph.symbols import reachable
+from nervure.graph.graph import Graph
+from nervure.graph.symbols import reachable, sequence
 from nervure.layers import (
     Activation,
     Add,
@@ -98,18 +99,19 @@ def terms(
     Raises:
         ValueError: an encoder or decoder without layers, or no `Input` first.
     """
-    source, *hidden, last = _checked(encoder, decoder)
-    name = last.name or CODE
+    source, *hidden, last = layers = _checked(encoder, decoder)
     seen = _corrupted(source, variant)
     below = through(hidden, seen)
-    layer = replace(last, name=name)
+    layer = replace(last, name=last.name or CODE)
     code = layer(below)
     given: Symbol = code
     found: list[Term] = []
     if variant.beta is not None:
         spread = replace(last, name=SPREAD)(below)
         given = GaussianSample(name=SAMPLE)(code, spread)
-        found.append(_divergence(code, spread, variant.beta))
+        graph = Graph.of(sequence(layers))
+        units, features = map(math.prod, (*graph.output_shapes, *graph.input_shapes))
+        found.append(_divergence(code, spread, variant.beta / features, units))
     if variant.contraction:
         near = through([*hidden, layer], GaussianNoise(STEP)(seen))
         # The mean square of the difference is STEP^2 times that of the slopes.
@@ -160,7 +162,7 @@ def _corrupted(source: Layer, variant: Variant) -> Symbol:
     return Dropout(variant.masking)(x) if variant.masking else x
 
 
-def _divergence(mean: Symbol, spread: Symbol, beta: float) -> Term:
+def _divergence(mean: Symbol, spread: Symbol, weight: float, units: int) -> Term:
     """``KL(N(m, e^v) || N(0, 1)) = 1/2 sum (m^2 + e^v - v - 1)``.
 
     The sum without the 1 is at least the number of units, its target, so that its
@@ -169,7 +171,7 @@ def _divergence(mean: Symbol, spread: Symbol, beta: float) -> Term:
     square = Multiply()(mean, mean)
     variance = Activation("exp")(spread)
     whole = Reduce("sum")(Subtract()(Add()(square, variance), spread))
-    return Term(whole, "mae", beta / 2, target=math.nan)
+    return Term(whole, "mae", weight / 2, target=units)
 
 
 def sparsity_of(share: float) -> Callable[[Array, Array], tuple[float, Array]]:

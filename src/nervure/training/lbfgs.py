@@ -31,7 +31,7 @@ class _Iterations:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known = 0  # epochs that an earlier session has recorded
-        self._reached = session.net.values  # by the latest iteration
+        self._reached = session.net.values.copy()  # by the latest iteration
 
     def run(self) -> None:
         """Begin from the first weights, and pass what is known already."""
@@ -43,7 +43,7 @@ class _Iterations:
         iterations = min(settings.epochs, settings.max_steps or 2**31)
         session.begin(iterations)
         self._look()
-        self._reached = session.net.values.copy()
+        self._reached[:] = session.net.values
         try:
             self._search(iterations)
         except Stopped:  # on the way to a point that it has not settled for

@@ -186,9 +186,8 @@ class Session:
     def end_epoch(self, rate: float, last_good: Floats, known: bool = False) -> None:
         """After the last step of an epoch: measure, judge, tell and keep it."""
         state = self.state
-        learner = self.learner
         with self.interruption.at_once():
-            values = self._meter.values(state, learner)
+            values = self._meter.values(state, self.learner)
         self._check_growth(values["loss"], rate, last_good)
         if isinstance(self.settings.optimizer, UpdateRule):
             values["learning_rate"] = rate
