@@ -18,6 +18,7 @@ from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.network.modelfile import ModelFileError
 from nervure.network.network import Network
+from nervure.network.predicting import ready
 from nervure.runs.loading import load_network
 from nervure.serving.answers import model_file, predictions
 
@@ -93,8 +94,7 @@ def _one_row(net: Network, source: str, row: int, file: Path) -> Data:
             f"[--row] {row} of {source}, which has {len(inputs):,} rows; expected a "
             f"number from 0 to {len(inputs) - 1:,}; change --row"
         )
-    (x,) = net.arrays(inputs[row : row + 1])
-    return Data((x,), scales=(record.scale_of(x),))
+    return ready(net, record, inputs[row : row + 1])
 
 
 # -- sheets ---------------------------------------------------------------------------

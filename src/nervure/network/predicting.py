@@ -65,7 +65,11 @@ def encoded(model: Predictor, X: Any) -> Data:
     record = model.preprocessing
     if record is None:
         return Data(model.arrays(X))
-    inputs = record.encode(X)
+    return ready(model, record, record.encode(X))
+
+
+def ready(model: Reader, record: Preprocessing, inputs: Any) -> Data:
+    """Rows that the record has encoded as the network takes them."""
     return Data(model.arrays(inputs), scales=(record.scale_of(inputs),))
 
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from nervure.data import Dataset
 from nervure.data.ragged import one_each
 from nervure.ensemble.ensemble import Ensemble
-from nervure.executors import Data
 from nervure.network.conformal import Conformal, ConformalError, Method
 from nervure.network.network import Network
+from nervure.network.predicting import ready
 from nervure.uncertainty.outputs import (
     Floats,
     as_probabilities,
@@ -107,7 +107,7 @@ def calibrate(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
         )
     made = _tempered(network, dataset)
     inputs, targets = dataset.calibration
-    (y,) = made.executor().outputs(_data(made, dataset, inputs))
+    (y,) = made.executor().outputs(ready(made, dataset.preprocessing, inputs))
     rows = one_each(y, "calibrate").reshape(len(y), -1)
     made.conformal = _scores(dataset, rows, targets)
     return made
@@ -120,14 +120,8 @@ def _tempered(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
     rows = dataset.held_out_rows
     if rows is None or not has_probabilities(network):
         return network.copy()
-    held = _data(network, dataset, dataset.inputs[rows])
+    held = ready(network, dataset.preprocessing, dataset.inputs[rows])
     return at_temperature(network, held, dataset.targets[rows])
-
-
-def _data(network: Network | Ensemble, dataset: Dataset, inputs: Any) -> Data:
-    return Data(
-        network.arrays(inputs), scales=(dataset.preprocessing.scale_of(inputs),)
-    )
 
 
 def _scores(dataset: Dataset, outputs: Any, targets: Any) -> Conformal:
