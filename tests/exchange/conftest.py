@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,32 @@ def exported(tmp_path: Path) -> Callable[..., Any]:
         model = onnx.load(path)
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    return export
+
+
+@pytest.fixture
+def of_torch() -> Callable[..., bytes]:
+    """What PyTorch writes of a module in evaluation, the rows of whose input are open.
+
+    ``rows`` is their axis; options are those of ``torch.onnx.export``.
+    """
+
+    def export(module: Any, x: Array, rows: int = 0, **options: Any) -> bytes:
+        torch = pytest.importorskip("torch")
+        file = io.BytesIO()
+        torch.onnx.export(
+            module.eval(),
+            (torch.from_numpy(x),),
+            file,
+            dynamo=False,
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes={"x": {rows: "n"}, "y": {0: "n"}},
+            opset_version=17,
+            **options,
+        )
+        return file.getvalue()
 
     return export
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ import nervure as nv
 from nervure.exchange import exporting
 from nervure.exchange._write_layers import LAYERS as WRITTEN
 from nervure.exchange._write_layers import writer_of
-from nervure.graph.graph import Graph
-from nervure.graph.node import Entry
 from nervure.layers import LAYERS, Input
 from nervure.network.network import Network
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from layers_alone import network
 
 ROWS = 3
 
@@ -33,26 +37,6 @@ EXAMPLES = [
     for i, example in enumerate(kind.examples())
     if not along_time(example.layer)
 ]
-
-
-def network(example: Any, dtype: str) -> Network:
-    """A layer alone, with parameters and statistics that are far from special."""
-    if isinstance(example.layer, Input):
-        graph = Graph.of([Entry(example.layer, "layer")])
-    else:
-        names = [f"x{i}" for i in range(len(example.inputs))]
-        pairs = zip(names, example.shapes, strict=True)
-        feeds = [Entry(Input(shape), name) for name, shape in pairs]
-        spare = [] if feeds else [Entry(Input(1), "unused")]
-        entry = Entry(example.layer, "layer", tuple(names))
-        graph = Graph.of([*feeds, *spare, entry], ["layer"])
-    net = Network.from_graph(graph, dtype=dtype)
-    rng = np.random.default_rng(3)
-    for name, view in net.parameters.items():
-        view[...] = rng.normal(size=view.shape) * 0.7
-        if name.endswith(("variance", "scale")):
-            view[...] = rng.uniform(0.5, 2.0, size=view.shape)
-    return net
 
 
 def rows_of(net: Network) -> dict[str, Any]:

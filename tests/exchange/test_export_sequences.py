@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nervure as nv
-from nervure.graph.graph import Graph
-from nervure.graph.node import Entry
-from nervure.layers import LAYERS, Input
+from nervure.layers import LAYERS
 
-TIME = 6
+sys.path.insert(0, str(Path(__file__).parent))
+
+from layers_alone import network
 
 EXAMPLES = [
     pytest.param(example, id=f"{kind.kind}-{i}")
@@ -22,22 +24,6 @@ EXAMPLES = [
     for i, example in enumerate(kind.examples())
     if not getattr(example.layer, "layer_norm", False)
 ]
-
-
-def network(example: Any, dtype: str = "float32") -> nv.Network:
-    """A layer alone, its sequences of a fixed number of steps."""
-    names = [f"x{i}" for i in range(len(example.inputs))]
-    along = example.layer.sequences
-    shapes = [
-        (TIME, *shape) if i < along else shape for i, shape in enumerate(example.inputs)
-    ]
-    feeds = [Entry(Input(s), n) for n, s in zip(names, shapes, strict=True)]
-    graph = Graph.of([*feeds, Entry(example.layer, "layer", tuple(names))], ["layer"])
-    net = nv.Network.from_graph(graph, dtype=dtype)
-    rng = np.random.default_rng(3)
-    for view in net.parameters.values():
-        view[...] = rng.normal(size=view.shape) * 0.7
-    return net
 
 
 def rows_of(net: nv.Network, rows: int = 3) -> dict[str, Any]:
@@ -118,22 +104,6 @@ def test_a_query_that_sees_no_key_gives_zeros(exported: Any, runtime: Any) -> No
 # -- any length ------------------------------------------------------------------------
 
 
-def open_network(example: Any) -> nv.Network:
-    """A layer alone, its sequences of any length."""
-    along = example.layer.sequences
-    shapes = [
-        (None, *shape) if i < along else shape for i, shape in enumerate(example.inputs)
-    ]
-    feeds = [Entry(Input(shape), f"x{i}") for i, shape in enumerate(shapes)]
-    names = tuple(feed.name for feed in feeds)
-    graph = Graph.of([*feeds, Entry(example.layer, "layer", names)], ["layer"])
-    net = nv.Network.from_graph(graph)
-    rng = np.random.default_rng(3)
-    for view in net.parameters.values():
-        view[...] = rng.normal(size=view.shape) * 0.7
-    return net
-
-
 def as_array(found: Any) -> Any:
     return found.to_array() if isinstance(found, nv.Ragged) else np.asarray(found)
 
@@ -143,7 +113,7 @@ def as_array(found: Any) -> Any:
 def test_sequences_of_any_length(
     example: Any, opset: int, exported: Any, runtime: Any
 ) -> None:
-    net = open_network(example)
+    net = network(example, time=None)
     model = exported(net, opset=opset)
     nodes = [net.graph.nodes[i] for i in net.graph.inputs]
     most = example.layer.longest or 7

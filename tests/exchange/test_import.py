@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -117,25 +116,6 @@ def test_an_imported_network_freezes_and_takes_a_new_head(exported: Any) -> None
 # -- models of PyTorch -----------------------------------------------------------------
 
 
-def of_torch(module: Any, x: Any) -> bytes:
-    """What PyTorch writes of a module in evaluation, batch norm left as it is."""
-    torch = pytest.importorskip("torch")
-    file = io.BytesIO()
-    torch.onnx.export(
-        module.eval(),
-        (torch.from_numpy(x),),
-        file,
-        dynamo=False,
-        input_names=["x"],
-        output_names=["y"],
-        dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
-        do_constant_folding=False,
-        training=torch.onnx.TrainingMode.PRESERVE,
-        opset_version=17,
-    )
-    return file.getvalue()
-
-
 def basic_block(torch: Any) -> Any:
     """A residual block as ResNet-18 has it, its shortcut halved."""
     nn = torch.nn
@@ -231,14 +211,20 @@ def perceptron(torch: Any) -> Any:
         (attention, (5, 16)),
     ],
 )
-def test_models_of_torch(make: Any, shape: Any, runtime: Any) -> None:
+def test_models_of_torch(make: Any, shape: Any, of_torch: Any, runtime: Any) -> None:
+    """Batch norm is left as it is."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(3)
     module, x = make(torch), single(3, *shape)
     for name, value in module.named_buffers():  # statistics that are not 0 and 1
         if value.dtype == torch.float32:
             value.copy_(torch.rand(value.shape) + ("var" in name))
-    data = of_torch(module, x)
+    data = of_torch(
+        module,
+        x,
+        do_constant_folding=False,
+        training=torch.onnx.TrainingMode.PRESERVE,
+    )
     net = nv.import_onnx(data)
     lies = np.moveaxis(x, 1, -1) if len(shape) > 2 else x
     (wanted,) = runtime(onnx.load_model_from_string(data), {"x": x}).values()

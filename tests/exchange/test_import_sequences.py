@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -75,22 +74,6 @@ def test_an_imported_network_along_time_learns(exported: Any) -> None:
 # -- models of PyTorch -----------------------------------------------------------------
 
 
-def of_torch(module: Any, x: Any, rows: int) -> bytes:
-    torch = pytest.importorskip("torch")
-    file = io.BytesIO()
-    torch.onnx.export(
-        module.eval(),
-        (torch.from_numpy(x),),
-        file,
-        dynamo=False,
-        input_names=["x"],
-        output_names=["y"],
-        dynamic_axes={"x": {rows: "n"}, "y": {0: "n"}},
-        opset_version=17,
-    )
-    return file.getvalue()
-
-
 def module_of(torch: Any, kind: str, **options: Any) -> Any:
     class Model(torch.nn.Module):
         def __init__(self) -> None:
@@ -110,7 +93,9 @@ def module_of(torch: Any, kind: str, **options: Any) -> Any:
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
-def test_models_of_pytorch_along_time(kind: str, both: bool, batch_first: bool) -> None:
+def test_models_of_pytorch_along_time(
+    kind: str, both: bool, batch_first: bool, of_torch: Any
+) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     module = module_of(

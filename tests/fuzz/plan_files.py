@@ -26,12 +26,13 @@ import numpy as np
 
 import nervure as nv
 from nervure.base.engine import engine
-from nervure.graph.graph import Graph
-from nervure.graph.node import Entry
 from nervure.layers import LAYERS, Formula, Input
 from nervure.network.network import Network
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "c"))
+_TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(_TESTS / "exchange"), str(_TESTS.parent / "examples" / "c")]
+
+import layers_alone  # noqa: E402
 
 WHOLE = [0, 1, -1, 2, 3, 4, 7, 16, 63, 64, 65, 127, 1000, 4096, 2**16, 2**24]
 WHOLE += [2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**62, 2**63 - 1, -(2**63)]
@@ -79,9 +80,6 @@ def networks() -> dict[str, nv.Network]:
 
 # -- every layer alone ------------------------------------------------------------------
 
-TIME = 6
-"""Steps of a sequence."""
-
 LAYERS_ALONE = {
     f"{kind.kind}-{i}": example
     for kind in LAYERS
@@ -94,24 +92,7 @@ LAYERS_ALONE = {
 
 def layer_alone(name: str) -> Network:
     """A layer in float32, its sequences of one length, far from its beginnings."""
-    net = Network.from_graph(_graph(LAYERS_ALONE[name]), dtype="float32")
-    rng = np.random.default_rng(3)
-    for name, view in net.parameters.items():
-        view[...] = rng.normal(size=view.shape) * 0.7
-        if name.endswith(("variance", "scale")):
-            view[...] = rng.uniform(0.5, 2.0, size=view.shape)
-    return net
-
-
-def _graph(example: Any) -> Graph:
-    if isinstance(example.layer, Input):
-        return Graph.of([Entry(example.layer, "layer")])
-    names = [f"x{i}" for i in range(len(example.inputs))]
-    shapes = [tuple(TIME if n is None else n for n in s) for s in example.shapes]
-    feeds = [Entry(Input(s), x) for s, x in zip(shapes, names, strict=True)]
-    spare = [] if feeds else [Entry(Input(1), "unused")]
-    entry = Entry(example.layer, "layer", tuple(names))
-    return Graph.of([*feeds, *spare, entry], ["layer"])
+    return layers_alone.network(LAYERS_ALONE[name])
 
 
 # -- the files --------------------------------------------------------------------------

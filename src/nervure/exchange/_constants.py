@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nervure.exchange._held import ROWS, Held, Known, NotCoveredError
 from nervure.exchange._model_file import read_tensor
 from nervure.exchange._reader import MOST_NUMBERS, Op
+from nervure.exchange.errors import in_one_line
 
 Array = npt.NDArray[Any]
 
@@ -130,7 +131,7 @@ def _by_reference(op: Op, known: Sequence[Known]) -> list[Array]:
         evaluator: Any = ReferenceEvaluator(model)
         found = evaluator.run(None, arrays)
     except Exception as error:  # whatever NumPy says of inputs that do not fit
-        fact = " ".join(str(error).split())[:120]
+        fact = in_one_line(error, 120)
         raise NotCoveredError(
             f"a constant that cannot be worked out ({fact})"
         ) from None
@@ -162,7 +163,7 @@ def _check_size(op: Op, arrays: dict[str, Array]) -> None:
             schema, op.node, types, data, opset_imports=[opset]
         )
     except Exception as error:
-        fact = " ".join(str(error).split())[:120]
+        fact = in_one_line(error, 120)
         raise NotCoveredError(f"a constant of unknown shape ({fact})") from None
     for name in (name for name in op.node.output if name):
         dims = inferred[name].tensor_type.shape.dim if name in inferred else None

@@ -23,7 +23,7 @@ from nervure.base.memory import check_memory
 from nervure.base.words import short
 from nervure.exchange._hdf5_heaps import checked_size
 from nervure.exchange._types import BFLOAT16, as_floats
-from nervure.exchange.errors import ExchangeError
+from nervure.exchange.errors import ExchangeError, damaged_keras, in_one_line
 
 Array = npt.NDArray[Any]
 
@@ -37,7 +37,6 @@ MOST_RATIO, ALWAYS = 64, 2**26
 """How much larger than the file all arrays together may be, besides some bytes."""
 
 MOST_AXES = 8
-_FILTERS = ("gzip", "lzf", None)
 
 
 @dataclass
@@ -49,10 +48,7 @@ class Hdf5:
     left: int
 
     def damaged(self, fact: str) -> ExchangeError:
-        return ExchangeError(
-            f"[{self.where}] damaged: {fact}; expected a file as Keras saved it; get "
-            "it again"
-        )
+        return damaged_keras(self.where, fact)
 
     def root(self) -> Group:
         return Group(self, self.file, "/")
@@ -83,7 +79,7 @@ def open_hdf5(source: str | bytes, where: str) -> Hdf5:
 
 
 def _told(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120]
+    return in_one_line(error, 120)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ a layer or the end of the graph needs another order are axes really exchanged.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,16 @@ Array = npt.NDArray[Any]
 
 class NotCoveredError(ValueError):
     """An operator, or a way of using it, that no layer stands for."""
+
+
+def check_shape(word: str, found: Shape, wanted: Sequence[int | None]) -> None:
+    """Raises where numbers have another shape; None stands for any extent."""
+    fits = len(found) == len(wanted) and all(
+        n in (None, m) for n, m in zip(wanted, found, strict=True)
+    )
+    if not fits:
+        shown = ", ".join("?" if n is None else str(n) for n in wanted)
+        raise NotCoveredError(f"{word} of shape {found}, not ({shown})")
 
 
 class Rows:

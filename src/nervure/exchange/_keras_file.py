@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from nervure.base.memory import check_memory
 from nervure.base.words import is_table, short
 from nervure.exchange._hdf5 import Group, Hdf5, Numbers, open_hdf5, walked
-from nervure.exchange.errors import ExchangeError
+from nervure.exchange.errors import ExchangeError, damaged_keras, in_one_line
 
 MOST_CONFIG = 2**25
 """Bytes of a configuration: EfficientNet-B7 has half of one million."""
@@ -135,8 +135,8 @@ def _archive(where: str) -> KerasFile:
     except ExchangeError:
         raise
     except _ZIP_ERRORS as error:
-        fact = " ".join(str(error).split())[:120]
-        raise _damaged(where, f"no sound archive ({fact})") from None
+        fact = in_one_line(error, 120)
+        raise damaged_keras(where, f"no sound archive ({fact})") from None
     hdf5 = open_hdf5(data, where)
     version = str(_json(about, where).get("keras_version", ""))[:20]
     return KerasFile(where, _json(config, where), _Tree(hdf5), version, hdf5.close)
@@ -147,9 +147,10 @@ def _member(archive: zipfile.ZipFile, name: str, where: str, most: int | None) -
     info = archive.getinfo(name)
     size, packed = info.file_size, info.compress_size
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _damaged(where, f"{name} is packed in an unknown way")
-    if size > (size if most is None else most) or size > MOST_PACKED * packed + 100:
-        raise _damaged(where, f"{name} would be {size:,} bytes")
+        raise damaged_keras(where, f"{name} is packed in an unknown way")
+    large = most is not None and size > most
+    if large or size > MOST_PACKED * packed + 100:
+        raise damaged_keras(where, f"{name} would be {size:,} bytes")
     check_memory(2 * size, where, name, "use a smaller model")
     with archive.open(info) as file:
         return b"".join(iter(lambda: file.read(PIECE), b""))
@@ -159,16 +160,10 @@ def _json(data: bytes | str, where: str) -> Config:
     try:
         found: Any = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _damaged(where, f"its configuration ({str(error)[:80]})") from None
+        raise damaged_keras(where, f"its configuration ({str(error)[:80]})") from None
     if not is_table(found):
-        raise _damaged(where, f"its configuration is {short(found)}")
+        raise damaged_keras(where, f"its configuration is {short(found)}")
     return found
-
-
-def _damaged(where: str, fact: str) -> ExchangeError:
-    return ExchangeError(
-        f"[{where}] damaged: {fact}; expected a file as Keras saved it; get it again"
-    )
 
 
 # -- where numbers are in archives -----------------------------------------------------

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from nervure.base.words import is_list, is_table, short
@@ -14,7 +14,7 @@ from nervure.exchange._keras_calls import Call, Ref, calls_of, ends_of, refs_in
 from nervure.exchange._keras_file import Config, Label, counted_names
 from nervure.exchange._keras_operations import MODULES, PAIRS, operation
 from nervure.exchange._keras_reader import KerasReader, Place, Value, class_of
-from nervure.exchange.errors import ExchangeError
+from nervure.exchange.errors import ExchangeError, damaged_keras, in_one_line
 from nervure.layers import Input, Layer, LayerError
 
 MOST_CALLS = 20_000
@@ -64,10 +64,7 @@ class Walk:
             self.faults.append(line)
 
     def damaged(self, fact: str) -> ExchangeError:
-        return ExchangeError(
-            f"[{self.where}] damaged: {fact}; expected a file as Keras saved it; get "
-            "it again"
-        )
+        return damaged_keras(self.where, fact)
 
 
 @dataclass(frozen=True)
@@ -120,10 +117,7 @@ def _insides(walk: Walk, config: Config) -> list[Inside]:
     pairs = [(i.label.name, i.kind) for i in found if not i.operates]
     stored = counted_names(pairs)
     return [
-        Inside(
-            Label(i.label.name, stored.get(i.label.name, "")),
-            *(i.kind, i.module, i.config, i.layer),
-        )
+        replace(i, label=Label(i.label.name, stored.get(i.label.name, "")))
         for i in found
     ]
 
@@ -306,7 +300,7 @@ def _read(
     except (NotCoveredError, LayerError) as error:
         walk.fault(_shown(own), inside.kind, str(error))
     except _MALFORMED as error:
-        fact = " ".join(str(error).split())[:200]
+        fact = in_one_line(error, 200)
         walk.fault(_shown(own), inside.kind, f"malformed ({fact})")
     return (None,)
 

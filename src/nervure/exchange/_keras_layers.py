@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -117,15 +117,18 @@ def activation(at: Place) -> Value:
     return activated(at, at.x)
 
 
-def with_activation(at: Place) -> dict[str, Any]:
-    """The activation as an argument of a layer, where it is one layer."""
+def with_bias_and_activation(
+    at: Place, kind: type[Any], numbers: dict[str, Array], *options: Any
+) -> Value:
+    """A layer with these numbers, its bias and its activation.
+
+    The activation is an argument of the layer where it is one; several come behind.
+    """
     found = functions(at)
-    return {"activation": found[0]} if len(found) == 1 else {}
-
-
-def several_functions(at: Place, x: Value) -> Value:
-    """The others, behind it."""
-    return activated(at, x) if len(functions(at)) > 1 else x
+    own = {"activation": found[0]} if len(found) == 1 else {}
+    layer = kind(*options, bias=at.flag("use_bias", True), **own)
+    y = at.weighted(layer, numbers)
+    return activated(at, y) if len(found) > 1 else y
 
 
 def relu(at: Place) -> Value:
@@ -176,8 +179,7 @@ def dense(at: Place) -> Value:
     at.expect(quantization_config=None)
     units, features = at.count("units"), at.x.shape[-1]
     numbers = kernel_and_bias(at, (features, units), units)
-    layer = Dense(units, bias="bias" in numbers, **with_activation(at))
-    return several_functions(at, at.weighted(layer, numbers))
+    return with_bias_and_activation(at, Dense, numbers, units)
 
 
 def kernel_and_bias(at: Place, shape: Shape, units: int) -> dict[str, Array]:
@@ -313,18 +315,21 @@ def concatenate(at: Place) -> Value:
 def batch_norm(at: Place) -> Value:
     at.last_axis()
     at.expect(renorm=False)
-    words = [
-        *(["gamma"] if at.flag("scale", True) else []),
-        *(["beta"] if at.flag("center", True) else []),
-        *("running_mean", "running_variance"),
-    ]
-    numbers = _of_features(at, words)
+    numbers = _of_features(at, "running_mean", "running_variance")
     momentum = min(at.number("momentum", 0.99), 1 - 1e-7)
     return at.weighted(BatchNorm(at.number("epsilon", 1e-3), momentum), numbers)
 
 
-def _of_features(at: Place, words: Sequence[str]) -> dict[str, Array]:
-    """One number for each feature; what is left out does nothing."""
+def _of_features(at: Place, *further: str) -> dict[str, Array]:
+    """Gamma and beta of each feature, and further numbers behind them.
+
+    What a layer does without does nothing.
+    """
+    words = [
+        *(["gamma"] if at.flag("scale", True) else []),
+        *(["beta"] if at.flag("center", True) else []),
+        *further,
+    ]
     size = at.x.shape[-1]
     ones = {"gamma": np.ones(size), "beta": np.zeros(size)}
     found = at.arrays(*[(size,)] * len(words))
@@ -334,11 +339,7 @@ def _of_features(at: Place, words: Sequence[str]) -> dict[str, Array]:
 def layer_norm(at: Place) -> Value:
     at.last_axis()
     at.expect(rms_scaling=False)
-    words = [
-        *(["gamma"] if at.flag("scale", True) else []),
-        *(["beta"] if at.flag("center", True) else []),
-    ]
-    return at.weighted(LayerNorm(at.number("epsilon", 1e-3)), _of_features(at, words))
+    return at.weighted(LayerNorm(at.number("epsilon", 1e-3)), _of_features(at))
 
 
 def rms_norm(at: Place) -> Value:
@@ -349,14 +350,10 @@ def rms_norm(at: Place) -> Value:
 
 def group_norm(at: Place) -> Value:
     at.last_axis()
-    words = [
-        *(["gamma"] if at.flag("scale", True) else []),
-        *(["beta"] if at.flag("center", True) else []),
-    ]
     groups = at.get("groups", 32)
     groups = at.x.shape[-1] if groups == -1 else at.count("groups", 32)
     layer = GroupNorm(groups, at.number("epsilon", 1e-3))
-    return at.weighted(layer, _of_features(at, words), at.fixed())
+    return at.weighted(layer, _of_features(at), at.fixed())
 
 
 # -- scales ----------------------------------------------------------------------------
@@ -383,14 +380,18 @@ def _plain(array: Array) -> Any:
 
 def _numbers(at: Place, key: str, default: float) -> Array:
     """One number, or one for each feature."""
-    value = at.get(key, default)
-    try:
-        array = np.asarray(value, np.float64)
-    except (ValueError, TypeError):
-        raise NotCoveredError(f"{key} = {short(value)}") from None
+    array = _array(at, key, default)
     if array.ndim > 1 or (array.ndim and array.size != at.x.shape[-1]):
-        raise NotCoveredError(f"{key} = {short(value)}")
+        raise NotCoveredError(f"{key} = {short(at.get(key))}")
     return array
+
+
+def _array(at: Place, key: str, default: float) -> Array:
+    """Whatever numbers the configuration has there."""
+    try:
+        return np.asarray(at.get(key, default), np.float64)
+    except (ValueError, TypeError):
+        raise NotCoveredError(f"{key} = {short(at.get(key))}") from None
 
 
 def normalization(at: Place) -> Value:
@@ -401,21 +402,16 @@ def normalization(at: Place) -> Value:
     if at.config.get("mean") is not None:
         mean, variance = _flat(at, "mean"), _flat(at, "variance")
     else:
-        found = at.stored()[:2]
+        found = at.stored()
         extents = found[0].shape if found else (at.x.shape[-1],)
-        mean, variance, *_ = at.arrays(
-            *([extents] * 2), *([()] * (len(at.stored()) - 2))
-        )
+        mean, variance, *_ = at.arrays(*([extents] * 2), *([()] * (len(found) - 2)))
     deviation = np.maximum(np.sqrt(np.asarray(variance, np.float64)), 1e-7)
     scale = 1 / deviation
     return affine(at, at.x, scale, -np.asarray(mean, np.float64) * scale)
 
 
 def _flat(at: Place, key: str) -> Array:
-    try:
-        array = np.asarray(at.get(key, 0.0), np.float64).reshape(-1)
-    except (ValueError, TypeError):
-        raise NotCoveredError(f"{key} = {short(at.get(key))}") from None
+    array = _array(at, key, 0.0).reshape(-1)
     if array.size not in (1, at.x.shape[-1]):
         raise NotCoveredError(f"{key} of {array.size} numbers")
     return array if array.size > 1 else array.reshape(())

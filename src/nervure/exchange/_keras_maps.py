@@ -11,8 +11,7 @@ from nervure.exchange._held import NotCoveredError
 from nervure.exchange._keras_layers import (
     Read,
     kernel_and_bias,
-    several_functions,
-    with_activation,
+    with_bias_and_activation,
 )
 from nervure.exchange._keras_reader import Place, Value, reshaped
 from nervure.layers import (
@@ -56,7 +55,8 @@ def _map(at: Place) -> Value:
     return at.fixed()
 
 
-def _padding(at: Place, *known: str) -> str:
+def _padding(at: Place, causal: bool = False) -> str:
+    known = ("valid", "same", *(["causal"] if causal else []))
     word = at.get("padding", "valid")
     if word not in known:
         raise NotCoveredError(f"padding = {short(word)}")
@@ -75,16 +75,8 @@ def convolution(kind: type[Any]) -> Read:
         window = at.whole("kernel_size", rank)
         shape = (*window, x.shape[-1] // groups, filters)
         numbers = kernel_and_bias(at, shape, filters)
-        layer = kind(
-            filters,
-            window,
-            *_steps(at, rank),
-            groups,
-            _padding(at, "valid", "same", *(["causal"] if rank == 1 else [])),
-            bias="bias" in numbers,
-            **with_activation(at),
-        )
-        return several_functions(at, at.weighted(layer, numbers))
+        own = (filters, window, *_steps(at, rank), groups, _padding(at, rank == 1))
+        return with_bias_and_activation(at, kind, numbers, *own)
 
     return read
 
@@ -102,15 +94,8 @@ def depthwise(kind: type[Any]) -> Read:
         window, channels = at.whole("kernel_size", rank), x.shape[-1]
         numbers = kernel_and_bias(at, (*window, channels, times), channels * times)
         numbers["weight"] = numbers["weight"].reshape(*window, 1, channels * times)
-        layer = kind(
-            window,
-            *_steps(at, rank),
-            times,
-            _padding(at, "valid", "same", *(["causal"] if rank == 1 else [])),
-            bias="bias" in numbers,
-            **with_activation(at),
-        )
-        return several_functions(at, at.weighted(layer, numbers))
+        own = (window, *_steps(at, rank), times, _padding(at, rank == 1))
+        return with_bias_and_activation(at, kind, numbers, *own)
 
     return read
 
@@ -129,16 +114,8 @@ def separable(kind: type[Any]) -> Read:
             "depthwise.weight": first.reshape(*window, 1, maps),
             "pointwise.weight": second,
         } | ({"pointwise.bias": rest[0]} if bias else {})
-        layer = kind(
-            filters,
-            window,
-            *_steps(at, rank),
-            times,
-            _padding(at, "valid", "same", *(["causal"] if rank == 1 else [])),
-            bias=bias,
-            **with_activation(at),
-        )
-        return several_functions(at, at.weighted(layer, numbers))
+        own = (filters, window, *_steps(at, rank), times, _padding(at, rank == 1))
+        return with_bias_and_activation(at, kind, numbers, *own)
 
     return read
 
@@ -151,22 +128,13 @@ def transposed(kind: type[Any]) -> Read:
         at.expect(output_padding=None)
         window = at.whole("kernel_size", rank)
         stride, dilation = _steps(at, rank)
-        padding = _padding(at, "valid", "same")
+        padding = _padding(at)
         reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
         if any(r < s for r, s in zip(reach, stride, strict=True)):
             raise NotCoveredError(f"strides {stride} beyond the windows {window}")
         numbers = kernel_and_bias(at, (*window, filters, x.shape[-1]), filters)
-        layer = kind(
-            filters,
-            window,
-            stride,
-            dilation,
-            1,
-            padding,
-            bias="bias" in numbers,
-            **with_activation(at),
-        )
-        return several_functions(at, at.weighted(layer, numbers))
+        own = (filters, window, stride, dilation, 1, padding)
+        return with_bias_and_activation(at, kind, numbers, *own)
 
     return read
 
@@ -180,7 +148,7 @@ def pool(kind: type[Any]) -> Read:
     def read(at: Place) -> Value:
         x, size = _map(at), at.whole("pool_size", rank, 2)
         stride = at.whole("strides", rank) if at.get("strides") is not None else size
-        return at.put(kind(size, stride, _padding(at, "valid", "same")), x)
+        return at.put(kind(size, stride, _padding(at)), x)
 
     return read
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -14,15 +13,13 @@ import numpy.typing as npt
 
 from nervure.base.words import is_list, is_table, short
 from nervure.exchange._hdf5 import Numbers
-from nervure.exchange._held import NotCoveredError
+from nervure.exchange._held import NotCoveredError, check_shape
 from nervure.exchange._keras_file import Config, KerasFile, Label
-from nervure.exchange._reader import layer_name
+from nervure.exchange._names import take_name
+from nervure.exchange._reader import bounded, layer_name
 from nervure.layers import Broadcast, Layer, Reshape, Shape, Symbol
 
 Array = npt.NDArray[Any]
-
-MOST_NUMBERS = 2**28
-"""Of one value: a bound for files from strangers."""
 
 MOST_UNITS = 2**24
 
@@ -65,13 +62,7 @@ class KerasReader:
 
     def named(self, wanted: str) -> str:
         """A name that no layer has yet."""
-        base = layer_name(wanted) or "layer"
-        name, number = base, 0
-        while name in self.taken:
-            number += 1
-            name = f"{base}_{number}"
-        self.taken.add(name)
-        return name
+        return take_name(layer_name(wanted) or "layer", self.taken)
 
 
 class Place:
@@ -217,21 +208,12 @@ class Place:
         if len(found) != len(shapes):
             raise NotCoveredError(f"{len(found)} arrays of numbers, not {len(shapes)}")
         for numbers, shape in zip(found, shapes, strict=True):
-            self._check(numbers, shape)
+            check_shape("numbers", numbers.shape, shape)
         return [self._read(numbers) for numbers in found]
 
     def stored(self, parts: Sequence[str] = ("",)) -> list[Numbers]:
         whole = [f"{self.part}/{p}".strip("/") if self.part else p for p in parts]
         return self.reader.file.weights.of(self.path, whole)
-
-    def _check(self, numbers: Numbers, shape: Sequence[int | None]) -> None:
-        found = numbers.shape
-        fits = len(found) == len(shape) and all(
-            n in (None, m) for n, m in zip(shape, found, strict=True)
-        )
-        if not fits:
-            shown = ", ".join("?" if n is None else str(n) for n in shape)
-            raise NotCoveredError(f"numbers of shape {found}, not ({shown})")
 
     def _read(self, numbers: Numbers) -> Array:
         array = numbers.read()
@@ -260,11 +242,6 @@ def _given(layer: Layer, symbol: Symbol, values: Sequence[Value]) -> Value:
     return Value(
         symbol, shape if first.clock else (first.shape[0], *shape), first.clock
     )
-
-
-def bounded(shape: Sequence[int]) -> None:
-    if math.prod(shape) > MOST_NUMBERS:
-        raise NotCoveredError(f"a value of shape {short(tuple(shape))}")
 
 
 def alike(at: Place, values: Sequence[Value]) -> list[Value]:

@@ -72,7 +72,7 @@ def _layer(at: Place) -> Recurrent:
 def _numbers(at: Place, layer: Recurrent, features: int) -> dict[str, Array]:
     """Kernel, recurrent kernel and bias, of which a GRU may have two."""
     shapes = _shapes(at, layer, features)
-    return _weights(at, layer, at.arrays(*shapes, parts=["cell"]))
+    return _weights(layer, at.arrays(*shapes, parts=["cell"]))
 
 
 def _shapes(at: Place, layer: Recurrent, features: int) -> list[tuple[int, ...]]:
@@ -82,8 +82,8 @@ def _shapes(at: Place, layer: Recurrent, features: int) -> list[tuple[int, ...]]
     return [(features, width), (layer.units, width), *bias]
 
 
-def _weights(at: Place, layer: Recurrent, found: Sequence[Array]) -> dict[str, Array]:
-    order = KINDS[_kind_of(layer)][1]
+def _weights(layer: Recurrent, found: Sequence[Array]) -> dict[str, Array]:
+    order = KINDS[type(layer).__name__][1]
     width = layer.units * type(layer).gates
     two = getattr(layer, "reset_after", False)
     bias = found[2] if len(found) > 2 else np.zeros((2, width) if two else width)
@@ -93,10 +93,6 @@ def _weights(at: Place, layer: Recurrent, found: Sequence[Array]) -> dict[str, A
         "bias": in_order(bias[0] if two else bias, order),
     }
     return numbers | ({"recurrent_bias": in_order(bias[1], order)} if two else {})
-
-
-def _kind_of(layer: Recurrent) -> str:
-    return type(layer).__name__
 
 
 def _dropped(at: Place, x: Value) -> Value:
@@ -149,7 +145,7 @@ def _both(
     return {
         f"{way}.{word}": array
         for way, arrays in ways.items()
-        for word, array in _weights(forward, layer, arrays).items()
+        for word, array in _weights(layer, arrays).items()
     }
 
 
@@ -214,8 +210,7 @@ def _attention_numbers(
     for x in inputs:
         shapes += [(x.shape[-1], heads, width), *([(heads, width)] if bias else [])]
     shapes += [(heads, width, features), *([(features,)] if bias else [])]
-    order = ["query_dense", "key_dense", "value_dense", "output_dense"]
-    found = iter(at.arrays(*shapes, parts=order))
+    found = iter(at.arrays(*shapes, parts=[f"{word}_dense" for word in words]))
     numbers: dict[str, Array] = {}
     for word in words:
         weight = next(found)

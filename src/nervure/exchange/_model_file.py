@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nervure.base.extras import needed
 from nervure.base.memory import physical_bytes
 from nervure.base.words import short
-from nervure.exchange.errors import ExchangeError
+from nervure.exchange.errors import ExchangeError, in_one_line
 
 Array = npt.NDArray[Any]
 
@@ -187,7 +187,7 @@ def read_tensor(tensor: Any, where: str, folder: Path | None = None) -> Array:
             raise ValueError(f"{len(tensor.raw_data):,} bytes for shape {shape}")
         return numpy_helper.to_array(tensor)
     except Exception as error:  # as many as there are ways to be malformed
-        fact = " ".join(str(error).split())[:200]
+        fact = in_one_line(error, 200)
         raise _damaged(where, f"tensor {name}: {fact}") from None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What others call the layers of residual networks, which `nervure.zoo` names its way.
+"""Names: of residual networks' layers as others have them, free ones, their order.
 
 Torchvision and timm say ``layer1.0.conv1`` and ``fc``; Hugging Face's transformers
 ``encoder.stages.0.layers.0.layer.0.convolution`` and ``classifier.1``.
@@ -74,6 +74,20 @@ SCHEMES: tuple[Scheme, ...] = (
     *(same, torchvision, classifying_transformers, transformers),
 )
 """Names that are tried; of those that find as many tensors the first."""
+
+
+def take_name(wanted: str, taken: set[str]) -> str:
+    """A name that is not taken yet, and is from now on.
+
+    >>> take_name("dense", {"dense", "dense_1"})
+    'dense_2'
+    """
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
 
 
 def natural(name: str) -> list[tuple[int, str]]:

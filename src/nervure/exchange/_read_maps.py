@@ -25,7 +25,7 @@ from nervure.exchange._held import (
     with_last,
 )
 from nervure.exchange._read_numbers import ReadOne, scaled
-from nervure.exchange._reader import Array, Op
+from nervure.exchange._reader import Array, Op, bounded
 from nervure.layers import (
     Add,
     AveragePool1D,
@@ -435,7 +435,7 @@ def resize(op: Op) -> Held:
     x = op.held()
     rank = len(x.shape)
     sizes, scales = _sizes(op, x)
-    op.bounded(sizes)
+    bounded(sizes)
     mode = op.attribute("mode", "nearest")
     if all(n == m for n, m in zip(x.shape, sizes, strict=True)):
         return x

@@ -24,7 +24,7 @@ from nervure.exchange._held import (
     transposed,
 )
 from nervure.exchange._read_numbers import Read
-from nervure.exchange._reader import Op, Value
+from nervure.exchange._reader import Op, Value, bounded
 from nervure.layers import Shape
 
 _KEEPING = (
@@ -102,12 +102,7 @@ def reshape(op: Op) -> Held:
         return shapes.reshape(op)
     x = op.held()
     whole = op.shape_of(x)
-    wanted = op.attribute("shape") or op.known(1, "shape").tolist()
-    if not op.attribute("allowzero", 0):
-        wanted = [
-            whole[i] if n is not ROWS and n == 0 and i < len(whole) else n
-            for i, n in enumerate(wanted)
-        ]
+    wanted = shapes.asked(op, whole)
     before, size = math.prod(x.shape[: op.rows]), math.prod(x.shape)
     for place in _places(wanted):
         rest = [n for i, n in enumerate(wanted) if i != place]
@@ -124,19 +119,10 @@ def _places(wanted: Sequence[Any]) -> list[int]:
     return told or [i for i, n in enumerate(wanted) if n in (1, -1)]
 
 
-def _squeezed(op: Op, x: Held) -> int:
-    axes = op.constant(1, "axes")
-    rank = len(x.shape)
-    gone = (
-        [i for i, n in enumerate(x.shape) if n == 1]
-        if axes is None
-        else op.axes(axes, rank)
-    )
-    return op.rows - sum(axis < op.rows for axis in gone)
-
-
 def squeeze(op: Op) -> Held:
-    return replace(shapes.squeeze(op), rows=_squeezed(op, op.held()))
+    found = shapes.squeeze(op)
+    before = sum(axis < op.rows for axis in shapes.squeezed(op, op.held()))
+    return replace(found, rows=op.rows - before)
 
 
 def unsqueeze(op: Op) -> Held:
@@ -193,6 +179,6 @@ def _for_rows(
     op: Op, array: Any, wanted: Sequence[Any], place: int, learned: bool
 ) -> Held:
     shape: Shape = tuple(int(n) for i, n in enumerate(wanted) if i != place)
-    op.bounded(shape)
+    bounded(shape)
     full = np.broadcast_to(array, shape).astype(array.dtype)
     return replace(op.reader.stored(Known(full, learned), op.name), rows=place)

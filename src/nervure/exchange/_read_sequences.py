@@ -19,6 +19,7 @@ from nervure.exchange._held import (
     Held,
     Known,
     NotCoveredError,
+    check_shape,
     in_shape,
     plain,
     put,
@@ -84,13 +85,7 @@ class Place:
     def _part(self, index: int, word: str, shape: tuple[int | None, ...]) -> Array:
         """This direction's numbers; None stands for any extent."""
         array = self.op.known(index, word)
-        whole = (len(_directions(self.op)), *shape)
-        fits = array.ndim == len(whole) and all(
-            n in (None, m) for n, m in zip(whole, array.shape, strict=True)
-        )
-        if not fits:
-            shown = ", ".join("?" if n is None else str(n) for n in whole)
-            raise NotCoveredError(f"{word} of shape {array.shape}, not ({shown})")
+        check_shape(word, array.shape, (len(_directions(self.op)), *shape))
         return array[self.number]
 
     def states(self, rank: int) -> list[Held]:

@@ -27,7 +27,7 @@ from nervure.exchange._held import (
 from nervure.exchange._order import joined
 from nervure.exchange._read_maps import map_like, taken
 from nervure.exchange._read_numbers import shifted
-from nervure.exchange._reader import Op, Value
+from nervure.exchange._reader import Op, Value, bounded
 from nervure.layers import (
     Broadcast,
     Concatenate,
@@ -46,13 +46,8 @@ from nervure.layers import (
 def reshape(op: Op) -> Held:
     """The first extent is that of the rows, however it is written."""
     x = op.held()
-    wanted = op.attribute("shape") or op.known(1, "shape").tolist()
     whole = op.shape_of(x)
-    if not op.attribute("allowzero", 0):
-        wanted = [
-            whole[i] if _is(n, 0) and i < len(whole) else n
-            for i, n in enumerate(wanted)
-        ]
+    wanted = asked(op, whole)
     size = math.prod(x.shape)
     if not op.reader.lead:
         return in_shape(x, filled(wanted, size))
@@ -67,6 +62,16 @@ def reshape(op: Op) -> Held:
     if math.prod(shape) != size:
         raise NotCoveredError(f"{whole} to {wanted}")
     return in_shape(x, shape)
+
+
+def asked(op: Op, whole: Sequence[Any]) -> list[Any]:
+    """The shape that a Reshape asks for; 0 stands for the extent that there was."""
+    wanted: list[Any] = op.attribute("shape") or op.known(1, "shape").tolist()
+    if op.attribute("allowzero", 0):
+        return wanted
+    return [
+        whole[i] if _is(n, 0) and i < len(whole) else n for i, n in enumerate(wanted)
+    ]
 
 
 def _is(extent: Any, number: int) -> bool:
@@ -100,14 +105,18 @@ def flatten(op: Op) -> Held:
 
 def squeeze(op: Op) -> Held:
     x = op.held()
+    gone = squeezed(op, x)
+    if any(x.shape[axis] != 1 for axis in gone):
+        raise NotCoveredError(f"axes {op.constant(1, 'axes')} of {x.shape}")
+    return in_shape(x, tuple(n for i, n in enumerate(x.shape) if i not in gone))
+
+
+def squeezed(op: Op, x: Held) -> set[int]:
+    """The axes that a Squeeze takes away."""
     axes = op.constant(1, "axes")
     if axes is None:
-        gone = {i for i, n in enumerate(x.shape) if n == 1}
-    else:
-        gone = set(op.axes(axes, len(x.shape)))
-    if any(x.shape[axis] != 1 for axis in gone):
-        raise NotCoveredError(f"axes {axes} of {x.shape}")
-    return in_shape(x, tuple(n for i, n in enumerate(x.shape) if i not in gone))
+        return {i for i, n in enumerate(x.shape) if n == 1}
+    return set(op.axes(axes, len(x.shape)))
 
 
 def unsqueeze(op: Op) -> Held:
@@ -139,7 +148,7 @@ def expand(op: Op) -> Held:
         shape = np.broadcast_shapes(x.shape, tuple(int(n) for n in wanted))
     except (ValueError, TypeError):
         raise NotCoveredError(f"{x.shape} to {wanted}") from None
-    op.bounded(shape)
+    bounded(shape)
     return _repeated(x, shape)
 
 
@@ -157,7 +166,7 @@ def tile(op: Op) -> Held:
         if repeats[0] != 1:
             raise NotCoveredError("it works across the rows")
         repeats = repeats[1:]
-    op.bounded([n * r for n, r in zip(x.shape, repeats, strict=True)])
+    bounded([n * r for n, r in zip(x.shape, repeats, strict=True)])
     for axis, count in enumerate(repeats):
         x = taken(x, axis, list(range(x.shape[axis])) * int(count))
     return x
@@ -301,7 +310,7 @@ def pad(op: Op) -> Held:
     pixels of the map itself are taken from it."""
     x = op.held()
     sides = _sides(op, x)
-    op.bounded([n + b + a for n, (b, a) in zip(x.shape, sides, strict=True)])
+    bounded([n + b + a for n, (b, a) in zip(x.shape, sides, strict=True)])
     mode = op.attribute("mode", "constant")
     for axis, (before, after) in enumerate(sides):
         x = part(x, axis, max(0, -before), x.shape[axis] - max(0, -after), 1)

@@ -24,13 +24,14 @@ from nervure.exchange._held import (
     put,
     turned,
 )
+from nervure.exchange._names import take_name
 from nervure.layers import Broadcast, Layer, Learned, Shape, Symbol
 
 Array = npt.NDArray[Any]
 Value = Known | Held
 
 MOST_NUMBERS = 2**28
-"""Of a constant that is worked out: a bound for files from strangers."""
+"""Of one value, or a constant that is worked out: a bound for files from strangers."""
 
 
 @dataclass
@@ -64,13 +65,7 @@ class Reader:
 
     def named(self, wanted: str) -> str:
         """A name that no layer has yet: what networks take for one."""
-        base = layer_name(wanted) or "layer"
-        name, number = base, 0
-        while name in self.taken:
-            number += 1
-            name = f"{base}_{number}"
-        self.taken.add(name)
-        return name
+        return take_name(layer_name(wanted) or "layer", self.taken)
 
     def weighted(
         self, layer: Layer, numbers: Mapping[str, Array], name: str, *inputs: Held
@@ -147,6 +142,12 @@ def layer_name(wanted: str) -> str:
     words = [word for word in wanted.replace("\\", "/").split("/") if word]
     name = ".".join(words)[:200]
     return "".join(c if c.isprintable() and c != ":" else "_" for c in name).strip()
+
+
+def bounded(shape: Sequence[int]) -> None:
+    """Raises where a value would be too large."""
+    if math.prod(shape) > MOST_NUMBERS or max(shape, default=0) > MOST_NUMBERS:
+        raise NotCoveredError(f"a value of shape {short(tuple(shape))}")
 
 
 def _one_order(held: Sequence[Held]) -> bool:
@@ -325,7 +326,3 @@ class Op:
         shape: list[Any] = list(x.shape)
         shape[self.rows : self.rows] = [ROWS] * self.reader.lead
         return shape
-
-    def bounded(self, shape: Sequence[int]) -> None:
-        if math.prod(shape) > MOST_NUMBERS or max(shape, default=0) > MOST_NUMBERS:
-            raise NotCoveredError(f"a value of shape {short(tuple(shape))}")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.exchange._names import take_name
 from nervure.layers import Shape
 
 Array = npt.NDArray[Any]
@@ -87,12 +88,7 @@ class Writer:
 
     def name(self, wanted: str) -> str:
         """A name that is not taken yet."""
-        found, number = self.prefix + wanted, 0
-        while found in self.taken:
-            number += 1
-            found = f"{self.prefix}{wanted}_{number}"
-        self.taken.add(found)
-        return found
+        return take_name(self.prefix + wanted, self.taken)
 
     def constant(self, value: Any, name: str, dtype: Any = None) -> str:
         """A constant of the network's numbers, or of ``dtype``."""

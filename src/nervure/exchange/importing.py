@@ -26,7 +26,7 @@ from nervure.exchange._read_operators import FREE, MAPS, OPERATORS, TRUTHS
 from nervure.exchange._read_rows import parted
 from nervure.exchange._read_sequences import KINDS as RECURRENT
 from nervure.exchange._reader import Op, Reader, Value
-from nervure.exchange.errors import ExchangeError
+from nervure.exchange.errors import ExchangeError, in_one_line
 from nervure.layers import Input, Layer, LayerError, Shape, Symbol
 from nervure.network.network import Network
 
@@ -302,7 +302,7 @@ def _read(
         AttributeError,
     ) as error:
         name = short(node.name or (node.output[0] if node.output else ""))
-        fact = " ".join(str(error).split())[:200]
+        fact = in_one_line(error, 200)
         faults.append(f"{name} ({short(node.op_type)[1:-1]}): malformed ({fact})")
     return [None] * len(node.output)
 
