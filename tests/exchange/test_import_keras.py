@@ -115,6 +115,21 @@ def test_noise_is_there_when_one_trains_on(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.forward([[1, 2, 3]]), [[1, 2, 3]])
 
 
+@pytest.mark.parametrize(
+    "called",
+    [
+        layer("RepeatVector", n=2),
+        layer("MultiHeadAttention", num_heads=1, key_dim=2),
+    ],
+    ids=lambda one: one["class_name"],
+)
+def test_a_layer_on_values_that_it_does_not_take_is_told(
+    called: Any, tmp_path: Path
+) -> None:
+    path = saved(tmp_path / "m.keras", [begin(3, 4), called])
+    assert message(path).startswith(f"'it' ({called['class_name']}): malformed (")
+
+
 def test_words_of_a_later_version_do_no_harm(tmp_path: Path) -> None:
     later = layer("Dense", units=2, sparkle={"much": True}) | {"new_key": [1, 2]}
     path = saved(tmp_path / "m.keras", [begin(3), later], DENSE, version="9.1.0")

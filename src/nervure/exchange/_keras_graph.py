@@ -299,6 +299,8 @@ def _read(
         return found if isinstance(found, tuple) else (found,)
     except (NotCoveredError, LayerError) as error:
         walk.fault(_shown(own), inside.kind, str(error))
+    except ExchangeError:  # what is damaged is told as it is
+        raise
     except _MALFORMED as error:
         fact = in_one_line(error, 200)
         walk.fault(_shown(own), inside.kind, f"malformed ({fact})")
@@ -320,7 +322,14 @@ def _check_arguments(call: Call) -> None:
             raise NotCoveredError(f"called with {short(value)}")
 
 
-_MALFORMED = (TypeError, IndexError, ArithmeticError, AttributeError, KeyError)
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    IndexError,
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+)
 
 
 def _shown(path: Sequence[Label]) -> str:
