@@ -78,20 +78,15 @@ def nets() -> dict[str, tuple[nv.Network, nv.data.Dataset]]:
     }
 
 
-def save(folder: Path) -> dict[str, Path]:
-    """Each net as a model file and, beside it, as an ONNX file."""
-    found: dict[str, Path] = {}
-    for i, (name, (net, data)) in enumerate(nets().items()):
-        net.preprocessing = data.preprocessing
-        found[name] = folder / f"net{i}.safetensors"
-        net.save(found[name])
-        nv.export(net, folder / f"net{i}.onnx", preprocessing=False)
-    return found
+def save(net: nv.Network, data: nv.data.Dataset, path: Path) -> None:
+    """A net as a model file and, beside it, as an ONNX file."""
+    net.preprocessing = data.preprocessing
+    net.save(path)
+    nv.export(net, path.with_suffix(".onnx"), preprocessing=False)
 
 
-def bodies(name: str) -> list[bytes]:
+def bodies(data: nv.data.Dataset) -> list[bytes]:
     """Requests of one row each."""
-    data = nets()[name][1]
     scale = data.preprocessing.scale
     rows = np.asarray(data.inputs[:64], np.float64)
     if data.inputs.dtype != np.uint8:
@@ -232,9 +227,10 @@ def _repeated(some: list[bytes], count: int) -> list[bytes]:
     return (some * (count // len(some) + 1))[:count]
 
 
-def measured(name: str, model: Path, size: Size, threads: int) -> dict[str, Any]:
+def measured(
+    model: Path, some: list[bytes], size: Size, threads: int
+) -> dict[str, Any]:
     """Medians of both over alternating rounds, and how far their answers differ."""
-    some = bodies(name)
     shown: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
     with contextlib.ExitStack() as stack:
         servers = {
@@ -294,12 +290,12 @@ def main() -> None:
         return serve(asked.serve, asked.peer)
     machine = _machine.describe(1)
     size = SMALL if asked.small else FULL
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        models = save(Path(folder))
-        results = {
-            name: measured(name, path, size, asked.threads)
-            for name, path in models.items()
-        }
+        for i, (name, (net, data)) in enumerate(nets().items()):
+            model = Path(folder, f"net{i}.safetensors")
+            save(net, data, model)
+            results[name] = measured(model, bodies(data), size, asked.threads)
     print(_report.aligned(rows_of(results)))
     for name, one in results.items():
         print(f"{name}: answers differ by at most {one['largest difference']:.1g}")

@@ -28,11 +28,7 @@ def record_scores(folder: Path, found: Sequence[Judgement], rows: str) -> None:
     Raises:
         WriteError: it cannot be written.
     """
-    run = RunFolder(folder)
-    if not run.record.exists():  # an ensemble has those of its members
-        write_atomically(run.record, "")
-    for one in found:
-        run.log(_event_of(one.values, rows, one.rows, one.output))
+    _log(folder, [_event_of(one.values, rows, one.rows, one.output) for one in found])
 
 
 def record_values(
@@ -43,10 +39,15 @@ def record_values(
     Raises:
         WriteError: it cannot be written.
     """
+    _log(folder, [_event_of(values, of, rows)])
+
+
+def _log(folder: Path, events: Sequence[Event]) -> None:
     run = RunFolder(folder)
-    if not run.record.exists():
+    if not run.record.exists():  # an ensemble has those of its members
         write_atomically(run.record, "")
-    run.log(_event_of(values, of, rows))
+    for event in events:
+        run.log(event)
 
 
 def _event_of(

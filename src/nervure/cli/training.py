@@ -282,7 +282,7 @@ def _finish(
     network = nv.load(folder / "model.safetensors")
     print(_trained(run))
     if dataset.origins is not None:
-        _finish_series(network, dataset, folder)
+        network = _finish_series(network, dataset, folder)
     else:
         _judge(network, spec, dataset, folder)
     record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
@@ -291,23 +291,29 @@ def _finish(
         print(f"interrupted; go on with: nervure train --resume --out {folder}")
         return INTERRUPTED
     if dataset.origins is not None:
-        return _whole(spec, folder, request)
+        return _whole(network, spec, folder, request)
     return 0
 
 
-def _finish_series(network: Any, dataset: Dataset, folder: Path) -> None:
-    """Put intervals into the model; tell how good forecasts of the latest steps are."""
+def _finish_series(network: Any, dataset: Dataset, folder: Path) -> Any:
+    """Put intervals into the model; tell how good forecasts of the latest steps are.
+
+    Returns:
+        The model as it is saved.
+    """
     sure = with_intervals(network, dataset)
     if sure is not None:
         sure.save(folder / "model.safetensors")
     print(told_intervals(sure))
-    found = score_of(sure or network, dataset)
+    network = sure or network
+    found = score_of(network, dataset)
     if found is not None:
         print(told_score(found, "held-out"))
         record_values(folder, found.values(), "held-out", found.rows)
+    return network
 
 
-def _whole(spec: Spec, folder: Path, request: Request) -> int:
+def _whole(scored: Any, spec: Spec, folder: Path, request: Request) -> int:
     """Train on all steps, as long and in the same way, if that is asked for.
 
     That network lies in a folder of its own: the first one is what was scored. Errors
@@ -325,7 +331,7 @@ def _whole(spec: Spec, folder: Path, request: Request) -> int:
         again = _of_all_steps(spec)
         run = fit_spec(again, directory=inner, progress=not request.quiet)
     network = nv.load(inner / "model.safetensors")
-    network.conformal = nv.load(folder / "model.safetensors").conformal
+    network.conformal = scored.conformal
     network.save(inner / "model.safetensors")
     print(f"{_trained(run)}, on all steps")
     print(

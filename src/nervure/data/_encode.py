@@ -20,6 +20,7 @@ from nervure.data.columns import Column, Table, table_of
 from nervure.data.frames import (
     column_of,
     is_frame,
+    named_columns,
     table_from_frame,
     table_from_mapping,
 )
@@ -85,7 +86,7 @@ def _opened(
     raw, where = _read(record, raw, query, where)
     if isinstance(record, TableInput):
         return _table_of(record, raw, where), where
-    table = _named_columns(raw, where)
+    table = named_columns(raw, where)
     return (raw if table is None else _stacked(record, table, where)), where
 
 
@@ -106,19 +107,8 @@ def _read(
 
 def _table_of(record: TableInput, raw: Any, where: str) -> Table:
     wanted = [column.name for column in record.columns]
-    table = _named_columns(raw, where, wanted)
+    table = named_columns(raw, where, wanted)
     return _by_position(record, raw, where) if table is None else table
-
-
-def _named_columns(
-    raw: Any, where: str, wanted: list[str] | None = None
-) -> Table | None:
-    """A table of what has names of columns, or None."""
-    if is_frame(raw):
-        return table_from_frame(raw, where, wanted)
-    if isinstance(raw, Mapping):
-        return table_from_mapping(cast("Mapping[str, Any]", raw), where, wanted)
-    return raw if isinstance(raw, Table) else None
 
 
 # -- tables -------------------------------------------------------------------------

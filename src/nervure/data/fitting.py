@@ -86,8 +86,7 @@ def _of_series(encodings: Encodings, raw: Raw) -> dict[str, str]:
     record, table = raw.series, raw.inputs
     if record is None or not isinstance(table, Table):
         return {}
-    first = [f"{record.target} lag {i}" for i in range(record.window)]
-    found: dict[str, str] = dict.fromkeys(first, encodings.numbers)
+    found: dict[str, str] = dict.fromkeys(record.lags, encodings.numbers)
     if record.group in table.columns:
         several = len(np.unique(table[record.group].values))
         one_hot = several <= encodings.most_one_hot

@@ -91,6 +91,15 @@ def table_from_frame(frame: Any, where: str = "data", wanted: Wanted = None) -> 
     return table_of((_from_series(s, name, where) for name, s in chosen), where)
 
 
+def named_columns(raw: Any, where: str, wanted: Wanted = None) -> Table | None:
+    """A table of what has names of columns, or None."""
+    if is_frame(raw):
+        return table_from_frame(raw, where, wanted)
+    if isinstance(raw, Mapping):
+        return table_from_mapping(cast("Mapping[str, Any]", raw), where, wanted)
+    return raw if isinstance(raw, Table) else None
+
+
 def column_of(name: str, values: Any, where: str = "data") -> Column:
     """A column of an array, a list, a series, or a single value."""
     if is_frame(values):

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from nervure.data._errors import fail, listing
 from nervure.data._fit_table import Notes, check_names
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import Encodings
-from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
+from nervure.data.frames import named_columns
 from nervure.data.meaning.understanding import key
 from nervure.data.ragged import Ragged, as_sequences
 from nervure.data.records import SequenceInput
@@ -85,7 +84,7 @@ def sequences_in(column: Column, where: str) -> Ragged:
 
 
 def _sequences(record: SequenceInput, raw: Any, where: str) -> Ragged:
-    table = _table(raw, where)
+    table = named_columns(raw, where)
     if table is None:
         return _vectors(as_sequences(raw, where=where), where)
     if table.series:
@@ -107,16 +106,6 @@ def _sequences(record: SequenceInput, raw: Any, where: str) -> Ragged:
             "give a list of numbers in each row",
         )
     return sequences_in(column, where)
-
-
-def _table(raw: Any, where: str) -> Table | None:
-    if isinstance(raw, Table):
-        return raw
-    if is_frame(raw):
-        return table_from_frame(raw, where)
-    if isinstance(raw, Mapping):
-        return table_from_mapping(cast("Mapping[str, Any]", raw), where)
-    return None
 
 
 def _vectors(rows: Ragged, where: str) -> Ragged:

@@ -21,9 +21,8 @@ from nervure.data.series.reading import Ahead, ahead_of
 from nervure.data.series.records import SeriesRecord
 from nervure.data.series.windows import Origins, Windows
 from nervure.data.sources import series_table
-from nervure.executors import Data
 from nervure.network.finite import tell_not_finite
-from nervure.network.predicting import Predictor
+from nervure.network.predicting import Predictor, ready
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -105,8 +104,7 @@ def outputs_of(model: Predictor, record: Preprocessing, inputs: Array) -> Floats
     Raises:
         DataError: it gives another number of values.
     """
-    data = Data(model.arrays(inputs), scales=(record.scale,))
-    outputs = model.executor().outputs(data)
+    outputs = model.executor().outputs(ready(model, record, inputs))
     rows = one_each(outputs[0], "forecast").reshape(len(inputs), -1)
     if len(outputs) > 1 or rows.shape[1] != record.outputs:
         raise fail(

@@ -70,8 +70,7 @@ class Score:
             "coverage": self.coverage,
             "width": self.width,
         }
-        finite = {k: v for k, v in found.items() if v is not None and np.isfinite(v)}
-        return {key: float(value) for key, value in finite.items()}
+        return {k: v for k, v in found.items() if v is not None and np.isfinite(v)}
 
     def __str__(self) -> str:
         mae, naive = self.mae.mean(), self.naive_mae.mean()

@@ -18,11 +18,11 @@ from nervure.base.checks import number
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import one_each
 from nervure.data.records import Amounts, Classes
-from nervure.executors import Data, Rows
+from nervure.executors import Rows
 from nervure.network.conformal import Conformal
 from nervure.network.finite import tell_not_finite
 from nervure.network.modelfile import ModelFileError
-from nervure.network.predicting import Predictor, decoded
+from nervure.network.predicting import Predictor, decoded, ready
 from nervure.network.targets import records_of
 from nervure.uncertainty.outputs import as_probabilities
 
@@ -91,8 +91,7 @@ def check_wanted(
 
 def raw_outputs(network: Predictor, record: Preprocessing, inputs: Array) -> list[Rows]:
     """What the network gives for rows that are encoded."""
-    data = Data(network.arrays(inputs), scales=(record.scale_of(inputs),))
-    return network.executor().outputs(data)
+    return network.executor().outputs(ready(network, record, inputs))
 
 
 def answers(

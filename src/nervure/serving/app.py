@@ -58,13 +58,14 @@ class Door:
                 fact = "no token, or another; expected that of the server"
                 remedy = "send the header Authorization: Bearer TOKEN"
                 raise fault("authorization", f"{fact}; {remedy}", 401)
-        elif self.hosts is not None:
-            self.check_host(request)
+        self.check_host(request)
 
     def check_host(self, request: Request) -> None:
-        """Raises `RequestError` where another machine is asked for."""
+        """Raises `RequestError` where another machine is asked for, without a token."""
+        if self.hosts is None or self.token is not None:
+            return
         name = host_of(request.headers.get("host", ""))
-        if self.hosts is not None and self.token is None and name not in self.hosts:
+        if name not in self.hosts:
             fact = f"{name!r:.60}; expected {' or '.join(self.hosts)}"
             remedy = "ask for one of these, or start the server with --token"
             raise fault("host", f"{fact}; {remedy}", 421)

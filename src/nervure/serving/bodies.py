@@ -119,15 +119,16 @@ def columns_of_rows(
         RequestError: a column that is missing, too much, or of another kind.
     """
     by_name = isinstance(rows[0], dict)
-    check: Callable[..., None] = _check_names if by_name else _check_length
-    known = {*record.names, *targets}
-    needed = {column.name for column in record.columns}
+    known, needed = _known(record, targets), _needed(record)
     for i, row in enumerate(rows):
         if not isinstance(row, _OBJECT if by_name else _LIST):
             kind = "an object" if by_name else "a list"
             fact = f"{found(row)}; expected {kind}, as the first row is"
             raise fault(f"row {i}", f"{fact}; send rows of one kind")
-        check(record, row, i, needed, known)
+        if by_name:
+            _check_names(record, row, i, needed, known)
+        else:
+            _check_length(record, row, i)
     places: dict[str, Any] = {name: name for name in needed}
     if not by_name:
         places = {name: i for i, name in enumerate(record.names)}
@@ -135,6 +136,26 @@ def columns_of_rows(
         column.name: _cells(column, [row[places[column.name]] for row in rows])
         for column in record.columns
     }
+
+
+def columns_by_name(
+    record: TableInput, targets: Sequence[str], given: dict[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """The columns that a table's network reads, of all that are given.
+
+    Raises:
+        RequestError: as `columns_of_rows` does.
+    """
+    _check_names(record, given, 0, _needed(record), _known(record, targets))
+    return {c.name: _cells(c, given[c.name]) for c in record.columns}
+
+
+def _known(record: TableInput, targets: Sequence[str]) -> set[str]:
+    return {*record.names, *targets}
+
+
+def _needed(record: TableInput) -> set[str]:
+    return {column.name for column in record.columns}
 
 
 def _check_names(
@@ -152,9 +173,7 @@ def _check_names(
         )
 
 
-def _check_length(
-    record: TableInput, row: list[Any], i: int, needed: set[str], known: set[str]
-) -> None:
+def _check_length(record: TableInput, row: list[Any], i: int) -> None:
     if len(row) != len(record.names):
         raise fault(
             f"row {i}",
@@ -169,7 +188,7 @@ def check_columns(table: Table, record: TableInput, targets: Sequence[str]) -> N
     Raises:
         RequestError: there is one.
     """
-    known = {*record.names, *targets}
+    known = _known(record, targets)
     for name in table.columns:
         if name not in known:
             raise _unknown_column(table.where, name, record)

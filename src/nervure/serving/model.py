@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def open_served(path: Path, name: str | None = None) -> Served:
     stem = path.resolve().name.removesuffix(".safetensors")
     own = name or re.sub(r"[^\w.-]+", "-", stem) or "model"
     served = Served(own, network, record)
-    return Served(own, network, record, together(served))
+    return replace(served, together=together(served))
 
 
 def together(served: Served, most: int = MOST_TOGETHER) -> int:

@@ -24,7 +24,7 @@ from nervure.base.words import found, many, short, unknown
 from nervure.data.records import MOST_AXES, Category, Numeric, TableInput
 from nervure.serving.answers import Columns, Wanted
 from nervure.serving.bodies import (
-    columns_of_rows,
+    columns_by_name,
     is_flag,
     is_number,
     is_text,
@@ -252,9 +252,8 @@ def rows_of(served: Served, tensors: Sequence[Tensor]) -> Any:
         if math.prod(tensor.shape) != tensor.shape[0]:
             fact = f"shape {list(tensor.shape)}; expected [rows] or [rows, 1]"
             raise fault(f"input {tensor.name!r:.60}", f"{fact}; send one per column")
-    values = zip(*(tensor.values for tensor in tensors), strict=True)
-    rows = [dict(zip(named, row, strict=True)) for row in values]
-    return columns_of_rows(record.inputs, record.target_names, rows)
+    values = {tensor.name: tensor.values for tensor in tensors}
+    return columns_by_name(record.inputs, record.target_names, values)
 
 
 def _array(named: dict[str, Tensor], name: str) -> Array:

@@ -119,10 +119,7 @@ def _graph(layers: Any, begin: Entrance, head: Head) -> Graph:
         )
     given = list(cast(Sequence[Layer], layers))
     if not given or not isinstance(given[0], Input):
-        given = [
-            *entrance(begin.shape, begin.categories, given),
-            *given,
-        ]
+        given = [*entrance(begin.shape, begin.categories, given), *given]
     graph = Graph.of(sequence(given))
     if len(given) > 1 and head.fits(graph):
         return graph

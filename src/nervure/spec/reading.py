@@ -43,8 +43,8 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     where = os.fspath(path)
     try:
-        kinds = (os.path.isfile, os.path.isdir)
-        if os.path.exists(path) and not any(is_one(path) for is_one in kinds):
+        plain = os.path.isfile(path) or os.path.isdir(path)
+        if os.path.exists(path) and not plain:
             raise OSError("it is a pipe or device")  # which would block
         with open(path, "rb") as file:
             raw = file.read(toml.MOST_BYTES + 1)

@@ -98,8 +98,11 @@ def _only_weekdays(times: Floats, apart: Floats) -> bool:
 
 def months_of(times: Floats) -> Places:
     """Months since January 1970."""
-    days = np.floor(times / DAY).astype(np.int64).astype("datetime64[D]")
-    return days.astype("datetime64[M]").astype(np.int64)
+    return _days(times).astype("datetime64[M]").astype(np.int64)
+
+
+def _days(times: Floats) -> NDArray[np.datetime64]:
+    return np.floor(times / DAY).astype(np.int64).astype("datetime64[D]")
 
 
 # -- places ---------------------------------------------------------------------------
@@ -114,7 +117,7 @@ def places_of(clock: Clock, times: Floats) -> Places:
     if clock.unit == "month":
         after = (months_of(times) - clock.origin) / clock.count
     elif clock.unit == "business_day":
-        days = np.floor(times / DAY).astype(np.int64).astype("datetime64[D]")
+        days = _days(times)
         weekday = np.is_busday(days) & (times % DAY == clock.origin)
         after = np.where(weekday, np.busday_count(_MONDAY, days), 0.5)
     else:
@@ -202,8 +205,8 @@ def step_name(clock: Clock) -> str:
     if clock.unit == "month":
         return _MONTHS.get(int(clock.count), f"{clock.count:g} months")
     for size, name in _NAMES.items():
-        if clock.count >= size and (clock.count / size).is_integer():
-            often = clock.count / size
+        often = clock.count / size
+        if often >= 1 and often.is_integer():
             return name if often == 1 else f"{often:g} {name}s"
     return f"{clock.count:g} seconds"
 

@@ -16,6 +16,7 @@ from nervure.data.series.clock import (
     UnevenError,
     find_clock,
     places_of,
+    season_of,
     step_size,
     written_times,
 )
@@ -60,6 +61,7 @@ class Grid:
     """All series of a table, what their times are, and notes about them."""
 
     clock: Clock
+    season: int
     strands: tuple[Strand, ...]
     notes: tuple[str, ...]
 
@@ -70,7 +72,7 @@ class Grid:
 def make_grid(
     table: Table, columns: Columns, season: int | None, clock: Clock | None = None
 ) -> Grid:
-    """The series of a table; ``season`` (None: 1) is how gaps are filled.
+    """The series of a table, gaps filled by the season (None: what the step suggests).
 
     Raises:
         DataError: times twice with other values, at no equal steps, or none at all.
@@ -78,6 +80,7 @@ def make_grid(
     labels, groups = _groups(columns.group, table.rows)
     times = columns.time.floats()
     clock = _clock(table, columns.time, groups, clock)
+    season = season or season_of(clock)
     places = _places(table, columns.time, clock, times)
     order = np.lexsort((places, groups))
     notes = [] if _in_order(order, groups) else ["rows out of order in time: sorted"]
@@ -85,7 +88,7 @@ def make_grid(
     rows = _Rows(table, places, times, columns.target.floats(), _beside(columns))
     ends = np.flatnonzero(np.diff(groups[order])) + 1
     found = [
-        rows.strand(labels[int(groups[own[0]])], own, season or 1)
+        rows.strand(labels[int(groups[own[0]])], own, season)
         for own in np.split(order, ends)
     ]
     strands = [strand for strand in found if strand is not None]
@@ -96,7 +99,7 @@ def make_grid(
     if len(strands) < len(labels):
         empty = len(labels) - len(strands)
         notes.append(f"{empty:,} series without any value left out")
-    return Grid(clock, tuple(strands), (*notes, *dropped, *_gap_notes(strands)))
+    return Grid(clock, season, tuple(strands), (*notes, *dropped, *_gap_notes(strands)))
 
 
 def _clock(table: Table, time: Column, groups: Array, known: Clock | None) -> Clock:

@@ -14,7 +14,7 @@ from nervure.data._errors import fail
 from nervure.data.columns import Table
 from nervure.data.meaning.forms import DateForm, Form
 from nervure.data.meaning.understanding import apply_form
-from nervure.data.series.clock import season_of, step_size, times_of, written_times
+from nervure.data.series.clock import step_size, times_of, written_times
 from nervure.data.series.columns import (
     Columns,
     check_names,
@@ -28,9 +28,8 @@ from nervure.data.series.records import Series, SeriesRecord
 from nervure.data.series.windows import (
     Windows,
     last_windows,
-    short_note,
+    short_notes,
     times_ahead,
-    too_short,
     training_windows,
 )
 
@@ -53,16 +52,13 @@ def windows_of(
     target = _target(table, said) if target is None else target
     columns = _columns(table, said.time, target, said.group, said.known)
     grid = make_grid(table, columns, said.season)
-    season = said.season or season_of(grid.clock)
-    if season != (said.season or 1):
-        grid = make_grid(table, columns, season, grid.clock)
     record = SeriesRecord(
         said.time,
         target,
         grid.clock,
         said.horizon,
-        said.window or _window(grid, season, said.horizon),
-        season,
+        said.window or _window(grid, said.horizon),
+        grid.season,
         said.group,
         said.known,
         _dates(columns.time.written),
@@ -70,10 +66,9 @@ def windows_of(
         columns.group is not None and columns.group.kind == "text",
     )
     windows = training_windows(table, grid, record)
-    notes = [_spans(grid), *_choices(said, record), *grid.notes]
     least = record.window + record.horizon
-    if too_short(grid, least):
-        notes.append(short_note(grid, least, "a window and a horizon"))
+    short = short_notes(grid, least, "a window and a horizon")
+    notes = [_spans(grid), *_choices(said, record), *grid.notes, *short]
     return windows, record, notes
 
 
@@ -100,9 +95,8 @@ def ahead_of(table: Table, record: SeriesRecord) -> Ahead:
     strands = {strand.name: strand for strand in grid.strands}
     times = times_ahead(grid.clock, strands, windows.origins, record.horizon)
     written = written_times(grid.clock, times.reshape(-1)).reshape(times.shape)
-    short = too_short(grid, record.window)
-    notes = [short_note(grid, record.window, "the window")] if short else []
-    return Ahead(windows, written, (*grid.notes, *notes))
+    short = short_notes(grid, record.window, "the window")
+    return Ahead(windows, written, (*grid.notes, *short))
 
 
 def windows_again(table: Table, record: SeriesRecord) -> Windows:
@@ -170,7 +164,7 @@ def _dates(written: Form | None) -> DateForm | None:
     return written if isinstance(written, DateForm) else None
 
 
-def _window(grid: Grid, season: int, horizon: int) -> int:
+def _window(grid: Grid, horizon: int) -> int:
     """The window by default: seasons, at most a third of what there is to learn from.
 
     On eight monthly, quarterly and yearly series of R's datasets two seasons were as
@@ -178,7 +172,7 @@ def _window(grid: Grid, season: int, horizon: int) -> int:
     """
     cells = int(np.median([strand.cells for strand in grid.strands]))
     most = max(1, (cells - horizon) // 3)
-    wanted = _PLAIN_WINDOW
+    season, wanted = grid.season, _PLAIN_WINDOW
     if season > 1:
         wanted = 2 * season if cells >= _SEASONS * season else season
     return min(wanted, most)

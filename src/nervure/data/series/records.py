@@ -108,6 +108,11 @@ class SeriesRecord:
         return frozenset(name for name in found if name is not None)
 
     @property
+    def lags(self) -> list[str]:
+        """Columns of the values in a window, the latest first."""
+        return [f"{self.target} lag {i}" for i in range(self.window)]
+
+    @property
     def names(self) -> frozenset[str]:
         """Columns that a series must have."""
         group = [] if self.group is None else [self.group]

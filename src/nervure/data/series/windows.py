@@ -118,7 +118,7 @@ def training_windows(table: Table, grid: Grid, record: SeriesRecord) -> Windows:
     if not found:
         raise fail(
             table.where,
-            f"no {record.window + record.horizon:,} steps in a row end with "
+            f"no {long:,} steps in a row end with "
             f"{record.horizon:,} values: the series have too many gaps; expected some",
             "fill the gaps, or forecast fewer steps (--horizon)",
         )
@@ -147,18 +147,15 @@ def last_windows(table: Table, grid: Grid, record: SeriesRecord) -> Windows:
     return _windows(table, grid.clock, record, found)
 
 
-def too_short(grid: Grid, least: int) -> list[str]:
-    """Names of the series that have fewer steps."""
-    return [strand.name for strand in grid.strands if strand.cells < least]
-
-
-def short_note(grid: Grid, least: int, what: str) -> str:
-    """What is said of series too short."""
-    names = too_short(grid, least)
-    return (
+def short_notes(grid: Grid, least: int, what: str) -> list[str]:
+    """What is said of series that have fewer steps, if there are any."""
+    names = [strand.name for strand in grid.strands if strand.cells < least]
+    if not names:
+        return []
+    return [
         f"{len(names):,} of {len(grid.strands):,} series left out: fewer than "
         f"{least:,} steps, {what} ({listing(names, 3)})"
-    )
+    ]
 
 
 def _check_known(table: Table, strand: Strand, record: SeriesRecord) -> None:
@@ -196,8 +193,8 @@ def _windows(
     targets = np.concatenate([_ahead(s, o, record.horizon) for s, o in found])
     targets = (targets - origins.naive) / origins.scale[:, None]
     lags = np.concatenate([_lags(s, o, record) for s, o in found])
-    names = [f"{record.target} lag {i}" for i in range(record.window)]
-    names.append(f"{record.target} level")
+    lags /= origins.scale[:, None]
+    names = [*record.lags, f"{record.target} level"]
     columns = [reals(n, lags[:, i]) for i, n in enumerate(names)]
     columns += _calendar(clock, record, origins.places)
     columns += _known(found, record)
@@ -239,11 +236,10 @@ def _ahead(strand: Strand, origins: Places, horizon: int) -> Floats:
 
 
 def _lags(strand: Strand, origins: Places, record: SeriesRecord) -> Floats:
-    """The window, the latest value first, and its level, in units of its scale."""
+    """The window above its level, the latest value first, and that level."""
     windows = _past(strand, origins, record.window)[:, ::-1]
     level = windows[:, : record.season].mean(axis=1, keepdims=True)
-    scale = _standing(strand, origins, record).scale[:, None]
-    return np.hstack([(windows - level) / scale, level / scale])
+    return np.hstack([windows - level, level])
 
 
 def _calendar(clock: Clock, record: SeriesRecord, places: Places) -> list[Column]:
