@@ -83,7 +83,7 @@ SEQUENCE_NETS = {
     )
 }  # fmt: skip
 
-PEERS = ("nervure_sequences", "torch_sequences")
+PEERS = ("nervure_sequences", "torch_sequences", "jax_sequences")
 # How many times faster than the peer, and the share of the best large product.
 GOALS = {
     "lstm": 1.5, "gru": 1.5, "ragged": 3.0, "transformer": 1.3,

@@ -36,6 +36,7 @@ TITLES = {
     "onnxruntime_images": "ONNX Runtime",
     "nervure_sequences": "nervure",
     "torch_sequences": "PyTorch",
+    "jax_sequences": "JAX",
 }
 
 
