@@ -24,6 +24,33 @@ constexpr int64_t most_steps = register_bytes == 64 ? panel_rows : 400;
 
 // ---- B as it lies -------------------------------------------------------------------
 
+// Of a single row: some vectors of columns at a time, so that B is read in long pieces.
+// Elements are the same chains of sums as those of tiles.
+template <class T, int vectors>
+[[gnu::noinline]] void strip(const Operands<T>& o, int64_t column) {
+  constexpr int width = widest<T>;
+  using V = Vector<T, width>;
+  const auto at = [](auto* x, int v) { return reinterpret_cast<const V*>(x + v * width); };
+  V sum[vectors] = {};
+  const T *a = o.a.data, *b = o.b.data + column;
+  for (int64_t p = 0; p < o.steps.length; ++p, b += o.b.distance)
+    NERVURE_EACH (v, vectors) sum[v] += a[p] * *at(b, v);
+  T* c = o.c.data + (o.c.listed == nullptr ? 0 : o.c.listed[0]) * o.c.distance + column;
+  NERVURE_EACH (v, vectors)
+    *reinterpret_cast<V*>(c + v * width) =
+        o.c.add ? *at(c, v) + o.c.alpha * sum[v] : sum[v];
+}
+
+template <class T>
+int64_t strips(const blas::Product& p, const Operands<T>& o) {
+  constexpr int vectors = 8;
+  int64_t column = 0;
+  if (p.m > 1 || p.transpose_a || o.b.listed != nullptr) return column;
+  for (; column + vectors * widest<T> <= p.n; column += vectors * widest<T>)
+    strip<T, vectors>(o, column);
+  return column;
+}
+
 // Columns from `column` to n: tiles of two vectors, the last two overlapping; what is
 // less than a vector is left to narrower ones.
 template <class T, int width, bool transposed>
@@ -152,7 +179,7 @@ template <class T>
 void multiply(const blas::Product& p, const Operands<T>& o) {
   if (as_it_lies<T>(p))
     return p.transpose_a ? all_columns<T, widest<T>, true>(p, o, 0)
-                         : all_columns<T, widest<T>, false>(p, o, 0);
+                         : all_columns<T, widest<T>, false>(p, o, strips(p, o));
   const Packing<T> panels{p.transpose_b};
   p.transpose_a ? by_blocks(p, o, panels) : panels.template multiply<false>(p, o);
 }
