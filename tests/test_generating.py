@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,16 @@ import pytest
 
 import nervure as nv
 from nervure.cli.app import run
-from nervure.network.generating import Reader, shares, stream
+from nervure.executors.stepper import Drawing, fits, stepper_of
+from nervure.network.generating import stream
+from nervure.network.stepping import Reader, shares, written
 
 BODIES: dict[str, list[Any]] = {
     "simple_rnn": [nv.SimpleRNN(6, True)],
     "lstm": [nv.LSTM(6, True, peepholes=True), nv.LSTM(5, True, layer_norm=True)],
     "gru": [nv.GRU(6, True), nv.Dropout(0.5), nv.GRU(5, True, reset_after=False)],
     "last state": [nv.GRU(6)],
+    "stateful": [nv.LSTM(6, True, stateful=1)],
     "attention": [
         nv.PositionEmbedding(40),
         nv.TransformerBlock(2, causal=True),
@@ -43,6 +48,105 @@ def test_step_by_step_is_as_whole_sequences(name: str) -> None:
     whole = [net.forward([codes[: i + 1]])[0] for i in range(len(codes))]
     last = [np.atleast_2d(rows)[-1] for rows in whole]
     np.testing.assert_allclose(np.exp(found), last, rtol=1e-9)
+
+
+def with_states(dtype: str = "float64") -> nv.Network:
+    """First states that were learned, and an output from the last cell."""
+    codes = nv.Input((None,))
+    x = nv.Embedding(5, 4)(codes)
+    begin = nv.Learned(6, initializer=nv.initializers.Normal(std=1.0))
+    lstm = nv.LSTM(6, True)(x, begin, nv.Learned(6))
+    end = nv.Dense(5, activation="softmax")(nv.Concatenate()(lstm["cell"], begin))
+    return nv.Network(inputs=codes, outputs=end, seed=3, dtype=dtype)
+
+
+def test_layers_along_an_axis_of_the_last_state() -> None:
+    behind = [nv.GRU(6), nv.Reshape((3, 2)), nv.MultiHeadAttention(2), nv.Flatten()]
+    net, codes = network(*behind), [0, 3, 1, 4]
+    whole = np.atleast_2d(net.forward([np.array(codes)])[0])[-1]
+    reader = Reader(net)
+    plain = [reader(code) for code in codes][-1]
+    np.testing.assert_allclose(np.exp(plain), whole, rtol=1e-12)
+    with stepper_of(net.executor(), shares=True) as stepper:
+        np.testing.assert_allclose(stepper.read(codes), whole, rtol=1e-12)
+
+
+def test_what_only_a_whole_sequence_tells_is_refused() -> None:
+    codes = nv.Input((None,))
+    x = nv.Embedding(5, 4)(codes)
+    first = nv.GRU(6, True)(x)
+    end = nv.Dense(5, activation="softmax")(nv.GRU(6, True)(x, first["state"]))
+    net = nv.Network(inputs=codes, outputs=end)
+    with pytest.raises(ValueError, match=r"\[gru_1\] it begins with what another"):
+        nv.generate(net, [0], 3)
+
+
+NETS: dict[str, Any] = {name: partial(network, *body) for name, body in BODIES.items()}
+NETS["states"] = with_states
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NETS)
+def test_the_engine_goes_step_by_step_as_the_plain_form_does(
+    name: str, dtype: str
+) -> None:
+    net = NETS[name](dtype=dtype)
+    assert fits(net.model)
+    rtol = 1e-12 if dtype == "float64" else 2e-5
+    codes = np.random.default_rng(0).integers(0, 5, 33).tolist()
+    for _ in range(2):  # the second time with what the first one has left behind
+        reader = Reader(net)
+        with stepper_of(net.executor(), shares=True) as stepper:
+            for code in codes:
+                found = stepper.read([code])
+                np.testing.assert_allclose(found, np.exp(reader(code)), rtol=rtol)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Drawing(),
+        Drawing(temperature=0),
+        Drawing(0.7, seed=2**63 + 5),
+        Drawing(1.5, top_k=3),
+        Drawing(top_p=0.6, seed=1),
+        Drawing(0.9, top_k=4, top_p=0.9),
+    ],
+)
+def test_the_engine_draws_what_the_plain_form_does(how: Drawing) -> None:
+    net = network(*BODIES["gru"])
+    expected = list(written(Reader(net), [0, 3], 150, how))
+    drawn = nv.generate(net, [0, 3], 150, **vars(how))
+    assert drawn.tolist() == expected
+    assert len(set(expected)) > (how.temperature > 0)
+
+
+def test_ties_are_kept_in_order() -> None:
+    """Of equal shares the first are drawn, in the engine as in the plain form."""
+    net = network(classes=3)
+    net.parameters["embedding.weight"][:] = 0
+    net.parameters["dense.bias"][:] = 0
+    for how in (Drawing(top_k=2), Drawing(top_p=0.5)):
+        expected = list(written(Reader(net), [0], 50, how))
+        assert nv.generate(net, [0], 50, **vars(how)).tolist() == expected
+        assert set(expected) == {0, 1}
+
+
+@dataclass(frozen=True)
+class Doubled(nv.layers.Formula):
+    kind = "doubled"
+
+    def output_shape(self, *inputs: Any) -> Any:
+        return inputs[0]
+
+    def formula(self, xp: Any, parameters: Any, *inputs: Any, info: Any) -> Any:
+        return 2 * inputs[0]
+
+
+def test_a_layer_in_python_is_stepped_through_in_python() -> None:
+    net = network(Doubled(), nv.GRU(6, True))
+    assert not fits(net.model)
+    assert nv.generate(net, [0], 9).shape == (9,)
 
 
 def test_the_same_seed_draws_the_same() -> None:
@@ -144,7 +248,7 @@ def test_texts_are_rows_as_others_are() -> None:
         ),
         (
             lambda net: nv.generate(network(nv.PositionEmbedding(4)), [0], 9),
-            "step 5 of a sequence, expected at most 4; generate fewer steps",
+            "9 steps with those of the prompt, expected at most 4; generate fewer steps",
         ),
         (
             lambda net: nv.generate(nv.Network([nv.Input(3), nv.Dense(2)]), [0], 1),

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "../kernels/list.h"
-
 namespace nervure {
 namespace {
 
@@ -104,11 +102,11 @@ class Executor<T>::Program {
     halves_ = halves;
     clocks_.set(data_, batch);
     if (!halves) executor_.gathering_.run(worker_, data_, batch, executor_.inputs_);
-    for (size_t node = 0; node < executor_.steps_.size(); ++node) {
-      const Step<T>* step = executor_.steps_[node].get();
+    for (size_t node = 0; node < executor_.nodes_.size(); ++node) {
+      const Step<T>* step = executor_.nodes_.step(node);
       if (step == nullptr || executor_.skipped_[node]) continue;
       const Context<T> context = context_of(node, batch);
-      each_task(step->forward_work(extent(context)),
+      each_task(step->forward_work(extent_of(context)),
                 [&](Task task) { step->forward(context, task); });
     }
     keep_outputs(batch);
@@ -147,22 +145,22 @@ class Executor<T>::Program {
 
   // With `learning`, the updates that can follow at once.
   void backward_pass(const Batch& batch, const Learning<T>* learning) {
-    for (size_t node = executor_.steps_.size(); node-- > 0;) {
+    for (size_t node = executor_.nodes_.size(); node-- > 0;) {
       if (!executor_.plan_.nodes[node].backward) continue;
-      const Step<T>* step = executor_.steps_[node].get();
+      const Step<T>* step = executor_.nodes_.step(node);
       Context<T> context = context_of(node, batch);
       std::optional<NodeLearner<T>> learner;
       if (learning != nullptr)
         context.learner =
             &learner.emplace(learning->update, learning->early, learning->now, node);
-      each_task(step->backward_work(extent(context)),
+      each_task(step->backward_work(extent_of(context)),
                 [&](Task task) { step->backward(context, task); });
     }
   }
 
   // What the kernel of a node sees: its rows are those of the batch, or their steps.
   [[nodiscard]] Context<T> context_of(size_t node, const Batch& batch) {
-    Context<T> context = executor_.context(node, batch);
+    Context<T> context = executor_.nodes_.context(node, batch);
     const NodePlan& plan = executor_.plan_.nodes[node];
     if (plan.sequences > 0) {
       go_along(context, plan);
@@ -188,25 +186,19 @@ class Executor<T>::Program {
     }
     context.inputs = along_;
   }
-  [[nodiscard]] static Extent extent(const Context<T>& context) {
-    const auto steps = [&](size_t i) {
-      return i < context.inputs.size() ? context.inputs[i].lengths.begin(context.rows) : 0;
-    };
-    return {context.rows, steps(0), steps(1)};
-  }
 
   // Are rows of the only input read by the kernel's parts that use them?
   [[nodiscard]] bool halves(int64_t rows, const PassKey& key) const {
     const std::optional<size_t> reader = executor_.first_reader_;
     if (!reader || data_.inputs[0].sparse()) return false;
-    return !key.augmented && executor_.steps_[*reader]->by_halves(rows);
+    return !key.augmented && executor_.nodes_.step(*reader)->by_halves(rows);
   }
 
   void keep_outputs(const Batch& batch) {
     for (size_t i = 0; i < results_.outputs.size(); ++i) {
       T* to = results_.outputs[i];
       if (to == nullptr) continue;
-      const Operand<T>& node = executor_.node_(executor_.plan_.outputs[i]);
+      const Operand<T>& node = executor_.nodes_.value(executor_.plan_.outputs[i]);
       const int clock =
           executor_.plan_.nodes[static_cast<size_t>(executor_.plan_.outputs[i])].clock;
       if (clock != nowhere) {
@@ -361,7 +353,7 @@ void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& res
     });
   };
   if (!on(workers)) on(1);
-  for (FormulaStep<T>* formula : formulas_) formula->rethrow();
+  nodes_.rethrow();
   costs_.rethrow();
 }
 
@@ -371,81 +363,11 @@ void Executor<T>::launch(int workers, const Data<T>& data, const Results<T>& res
 template <class T>
 Executor<T>::Executor(Plan plan, T* values, T* gradients)
     : plan_(std::move(plan)),
-      parameters_(values),
-      parameter_gradients_(gradients),
-      memory_(static_cast<size_t>(plan_.arena) * sizeof(T)),
-      arena_(static_cast<T*>(memory_.data())),
+      nodes_(plan_, values, gradients),
       first_reader_(only_reader(plan_)),
       skipped_(plan_.nodes.size(), false),
-      costs_(plan_, nodes_) {
-  for (const NodePlan& node : plan_.nodes) add_node(node);
-  for (const NodePlan& node : plan_.nodes) {
-    auto& ports = ports_.emplace_back();
-    for (const int port : node.ports)
-      ports.push_back(port == nowhere ? Operand<T>{} : node_(port));
-  }
-  for (const int input : plan_.inputs) inputs_.push_back(node_(input).value);
-}
-
-template <class T>
-void Executor<T>::add_node(const NodePlan& node) {
-  steps_.push_back(step_of(node));
-  nodes_.push_back({at(node.value), at(node.gradient), size_of(node.value_shape), false});
-  auto& edges = edges_.emplace_back();
-  for (const EdgePlan& edge : node.inputs) {
-    Operand<T>& from = edges.emplace_back(node_(edge.node));
-    if (!edge.gradient) from.gradient = nullptr;
-    from.accumulate = edge.accumulate;
-    const size_t place = edges.size() - 1;
-    const bool fixed = place < node.times.size() && node.times[place] > 0;
-    from.size /= fixed ? node.times[place] : node.spread;
-  }
-  auto& weights = weights_.emplace_back();
-  for (const ParameterPlan& p : node.parameters)
-    weights.push_back({parameters_ + p.offset,
-                       p.trainable ? parameter_gradients_ + p.offset : nullptr, p.size,
-                       p.accumulate});
-  weights_again_.push_back(weights);
-  for (Operand<T>& operand : weights_again_.back()) operand.accumulate = true;
-}
-
-template <class T>
-std::unique_ptr<Step<T>> Executor<T>::step_of(const NodePlan& node) {
-  if (node.kernel.empty()) return nullptr;
-  if (node.kernel != FormulaStep<T>::name)
-    return make_step<T>(node.kernel, node.attributes, node.shapes);
-  auto step = std::make_unique<FormulaStep<T>>();
-  formulas_.push_back(step.get());
-  return step;
-}
-
-template <class T>
-void Executor<T>::set_formula(int node, Formula<T> formula) {
-  const auto* step = steps_.at(static_cast<size_t>(node)).get();
-  for (FormulaStep<T>* own : formulas_)
-    if (own == step) own->set(std::move(formula));
-}
-
-template <class T>
-Context<T> Executor<T>::context(size_t index, const Batch& batch) const {
-  const NodePlan& node = plan_.nodes[index];
-  Operand<T> output = nodes_[index];
-  output.size = size_of(node.shapes.output);
-  return {.rows = batch.rows.count * node.spread,
-          .inputs = edges_[index],
-          .output = output,
-          .ports = ports_[index],
-          .parameters = batch.first_row > 0 ? weights_again_[index] : weights_[index],
-          .saved = at(node.saved),
-          .scratch = at(node.scratch),
-          .training = batch.key.training && !node.still,
-          .seed = batch.key.seed,
-          .step = batch.key.step,
-          .node = node.random_key,
-          .first_row = batch.first_row * node.spread,
-          .learner = nullptr,
-          .source = nullptr,
-          .source_rows = {}};
+      costs_(plan_, nodes_.values()) {
+  for (const int input : plan_.inputs) inputs_.push_back(nodes_.value(input).value);
 }
 
 template <class T>
@@ -473,8 +395,8 @@ template <class T>
 void Executor<T>::prepare_updates(const TrainRequest& request) {
   const auto of = [&](int64_t rows) {
     const Batch batch{.rows = {nullptr, 0, rows}, .key = {.training = true}};
-    return EarlyUpdates<T>(*update_, plan_, steps_, rows, [&](int node) {
-      return context(static_cast<size_t>(node), batch);
+    return EarlyUpdates<T>(*update_, plan_, nodes_.steps(), rows, [&](int node) {
+      return nodes_.context(static_cast<size_t>(node), batch);
     });
   };
   early_rows_ = std::min(request.batch_size, request.rows.count);

@@ -5,19 +5,16 @@
 // all parts of the one before it are done.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <vector>
 
-#include "../kernels/formula.h"
-#include "../kernels/step.h"
-#include "../memory.h"
 #include "../optimizers/update.h"
 #include "clocks.h"
 #include "costs.h"
 #include "data.h"
 #include "gathering.h"
 #include "learning.h"
+#include "nodes.h"
 #include "pace.h"
 #include "plan.h"
 #include "stopping.h"
@@ -46,7 +43,9 @@ class Executor {
   void set_losses(std::vector<LossPlan<T>> losses) { costs_.set_losses(std::move(losses)); }
   void set_update(Update<T> update) { update_.emplace(std::move(update)); }
   // The formula of a node whose kernel is called so.
-  void set_formula(int node, Formula<T> formula);
+  void set_formula(int node, Formula<T> formula) {
+    nodes_.set_formula(node, std::move(formula));
+  }
   // Changes of the images of the only input, made in training steps alone.
   void set_augmentation(const std::vector<Attributes>& changes);
 
@@ -67,42 +66,25 @@ class Executor {
 
   [[nodiscard]] const Plan& plan() const { return plan_; }
   // Of the latest batch; null where the plan keeps none.
-  [[nodiscard]] const T* value(int node) const { return node_(node).value; }
-  [[nodiscard]] const T* gradient(int node) const { return node_(node).gradient; }
+  [[nodiscard]] const T* value(int node) const { return nodes_.value(node).value; }
+  [[nodiscard]] const T* gradient(int node) const { return nodes_.value(node).gradient; }
 
  private:
   class Program;
   static constexpr double longest_call = 0.05;  // seconds
   static constexpr int64_t most_passes = int64_t{1} << 20;
 
-  void add_node(const NodePlan& node);
-  std::unique_ptr<Step<T>> step_of(const NodePlan& node);
-  [[nodiscard]] Context<T> context(size_t node, const Batch& batch) const;
-  [[nodiscard]] int64_t spread(size_t node) const { return plan_.nodes[node].spread; }
   void skip_idle_nodes(const Results<T>& results);
   void prepare_updates(const TrainRequest& request);
   [[nodiscard]] const EarlyUpdates<T>& early(int64_t rows) const {
     return early_[rows == early_rows_ ? 0 : 1];
   }
-  [[nodiscard]] T* at(int64_t offset) const {
-    return offset < 0 ? nullptr : arena_ + offset;
-  }
-  [[nodiscard]] const Operand<T>& node_(int node) const {
-    return nodes_.at(static_cast<size_t>(node));
-  }
   template <class Body>
   void launch(int workers, const Data<T>& data, const Results<T>& results, Body&& body);
 
   Plan plan_;
-  T* parameters_;
-  T* parameter_gradients_;
-  Memory memory_;
-  T* arena_;
-  std::vector<std::unique_ptr<Step<T>>> steps_;  // null for an input of the network
-  std::vector<FormulaStep<T>*> formulas_;        // those of the steps that Python computes
-  std::vector<Operand<T>> nodes_;                // what each node gives
-  std::vector<T*> inputs_;                       // of the network
-  std::vector<std::vector<Operand<T>>> edges_, weights_, weights_again_, ports_;
+  Nodes<T> nodes_;
+  std::vector<T*> inputs_;              // of the network
   std::optional<size_t> first_reader_;  // the node that alone reads the only input
   std::vector<bool> skipped_;           // nodes that the present call has no use for
   Gathering<T> gathering_;

@@ -85,7 +85,17 @@ struct Context {
   const Learner<T>* learner = nullptr;  // of the first two parameters (see Early)
   const Source* source = nullptr;       // where the kernel reads its input by itself:
   Rows source_rows;                     // these rows (see by_halves)
+  int64_t place = 0;                    // of the first step of each sequence in it
 };
+
+// What a kernel along time is asked with for its work.
+template <class T>
+[[nodiscard]] Extent extent_of(const Context<T>& c) {
+  const auto steps = [&](size_t i) {
+    return i < c.inputs.size() ? c.inputs[i].lengths.begin(c.rows) : 0;
+  };
+  return {c.rows, steps(0), steps(1)};
+}
 
 struct Task {
   int phase = 0;

@@ -17,11 +17,6 @@ namespace detail {
 inline Stretches rows_along(Extent e, int64_t size) {
   return {e.rows, std::max<int64_t>(1, e.steps / std::max<int64_t>(1, e.rows)) * size};
 }
-template <class T>
-Extent extent_of(const Context<T>& c) {
-  return {c.rows, c.inputs[0].lengths.begin(c.rows), 0};
-}
-
 }  // namespace detail
 
 struct PositionEmbedding {
@@ -49,9 +44,10 @@ struct PositionEmbedding {
     const T *x = c.inputs[0].value, *w = c.parameters[0].value;
     T* y = c.output.value;
     each_row(c, task, [&](Range steps) {
-      const T* from = x + steps.begin * size;
-      fill(y + steps.begin * size, {0, std::min(steps.size(), length) * size},
-           [=](int64_t i) { return from[i] + w[i]; });
+      const T *from = x + steps.begin * size, *own = w + c.place * size;
+      const int64_t known = std::clamp(length - c.place, int64_t{0}, steps.size());
+      fill(y + steps.begin * size, {0, known * size},
+           [=](int64_t i) { return from[i] + own[i]; });
     });
   }
 
@@ -65,7 +61,7 @@ struct PositionEmbedding {
       });
     const Operand<T>& w = c.parameters[0];
     if (w.gradient == nullptr) return;
-    const Range range = places(detail::extent_of(c)).range(task);
+    const Range range = places(extent_of(c)).range(task);
     for (int64_t t = range.begin; t < range.end; ++t) sum_place(c, w, t);
   }
 
@@ -74,7 +70,7 @@ struct PositionEmbedding {
 
   template <class T, class Call>
   void each_row(const Context<T>& c, Task task, Call&& call) const {
-    const Range rows = detail::rows_along(detail::extent_of(c), size).range(task);
+    const Range rows = detail::rows_along(extent_of(c), size).range(task);
     const Lengths& lengths = c.inputs[0].lengths;
     for (int64_t r = rows.begin; r < rows.end; ++r)
       call(Range{lengths.begin(r), lengths.begin(r + 1)});
@@ -152,13 +148,13 @@ struct RotaryPositions {
   template <class T, class Call>
   void each_pair(const Context<T>& c, Task task, double sign, Call&& call) const {
     const int64_t width = size / heads;
-    const Range rows = detail::rows_along(detail::extent_of(c), 4 * size).range(task);
+    const Range rows = detail::rows_along(extent_of(c), 4 * size).range(task);
     const Lengths& lengths = c.inputs[0].lengths;
     for (int64_t r = rows.begin; r < rows.end; ++r)
       for (int64_t j = 0; j < width; j += 2) {
         const double turn =
             std::pow(base, -static_cast<double>(j) / static_cast<double>(width));
-        for (int64_t t = 0, step = lengths.begin(r); step < lengths.begin(r + 1);
+        for (int64_t t = c.place, step = lengths.begin(r); step < lengths.begin(r + 1);
              ++t, ++step) {
           const double angle = static_cast<double>(t) * turn;
           const T cosine = static_cast<T>(std::cos(angle)),

@@ -9,6 +9,7 @@
 #include "../measure.h"
 #include "../products/blas.h"
 #include "executor.h"
+#include "stepper.h"
 
 namespace nervure {
 namespace {
@@ -90,6 +91,17 @@ void bind_executor(nb::module_& m, const char* data, const char* executor) {
       .def("gradient_of", &HeldExecutor<T>::gradient_of);
 }
 
+template <class T>
+void bind_stepper(nb::module_& m, const char* stepper) {
+  nb::class_<HeldStepper<T>>(m, stepper)
+      .def(nb::init<const nb::dict&, const std::vector<std::string>&, nb::object>())
+      .def("write", &HeldStepper<T>::write, nb::arg("codes"), nb::arg("count"),
+           nb::arg("temperature"), nb::arg("top_k"), nb::arg("top_p"), nb::arg("seed"),
+           nb::arg("first"), nb::arg("shares"))
+      .def("restart", &HeldStepper<T>::restart)
+      .def("output", &HeldStepper<T>::output);
+}
+
 nb::dict describe(const std::string& kernel, const nb::dict& fields,
                   const std::vector<Shape>& inputs, const Shape& output, int64_t rows,
                   const std::vector<int64_t>& steps) {
@@ -119,6 +131,8 @@ void bind(nb::module_& m) {
   m.def("gemm_seconds", &gemm_seconds, nb::call_guard<Released>());
   bind_executor<float>(m, "Data32", "Executor32");
   bind_executor<double>(m, "Data64", "Executor64");
+  bind_stepper<float>(m, "Stepper32");
+  bind_stepper<double>(m, "Stepper64");
 }
 
 }  // namespace nervure

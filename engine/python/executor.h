@@ -182,13 +182,6 @@ class HeldExecutor {
         gradients_(array_of<Vector<T>>(gradients, "gradients", used_by(plan))),
         executor_(std::move(plan), values_.data(), gradients_.data()) {}
 
-  static int64_t used_by(const Plan& plan) {
-    int64_t end = 0;
-    for (const NodePlan& node : plan.nodes)
-      for (const ParameterPlan& p : node.parameters) end = std::max(end, p.offset + p.size);
-    return end;
-  }
-
   // What a call's results are written to.
   class HeldResults {
    public:

@@ -78,6 +78,13 @@ Plan plan(const nb::dict& fields) {
   return result;
 }
 
+int64_t used_by(const Plan& plan) {
+  int64_t end = 0;
+  for (const NodePlan& node : plan.nodes)
+    for (const ParameterPlan& p : node.parameters) end = std::max(end, p.offset + p.size);
+  return end;
+}
+
 std::vector<Segment> segments(const nb::list& entries) {
   std::vector<Segment> result;
   for (const Attributes& fields : all_attributes(entries))

@@ -16,6 +16,8 @@ namespace nb = nanobind;
 Attributes attributes(const nb::dict& fields);
 std::vector<Attributes> all_attributes(const nb::list& entries);
 Plan plan(const nb::dict& fields);
+// How many numbers a plan reads of the flat array of all parameters.
+int64_t used_by(const Plan& plan);
 std::vector<Segment> segments(const nb::list& entries);
 
 }  // namespace nervure

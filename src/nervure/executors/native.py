@@ -95,6 +95,7 @@ class NativeExecutor:
         self.model = model
         self._threads = threads
         self._kept: OrderedDict[Key, Any] = OrderedDict()
+        self.steppers: list[Any] = []  # of the engine, made for this model, at rest
 
     # -- inference ----------------------------------------------------------------
 

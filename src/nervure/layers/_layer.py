@@ -12,7 +12,7 @@ import dataclasses
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -29,6 +29,10 @@ Array = Any
 """An array of the module `xp` at hand: NumPy or JAX."""
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+Kept = Literal["", "states", "steps", "place"]
+"""Of earlier steps: nothing; states of its own; all it was given as further inputs; how
+many there were."""
 
 
 _MOST_FACT = 1_000
@@ -175,6 +179,14 @@ class Layer(Described):
         return True
 
     @property
+    def kept(self) -> Kept | None:
+        """What it needs of earlier steps where it goes along one sequence step by step.
+
+        None where the output for a step depends on those that come later (`advance`).
+        """
+        return None if self.sequences else ""
+
+    @property
     def longest(self) -> int | None:
         """Steps of the longest sequence that it takes; None: any number."""
         return None
@@ -239,7 +251,7 @@ class Layer(Described):
         Raises:
             LayerError: the output for a step depends on those that come later.
         """
-        if self.sequences:
+        if self.kept is None:
             raise self.fail(
                 "it sees whole sequences, expected a layer that goes step by step",
                 "generate with recurrent layers forwards, or causal attention",

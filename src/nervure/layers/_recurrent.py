@@ -26,6 +26,7 @@ from nervure.layers._layer import (
     INFERENCE,
     Array,
     Attribute,
+    Kept,
     Layer,
     Parameter,
     Pass,
@@ -178,6 +179,10 @@ class Recurrent(Layer):
         """The output, and the final states."""
         final, (outputs, _) = self._run(xp, parameters, inputs, info)
         return (outputs if self.return_sequences else final[0], *final)
+
+    @property
+    def kept(self) -> Kept | None:
+        return None if self.reverse else "states"
 
     def advance(
         self, parameters: Mapping[str, Array], state: Any, *inputs: Array

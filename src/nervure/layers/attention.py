@@ -17,6 +17,7 @@ from nervure.layers._layer import (
     Array,
     Attribute,
     Example,
+    Kept,
     Layer,
     Pass,
     Shape,
@@ -109,6 +110,10 @@ class DotProductAttention(Layer):
         v = self._apart(inputs[2])
         found = self._weights(xp, inputs, info) @ v
         return xp.swapaxes(found, 1, 2).reshape(*inputs[0].shape[:2], -1)
+
+    @property
+    def kept(self) -> Kept | None:
+        return "steps" if self.causal else None
 
     def advance(
         self, parameters: Mapping[str, Array], state: Any, *inputs: Array

@@ -22,6 +22,7 @@ from nervure.layers._layer import (
     Array,
     Attribute,
     Example,
+    Kept,
     Layer,
     Parameter,
     Pass,
@@ -105,6 +106,10 @@ class PositionEmbedding(Layer):
         (x,) = inputs
         return x + parameters["weight"][: x.shape[1]]
 
+    @property
+    def kept(self) -> Kept | None:
+        return "place"
+
     def advance(
         self, parameters: Mapping[str, Array], state: Any, *inputs: Array
     ) -> tuple[Any, Any]:
@@ -181,6 +186,10 @@ class RotaryPositions(Layer):
         self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
     ) -> Array:
         return self._turned(xp, inputs[0], 0)
+
+    @property
+    def kept(self) -> Kept | None:
+        return "place"
 
     def advance(
         self, parameters: Mapping[str, Array], state: Any, *inputs: Array

@@ -4,29 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nervure import random
 from nervure.base.checks import count, number
 from nervure.base.words import short
 from nervure.data._encode import encode_letters
 from nervure.data.records import LetterInput
+from nervure.executors.stepper import Drawing, fits, stepper_of
 from nervure.graph.objective import activation_of
-from nervure.layers import Input
-from nervure.layers._layer import Further
-from nervure.network.finite import NotFiniteError
 from nervure.network.network import Network
+from nervure.network.stepping import Reader, not_finite, written
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 CODES = np.dtype(np.int64)
 
-
 TOGETHER = 64
-"""Steps whose random numbers are drawn at once; each costs more than a small step."""
+"""Steps that the engine takes in one call, if they do not take too long."""
 
 
 def generate(
@@ -105,110 +99,80 @@ def stream(
     if top_p is not None:
         number("generate", "top_p", top_p, above=0, most=1)
     count("generate", "seed", seed, least=0)
-    reader, record = Reader(net), _letters(net, prompt)
-    codes = _codes(prompt, record, reader.classes)
-    drawn = _drawn(reader, codes, steps, (temperature, top_k, top_p), seed)
+    classes, record = _classes(net), _letters(net, prompt)
+    codes = _codes(prompt, record, classes)
+    _check_order(net)
+    _check_length(net, len(codes) + steps - 1)
+    drawn = _drawn(net, codes, steps, Drawing(temperature, top_k, top_p, seed))
     return drawn if record is None else (record.letters[code] for code in drawn)
 
 
 def _drawn(
-    reader: Reader,
-    codes: Sequence[int],
-    steps: int,
-    how: tuple[float, int | None, float | None],
-    seed: int,
+    net: Network, codes: Sequence[int], steps: int, how: Drawing
 ) -> Iterator[int]:
-    """Codes, each drawn from what is said to come behind those before."""
-    scores = drawn = np.zeros(0)
-    for code in codes:
-        scores = reader(code)
-    for step in range(steps):
-        if np.isnan(scores).any() or not np.isfinite(scores.max()):
-            raise NotFiniteError(
-                f"[generate] what comes next is not finite at step {step} (from 0); "
-                "expected numbers; the weights are too large or none: look at the "
-                "training (nervure doctor)"
-            )
-        if step % TOGETHER == 0:
-            drawn = random.uniform_of_steps(seed, step, TOGETHER, 0)
-        u = float(drawn[step % TOGETHER])
-        code = int(np.searchsorted(np.cumsum(shares(scores, *how)), u, side="right"))
-        code = min(code, len(scores) - 1)
-        yield code
-        if step + 1 < steps:
-            scores = reader(code)
+    """Codes one by one; the engine draws some together."""
+    if not fits(net.model):
+        yield from written(Reader(net), codes, steps, how)
+        return
+    with stepper_of(net.executor(), _gives_shares(net)) as stepper:
+        *before, last = codes
+        for begin in range(0, len(before), TOGETHER):
+            stepper.read(before[begin : begin + TOGETHER])
+        done = 0
+        while done < steps:
+            wanted = min(max(done, 1), TOGETHER, steps - done)  # the first one at once
+            drawn, finite = stepper.write([last], wanted, how, done)
+            yield from drawn
+            done += len(drawn)
+            if not finite:
+                raise not_finite(done)
+            last = drawn[-1]
 
 
-def shares(
-    scores: Floats,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-) -> Floats:
-    """The probabilities that are drawn from, of logits or logarithms.
-
-    >>> shares(np.log([0.5, 0.3, 0.2]), top_p=0.7).round(3).tolist()
-    [0.625, 0.375, 0.0]
-    """
-    if temperature == 0:
-        return (np.arange(len(scores)) == scores.argmax()).astype(np.float64)
-    power = np.exp((scores - scores.max()) / temperature)
-    order = np.argsort(-power, kind="stable")
-    kept = np.ones(len(power), bool)
-    if top_k is not None:
-        kept[order[top_k:]] = False
-    if top_p is not None:
-        sums = np.cumsum(power[order]) / power.sum()
-        kept[order[1 + int(np.searchsorted(sums, top_p - 1e-12)) :]] = False
-    power = np.where(kept, power, 0.0)
-    return power / power.sum()
+def _gives_shares(net: Network) -> bool:
+    graph = net.graph
+    return activation_of(graph.nodes[graph.outputs[0]].layer) == "softmax"
 
 
-class Reader:
-    """A network that reads one sequence, step by step; each call costs one step."""
+def _classes(net: Network) -> int:
+    """Of a network that reads codes and says one thing of each step."""
+    graph = net.graph
+    fits = len(graph.inputs) == len(graph.outputs) == 1
+    source = graph.nodes[graph.inputs[0]]
+    if not fits or source.clock is None or source.shape != ():
+        raise ValueError(
+            f"[generate] a network of {len(graph.inputs)} inputs, the first of "
+            f"shape {source.shape}, and {len(graph.outputs)} outputs; expected "
+            "one output and one input of codes; begin with nv.Input((None,)) and "
+            "nv.Embedding"
+        )
+    return int(np.prod(graph.output_shapes[0]))
 
-    def __init__(self, net: Network) -> None:
-        graph = net.graph
-        fits = len(graph.inputs) == len(graph.outputs) == 1
-        source = graph.nodes[graph.inputs[0]]
-        if not fits or source.clock is None or source.shape != ():
+
+def _check_order(net: Network) -> None:
+    """Raise where steps are made of what is known only at the end of a sequence."""
+    nodes = net.graph.nodes
+    ends = [False] * len(nodes)  # told by a whole sequence
+    for i, node in enumerate(nodes):
+        told = [nodes[j].clock is not None or ends[j] for j in node.inputs]
+        ends[i] = node.clock is None and any(told)
+        if node.clock is not None and any(ends[j] for j in node.inputs):
             raise ValueError(
-                f"[generate] a network of {len(graph.inputs)} inputs, the first of "
-                f"shape {source.shape}, and {len(graph.outputs)} outputs; expected "
-                "one output and one input of codes; begin with nv.Input((None,)) and "
-                "nv.Embedding"
+                f"[{node.name}] it begins with what another layer ends with, expected "
+                "layers that go step by step together; generate without it, or give "
+                "it first states that do not depend on the sequence (nv.Learned)"
             )
-        self._nodes, self._end = graph.nodes, graph.outputs[0]
-        self._activation = activation_of(graph.nodes[self._end].layer)
-        self._states: list[Any] = [None] * len(graph.nodes)
-        self._dtype = net.dtype
-        values = {name: np.asarray(view) for name, view in net.parameters.items()}
-        self._own = [node.own(values) for node in graph.nodes]
-        self.classes = int(np.prod(graph.output_shapes[0]))
 
-    def __call__(self, code: int) -> Floats:
-        """Logits, or logarithms of probabilities, of what comes next."""
-        values: list[Array] = []
-        further: dict[int, tuple[Array, ...]] = {}
-        for i, node in enumerate(self._nodes):
-            layer = node.layer
-            if isinstance(layer, Input):
-                values.append(np.full(1, code, self._dtype))
-                continue
-            if isinstance(layer, Further):
-                values.append(further[node.inputs[0]][layer.number])
-                continue
-            feeds = [values[j] for j in node.inputs]
-            y, self._states[i] = layer.advance(self._own[i], self._states[i], *feeds)
-            if isinstance(y, tuple):
-                y, *others = cast(tuple[Array, ...], y)
-                further[i] = tuple(others)
-            values.append(y)
-        y = values[self._end].reshape(-1).astype(np.float64)
-        if self._activation == "softmax":
-            with np.errstate(divide="ignore"):
-                return np.log(y)
-        return y
+
+def _check_length(net: Network, steps: int) -> None:
+    """Raise where a layer does not take so many steps, before any is drawn."""
+    for node in net.graph.nodes:
+        longest = node.layer.longest
+        if longest is not None and steps > longest:
+            raise ValueError(
+                f"[{node.name}] {steps:,} steps with those of the prompt, expected at "
+                f"most {longest:,}; generate fewer steps, or make the layer longer"
+            )
 
 
 def _letters(net: Network, prompt: Any) -> LetterInput | None:
