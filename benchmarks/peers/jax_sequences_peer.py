@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""JAX along time: `lax.scan` over steps, an epoch or a whole text in one jitted call."""
+"""JAX along time: `lax.scan` over steps, an epoch or a text in one jitted call."""
 
 from __future__ import annotations
 
