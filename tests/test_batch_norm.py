@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure.executors import Data, Model
+from nervure.executors import Data, Model, native
 from nervure.executors.native import NativeExecutor
 from nervure.executors.plan import Extent, Room
 from nervure.layers import BatchNorm, LayerError, Pass
@@ -126,7 +126,7 @@ def test_evaluation_is_cut_where_that_is_faster(
     one, other = network(), network()
     x, y = data(one)
     whole = one.forward(x), one.evaluate(x, y, loss="mse")
-    monkeypatch.setattr("nervure.executors.native.CACHE_BYTES", 1000)
+    monkeypatch.setitem(native.CACHE_BYTES, "infer", 1000)
     parts = other.forward(x), other.evaluate(x, y, loss="mse")
     assert other.executor().plan_that_fits("infer", ROWS, None).rows < ROWS
     np.testing.assert_array_equal(parts[0], whole[0])
