@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from nervure.data._errors import check_size, fail, listing
 from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
+from nervure.data.meaning.tokens import tokens
 from nervure.data.meaning.understanding import apply_form
-from nervure.data.records import Category, Numeric, TableInput
+from nervure.data.records import Category, Numeric, TableInput, Text
 
 Array = NDArray[Any]
 
@@ -96,6 +98,8 @@ def encode_table(
             if column.kind == "text":
                 column = apply_form(column, spec.written, table)
             _encode_numeric(spec, column, out, where)
+        elif isinstance(spec, Text):
+            _encode_text(spec, column, out, where)
         else:
             unknown += _encode_category(spec, column, out, where)
         start += spec.width
@@ -185,3 +189,41 @@ def _encode_category(
     found: list[int] = np.unique(column.values[unknown]).tolist()
     levels = tuple(column.levels[code] for code in found)
     return [Unknown(spec, int(unknown.sum()), levels)]
+
+
+# -- texts ----------------------------------------------------------------------------
+
+_TOGETHER = 4_096
+"""Rows whose codes are laid out at a time."""
+
+
+def sentences(column: Column, where: str) -> Column:
+    """The column as texts; numbers and truth values as they are written.
+
+    Raises:
+        DataError: it holds dates or sequences.
+    """
+    if column.kind in ("text", "empty"):
+        return column
+    if column.kind == "boolean":
+        return dataclasses.replace(column, kind="text")
+    if column.kind in ("integer", "real"):
+        return as_texts(as_integers(column) or column)
+    changed(column, "text", where)
+
+
+def _encode_text(spec: Text, column: Column, out: Array, where: str) -> None:
+    column = sentences(column, where)
+    if column.kind == "empty":
+        return
+    places = {token: code for code, token in enumerate(spec.vocabulary, start=2)}
+    for begin in range(0, len(out), _TOGETHER):
+        some = slice(begin, begin + _TOGETHER)
+        texts, which = np.unique(column.values[some], return_inverse=True)
+        codes = np.zeros((len(texts), spec.length), out.dtype)
+        for i, text in enumerate(texts):
+            found = tokens(column.levels[int(text)], spec.unit, spec.length)
+            codes[i, spec.length - len(found) :] = [places.get(t, 1) for t in found]
+        out[some] = codes[which]
+    if column.missing is not None:
+        out[column.missing] = 0

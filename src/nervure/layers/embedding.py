@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,7 +27,6 @@ from nervure.layers._layer import (
 from nervure.layers._weights import read_initializers
 from nervure.layers.merge import Concatenate
 from nervure.layers.reshape import Flatten, Slice
-from nervure.layers.source import Input
 
 MOST_CODES = 2**24
 """Whole numbers up to here are exact in float32, in which rows are held."""
@@ -126,7 +125,7 @@ class Embedding(Layer):
         bound = 1 / math.sqrt(self.dim)
         begin = initializer(self.initializer or Uniform(-bound, bound))
         if self.unknown:
-            begin = _UnknownAtZero(begin, self._offsets)
+            begin = UnknownAtZero(begin, self._offsets)
         return (Parameter("weight", (sum(self.sizes), self.dim), begin),)
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
@@ -216,31 +215,8 @@ class EmbedColumns(Layer):
         return Concatenate()(Slice(0, -codes)(x), vectors)
 
 
-def entrance(
-    shape: tuple[int | None, ...],
-    categories: Sequence[int] = (),
-    following: Iterable[Layer] = (),
-) -> list[Layer]:
-    """The first layers for rows of this shape, the last columns of which are codes.
-
-    The codes are embedded unless one of the ``following`` layers does so.
-
-    >>> [layer.kind for layer in entrance((5,), (30, 12))]
-    ['input', 'embed_columns']
-    """
-    sizes, codes = tuple(categories), len(categories)
-    after = list(following)
-    if after and isinstance(after[0], Embedding) and shape == (None, 1):
-        shape = (None,)  # codes of words need no axis of their own
-    if not codes or any(isinstance(x, Embedding | EmbedColumns) for x in after):
-        return [Input(shape)]
-    if shape == (codes,):
-        return [Input(shape), Embedding(sizes, unknown=True), Flatten()]
-    return [Input(shape), EmbedColumns(sizes)]
-
-
 @dataclass(frozen=True)
-class _UnknownAtZero(Initializer):
+class UnknownAtZero(Initializer):
     """Another initializer, with zeros in some rows."""
 
     initializer: Initializer

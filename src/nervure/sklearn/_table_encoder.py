@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from nervure.data._encode import encode_rows
+from nervure.data._encode import codes_of, encode_rows
 from nervure.data._encode_table import Encoded
 from nervure.data._fit_table import Notes, fit_table
 from nervure.data.columns import Table, table_of
@@ -23,7 +23,7 @@ from nervure.data.frames import column_of, is_frame, table_from_frame
 from nervure.data.records import TableInput
 from nervure.data.sparse import is_sparse
 from nervure.layers import Layer
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import entrance
 from nervure.sklearn._compat import (
     Interval,
     StrOptions,
@@ -127,7 +127,7 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
         notes = Notes()
         self.record_ = fit_table(table, None, encodings, notes)
         self.description_ = notes.lines()
-        self.codes_ = tuple(column.codes for column in self.record_.embedded)
+        self.codes_ = codes_of(self.record_)
         return self
 
     def _fit_sparse(self, X: Any) -> Any:

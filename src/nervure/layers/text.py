@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""EmbeddingBag and EmbedText: the vectors of a text's words, added up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nervure.base.words import unknown
+from nervure.initializers import Named, Uniform, initializer
+from nervure.layers._layer import (
+    Array,
+    Attribute,
+    Example,
+    Layer,
+    LayerError,
+    Parameter,
+    Pass,
+    Shape,
+    Symbol,
+    at_least,
+    features_of,
+    whole,
+)
+from nervure.layers._weights import read_initializers
+from nervure.layers.dropout import Dropout
+from nervure.layers.embedding import LEAST_DIM, MOST_CODES, UnknownAtZero
+from nervure.layers.merge import Concatenate
+from nervure.layers.reshape import Slice
+
+POOLINGS = ("mean", "root", "sum")
+
+
+@dataclass(frozen=True)
+class EmbeddingBag(Layer):
+    """The vectors of several codes as one: ``y = sum_{i: x_i > 0} weight[x_i] / d``.
+
+    With n the number of codes that are not 0, ``d`` is n ("mean"), the root of n
+    ("root", which keeps the size of a sum of unlike vectors), or 1 ("sum"). Code 0 is
+    no word: it fills a text up and has no part in sums and n. Of no word the vector is
+    zero. Neither order nor, but for "sum", the length of a text counts. Codes are as
+    for `Embedding`.
+
+    While training each code is left out with probability ``dropout``, and the vectors
+    of the others are divided by ``1 - dropout``: like `Dropout`, but of whole words.
+
+    The vectors of the single words are never laid out: a batch needs memory for one of
+    each text.
+
+    Shape:
+        input ``(batch, ..., length)``, output ``(batch, ..., dim)``; ``weight
+        (categories, dim)``.
+
+    Args:
+        categories: number of codes, 0 among them.
+        dim: length of the vectors, at least 1.
+        pooling: "mean", "root" or "sum".
+        dropout: fraction of the codes to leave out, in [0, 1).
+        initializer: how the vectors begin, by default uniform in
+            ``[-1 / sqrt(dim), 1 / sqrt(dim))``; that of code 0 is zero.
+
+    Raises:
+        LayerError: no category, a dimension below 1, an unknown pooling.
+
+    Source: Joulin, Grave, Bojanowski, Mikolov, *Bag of tricks for efficient text
+    classification* (EACL 2017), section 2; Iyyer, Manjunatha, Boyd-Graber, Daumé, *Deep
+    unordered composition rivals syntactic methods* (ACL 2015), eq. 1.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(4), nv.EmbeddingBag(3, 1, "mean")])
+    >>> net.parameters["embedding_bag.weight"] = [[0], [5], [8]]
+    >>> net.forward([[0, 0, 1, 2], [0, 0, 0, 0]]).tolist()
+    [[6.5], [0.0]]
+    """
+
+    kind: ClassVar[str] = "embedding_bag"
+    random: ClassVar[bool] = True
+
+    categories: int
+    dim: int = 64
+    pooling: str = "root"
+    dropout: float = 0.0
+    initializer: Named | None = None
+
+    def __post_init__(self) -> None:
+        _check_bag(self)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        every = tuple(Example(cls(6, 3, word), ((5,),)) for word in POOLINGS)
+        return (*every, Example(cls(40, 70, "root", 0.4), ((2, 3),)))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes that each column may hold: one for all of them."""
+        return (self.categories,)
+
+    @property
+    def untrainable(self) -> str | None:
+        """Why nothing below it can learn."""
+        return (
+            "a code has no derivative, so that layers below an embedding cannot learn; "
+            "expected codes as they are in the data; feed them from an nv.Input"
+        )
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        if not shape:
+            raise self.fail(
+                "input of shape (), expected (..., length)", "give several codes a row"
+            )
+        return (*shape[:-1], self.dim)
+
+    def parameters(self, *inputs: Shape) -> tuple[Parameter, ...]:
+        bound = 1 / math.sqrt(self.dim)
+        begin = initializer(self.initializer or Uniform(-bound, bound))
+        shape = (self.categories, self.dim)
+        return (Parameter("weight", shape, UnknownAtZero(begin, (0,))),)
+
+    def flops(self, *inputs: Shape) -> int:
+        return math.prod(inputs[0]) * self.dim
+
+    def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
+        return {
+            "categories": self.sizes,
+            "dim": self.dim,
+            "pooling": self.pooling,
+            "rate": float(self.dropout),
+            "threshold": Dropout(self.dropout).threshold,
+        }
+
+    def formula(
+        self, xp: Any, parameters: Mapping[str, Array], *inputs: Array, info: Pass
+    ) -> Array:
+        (x,) = inputs
+        code = xp.rint(x)
+        known = (code > 0) & (code < self.categories)
+        rows = xp.where(known, code, 0).astype("int32")
+        words = known.astype(parameters["weight"].dtype)
+        words = Dropout(self.dropout).formula(xp, {}, words, info=info)
+        total = (parameters["weight"][rows] * words[..., None]).sum(axis=-2)
+        count = xp.maximum(known.sum(axis=-1), 1)[..., None].astype(total.dtype)
+        divisors = {"mean": count, "root": xp.sqrt(count), "sum": xp.ones_like(count)}
+        return total / divisors[self.pooling]
+
+
+@dataclass(frozen=True)
+class EmbedText(Layer):
+    """The last columns of a row are the words of a text; their vector comes first.
+
+    ``y = [bag(x_{n+1}, ..., x_{n+length}), x_1, ..., x_n]``. Written in terms of
+    `Slice`, `EmbeddingBag` and `Concatenate`: the first layer of a network for tables,
+    whose encoder puts texts last. Of several texts each takes such a layer, the last
+    text first; since vectors go to the front, what stands before is last then.
+
+    Shape:
+        input ``(batch, n + length)``, output ``(batch, dim + n)``; n may be 0.
+
+    Args:
+        categories: number of codes; 0 fills a text up.
+        length: how many of the last columns hold the text.
+        dim, pooling, dropout, initializer: those of `EmbeddingBag`.
+
+    Raises:
+        LayerError: rows that are no vectors, or have fewer columns.
+
+    >>> import nervure as nv
+    >>> net = nv.Network([nv.Input(5), nv.EmbedText(100, 4, dim=8), nv.Dense(1)])
+    >>> net.parameters["dense.weight"].shape
+    (9, 1)
+    """
+
+    kind: ClassVar[str] = "embed_text"
+    composite: ClassVar[bool] = True
+
+    categories: int
+    length: int
+    dim: int = 64
+    pooling: str = "root"
+    dropout: float = 0.0
+    initializer: Named | None = None
+
+    def __post_init__(self) -> None:
+        _check_bag(self)
+        at_least(self, "length", remedy="give a text at least 1 column")
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(6, 3, 2), ((5,),)), Example(cls(4, 2, 3, "sum"), ((2,),)))
+
+    @property
+    def untrainable(self) -> str | None:
+        """Why nothing below it can learn."""
+        return EmbeddingBag(self.categories).untrainable
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        if len(shape) != 1 or shape[0] < self.length:
+            raise self.fail(
+                f"input of shape {shape}, expected at least {self.length} columns, the "
+                "last of them codes of words",
+                "change length, or use nv.EmbeddingBag where rows have other shapes",
+            )
+        return (self.dim + shape[0] - self.length,)
+
+    def expand(self, *inputs: Symbol) -> Symbol | None:
+        (x,) = inputs
+        bag = EmbeddingBag(
+            self.categories,
+            self.dim,
+            self.pooling,
+            self.dropout,
+            self.initializer,
+            name=self.name,
+        )
+        if features_of(x) == self.length:
+            return bag(x)
+        return Concatenate()(bag(Slice(-self.length)(x)), Slice(0, -self.length)(x))
+
+
+def _check_bag(layer: EmbeddingBag | EmbedText) -> None:
+    count = whole(layer, "categories", layer.categories)
+    if not 1 <= count <= MOST_CODES:
+        raise layer.fail(
+            f"categories = {count}", f"use one number, 1 to {MOST_CODES:,} (2^24)"
+        )
+    object.__setattr__(layer, "categories", count)
+    at_least(layer, "dim", remedy=LEAST_DIM)
+    if layer.pooling not in POOLINGS:
+        place = layer.kind if layer.name is None else f"{layer.kind} '{layer.name}'"
+        raise LayerError(unknown(place, "pooling", layer.pooling, POOLINGS))
+    Dropout(layer.dropout, name=layer.name)
+    read_initializers(layer)
