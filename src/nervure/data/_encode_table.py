@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import check_size, fail, listing
+from nervure.data._errors import DataWarning, check_size, fail, listing
 from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
 from nervure.data.meaning.tokens import tokens
 from nervure.data.meaning.understanding import apply_form
@@ -197,25 +197,32 @@ _TOGETHER = 4_096
 """Rows whose codes are laid out at a time."""
 
 
-def sentences(column: Column, where: str) -> Column:
-    """The column as texts; numbers and truth values as they are written.
-
-    Raises:
-        DataError: it holds dates or sequences.
-    """
+def sentences(column: Column) -> Column | None:
+    """The column as texts, numbers and truth values as they are written; None if it
+    holds dates or sequences."""
     if column.kind in ("text", "empty"):
         return column
     if column.kind == "boolean":
         return dataclasses.replace(column, kind="text")
     if column.kind in ("integer", "real"):
         return as_texts(as_integers(column) or column)
-    changed(column, "text", where)
+    return None
 
 
 def _encode_text(spec: Text, column: Column, out: Array, where: str) -> None:
-    column = sentences(column, where)
-    if column.kind == "empty":
+    texts = sentences(column)
+    if texts is None:
+        changed(column, "text", where)
+    if texts.kind == "empty":
         return
+    _lay_out(spec, texts, out)
+    if texts.missing is not None:
+        out[texts.missing] = 0
+    _warn_strange(spec, out, where)
+
+
+def _lay_out(spec: Text, column: Column, out: Array) -> None:
+    """The codes of each text, at the end of its row."""
     places = {token: code for code, token in enumerate(spec.vocabulary, start=2)}
     for begin in range(0, len(out), _TOGETHER):
         some = slice(begin, begin + _TOGETHER)
@@ -225,5 +232,19 @@ def _encode_text(spec: Text, column: Column, out: Array, where: str) -> None:
             found = tokens(column.levels[int(text)], spec.unit, spec.length)
             codes[i, spec.length - len(found) :] = [places.get(t, 1) for t in found]
         out[some] = codes[which]
-    if column.missing is not None:
-        out[column.missing] = 0
+
+
+def _warn_strange(spec: Text, codes: Array, where: str) -> None:
+    """Warn where hardly a text holds anything that training has seen."""
+    some = int((codes[:, -1] > 0).sum())
+    strange = some - int((codes > 1).any(axis=1).sum())
+    if strange <= some / 2:
+        return
+    warnings.warn(
+        DataWarning(
+            f"[{where}] column {spec.name!r}: {strange:,} of {some:,} texts hold none "
+            f"of the {spec.unit} of training; the network knows nothing of them: are "
+            "they in another language, or in another column?"
+        ),
+        stacklevel=5,
+    )

@@ -9,13 +9,13 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.base.words import unknown
+from nervure.base.words import many, unknown
 from nervure.data._encode_table import infinite_value, sentences
 from nervure.data._errors import DataError, fail
 from nervure.data.columns import Column, Table, as_integers, as_texts
 from nervure.data.encodings import Encodings, Method, Texts
 from nervure.data.meaning.row_numbers import counts_rows, row_numbers
-from nervure.data.meaning.tokens import SENTENCE, Unit, learnt, mean_words
+from nervure.data.meaning.tokens import SENTENCE, Unit, learnt, mean_words, stands_alone
 from nervure.data.meaning.understanding import key
 from nervure.data.records import (
     Category,
@@ -138,7 +138,7 @@ def _fit_column(
         column = _as_categories(column, where)
         source = "integer" if source == "real" else source
     if use in get_args(Texts):
-        column = sentences(column, where)
+        column = _as_texts(column, where)
     seen = column if rows is None else column.take(rows)
     if seen.kind == "empty" or not len(seen.values):
         notes.dropped.append(f"{column.name} (empty)")
@@ -225,6 +225,19 @@ def _as_categories(column: Column, where: str) -> Column:
     return as_texts(whole)
 
 
+def _as_texts(column: Column, where: str) -> Column:
+    """The column as free text, which numbers are if they are asked for so."""
+    texts = sentences(column)
+    if texts is None:
+        raise fail(
+            where,
+            f"column {column.name!r} holds {column.found()}; expected text, numbers or "
+            "booleans for free text",
+            "choose another encoding in columns",
+        )
+    return texts
+
+
 def _of_source(found: Category, source: Any) -> Category:
     return Category(
         found.name, found.levels, found.missing, source, embedded=found.embedded
@@ -244,7 +257,7 @@ def _fit_category(
     if use is None and _tell_rows_apart(count, len(present)):
         notes.dropped.append(
             f"{column.name} ({count:,} different texts in {len(present):,} rows: looks "
-            "like an identifier)"
+            f"like an identifier; {key(column.name, 'text')} takes its words)"
         )
         return None
     how = use or encodings.categories
@@ -305,22 +318,29 @@ def _fit_text(column: Column, use: str | None, notes: Notes) -> Text | None:
     unit: Unit = "characters" if use == "characters" else "words"
     vocabulary, length, covered = learnt(texts, counts, unit)
     if not vocabulary:
-        fact = f"{len(texts):,} different texts, no {unit[:-1]} of which is in two rows"
+        some = many(len(texts), "different text")
+        fact = f"{some}, without a {unit[:-1]} that is in two rows"
         notes.dropped.append(f"{column.name} ({fact})")
         return None
     keys = [key(column.name, "drop") + " leaves it out"]
     if use is None:
         keys.insert(0, key(column.name, "characters") + " reads characters")
+    each = "; each character of its script is a word" if _alone(vocabulary) else ""
+    known = f"{len(vocabulary):,}, {covered:.0%} of the {unit} of the training rows"
     notes.texts.append(
-        f"{column.name} (the first {length:,} {unit} of each text; a vocabulary of "
-        f"{len(vocabulary):,}, {covered:.0%} of the {unit} in the training rows; "
-        f"{', '.join(keys)})"
+        f"{column.name} (the first {many(length, unit[:-1])} of each text; vocabulary "
+        f"of {known}{each}; {', '.join(keys)})"
     )
     lost = len(column.values) - int(counts.sum())
     if lost:
         filled = f"{lost:,} of {len(column.values):,}, texts without {unit}"
         notes.filled.append(f"{column.name} ({filled})")
     return Text(column.name, vocabulary, length, unit)
+
+
+def _alone(vocabulary: tuple[str, ...]) -> bool:
+    """Whether words are mostly characters of scripts without spaces between words."""
+    return sum(map(stands_alone, vocabulary)) > len(vocabulary) / 2
 
 
 def join(items: list[str], limit: int = 12) -> str:

@@ -83,7 +83,7 @@ class Embedding(Layer):
     initializer: Named | None = None
 
     def __post_init__(self) -> None:
-        sizes = _sizes(self, self.categories)
+        sizes = sizes_of(self, self.categories)
         single = not hasattr(self.categories, "__iter__")
         object.__setattr__(self, "categories", sizes[0] if single else sizes)
         at_least(self, "dim", remedy=LEAST_DIM)
@@ -100,7 +100,7 @@ class Embedding(Layer):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of codes of each column; one where all share a table."""
-        return _sizes(self, self.categories)
+        return sizes_of(self, self.categories)
 
     @property
     def untrainable(self) -> str | None:
@@ -181,7 +181,7 @@ class EmbedColumns(Layer):
     initializer: Named | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "categories", _sizes(self, self.categories))
+        object.__setattr__(self, "categories", sizes_of(self, self.categories))
         at_least(self, "dim", remedy=LEAST_DIM)
         read_initializers(self)
 
@@ -228,7 +228,8 @@ class UnknownAtZero(Initializer):
         return values
 
 
-def _sizes(layer: Layer, categories: Any) -> tuple[int, ...]:
+def sizes_of(layer: Layer, categories: Any) -> tuple[int, ...]:
+    """Numbers of codes, each of which some column may hold."""
     sizes = wholes(layer, "categories", categories)
     if not sizes or min(sizes) < 1 or max(sizes) > MOST_CODES:
         raise layer.fail(

@@ -46,7 +46,7 @@ def entrance(
     >>> [layer.kind for layer in entrance((5,), (30, 12))]
     ['input', 'embed_columns']
     >>> [layer.kind for layer in entrance((29,), (30, TextCodes(1000, 25)))]
-    ['input', 'embed_text', 'embed_columns']
+    ['input', 'embed_text']
     """
     after = list(following)
     if after and isinstance(after[0], Embedding) and shape == (None, 1):
@@ -55,13 +55,18 @@ def entrance(
         return [Input(shape)]
     texts = [each for each in categories if not isinstance(each, int)]
     sizes = tuple(each for each in categories if isinstance(each, int))
-    first: list[Layer] = [Input(shape)]
-    first += [EmbedText(*text, dropout=WORD_DROPOUT) for text in reversed(texts)]
-    if not sizes:
-        return first
+    if texts:
+        return [Input(shape), _text_layer(texts, sizes)]
     if shape == (len(sizes),):
-        return [*first, Embedding(sizes, unknown=True), Flatten()]
-    return [*first, EmbedColumns(sizes)]
+        return [Input(shape), Embedding(sizes, unknown=True), Flatten()]
+    return [Input(shape), EmbedColumns(sizes)]
+
+
+def _text_layer(texts: Sequence[TextCodes], sizes: tuple[int, ...]) -> EmbedText:
+    if len(texts) == 1:
+        return EmbedText(*texts[0], dropout=WORD_DROPOUT, columns=sizes)
+    counts, lengths = zip(*texts, strict=True)
+    return EmbedText(counts, lengths, dropout=WORD_DROPOUT, columns=sizes)
 
 
 def _embeds(layer: Layer) -> bool:

@@ -23,12 +23,13 @@ from nervure.layers._layer import (
     at_least,
     features_of,
     whole,
+    wholes,
 )
 from nervure.layers._weights import read_initializers
 from nervure.layers.dropout import Dropout
-from nervure.layers.embedding import LEAST_DIM, MOST_CODES, UnknownAtZero
+from nervure.layers.embedding import LEAST_DIM, Embedding, UnknownAtZero, sizes_of
 from nervure.layers.merge import Concatenate
-from nervure.layers.reshape import Slice
+from nervure.layers.reshape import Flatten, Slice
 
 POOLINGS = ("mean", "root", "sum")
 
@@ -85,6 +86,8 @@ class EmbeddingBag(Layer):
     initializer: Named | None = None
 
     def __post_init__(self) -> None:
+        count = whole(self, "categories", self.categories)
+        _keep(self, "categories", sizes_of(self, count))
         _check_bag(self)
 
     @classmethod
@@ -148,88 +151,140 @@ class EmbeddingBag(Layer):
 
 @dataclass(frozen=True)
 class EmbedText(Layer):
-    """The last columns of a row are the words of a text; their vector comes first.
+    """The last columns of a row are the words of texts, whose vectors they become.
 
-    ``y = [bag(x_{n+1}, ..., x_{n+length}), x_1, ..., x_n]``. Written in terms of
-    `Slice`, `EmbeddingBag` and `Concatenate`: the first layer of a network for tables,
-    whose encoder puts texts last. Of several texts each takes such a layer, the last
-    text first; since vectors go to the front, what stands before is last then.
+    ``y = [x_1, ..., x_n, weight[x_{n+1}], ..., bag(x_{n+k+1}, ..., x_{n+k+length}),
+    ...]``: numbers, which stay; k codes of categories (``columns``), each of which
+    becomes a vector; the words of each text, which become one. Written in terms of
+    `Slice`, `Embedding`, `EmbeddingBag` and `Concatenate`: the first layer of a network
+    for tables with texts, as `EmbedColumns` is for those without.
 
     Shape:
-        input ``(batch, n + length)``, output ``(batch, dim + n)``; n may be 0.
+        input ``(batch, n + k + sum of the lengths)``, output ``(batch, n + k
+        columns_dim + texts dim)``; n and k may be 0.
 
     Args:
-        categories: number of codes; 0 fills a text up.
-        length: how many of the last columns hold the text.
+        categories: number of codes of a text's words, 0 being none; or of several
+            texts, in the order of their columns.
+        length: how many columns hold the words of each.
         dim, pooling, dropout, initializer: those of `EmbeddingBag`.
+        columns: numbers of codes of the columns before the texts; 0 is what is not
+            known.
+        columns_dim: length of their vectors.
 
     Raises:
-        LayerError: rows that are no vectors, or have fewer columns.
+        LayerError: rows that are no vectors or have fewer columns; another number of
+            texts than of lengths.
 
     >>> import nervure as nv
     >>> net = nv.Network([nv.Input(5), nv.EmbedText(100, 4, dim=8), nv.Dense(1)])
     >>> net.parameters["dense.weight"].shape
     (9, 1)
+    >>> nv.EmbedText((100, 50), (4, 3), columns=(9, 9)).output_shape((10,))
+    (145,)
     """
 
     kind: ClassVar[str] = "embed_text"
     composite: ClassVar[bool] = True
 
-    categories: int
-    length: int
+    categories: int | tuple[int, ...]
+    length: int | tuple[int, ...]
     dim: int = 64
     pooling: str = "root"
     dropout: float = 0.0
     initializer: Named | None = None
+    columns: tuple[int, ...] = ()
+    columns_dim: int = 8
 
     def __post_init__(self) -> None:
+        lengths = wholes(self, "length", self.length)
+        if not lengths or min(lengths) < 1:
+            raise self.fail(f"length = {self.length}", "give a text at least 1 column")
+        _keep(self, "length", lengths)
+        _keep(self, "categories", sizes_of(self, self.categories))
+        if len(self.texts) != len(lengths) or len(self.texts) != len(self._counts):
+            raise self.fail(
+                f"{len(self._counts)} categories for {len(lengths)} lengths",
+                "give both for each text",
+            )
+        if self.columns:
+            _keep(self, "columns", sizes_of(self, self.columns), always=True)
+        at_least(self, "columns_dim", remedy=LEAST_DIM)
         _check_bag(self)
-        at_least(self, "length", remedy="give a text at least 1 column")
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(6, 3, 2), ((5,),)), Example(cls(4, 2, 3, "sum"), ((2,),)))
+        return (
+            Example(cls(6, 3, 2), ((5,),)),
+            Example(cls(4, 2, 3, "sum"), ((2,),)),
+            Example(cls((4, 5), (2, 1), 3, columns=(3, 2), columns_dim=2), ((6,),)),
+        )
 
     @property
     def untrainable(self) -> str | None:
         """Why nothing below it can learn."""
-        return EmbeddingBag(self.categories).untrainable
+        return EmbeddingBag(1).untrainable
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return wholes(self, "categories", self.categories)
+
+    @property
+    def texts(self) -> tuple[tuple[int, int], ...]:
+        """Number of codes and of columns of each text."""
+        lengths = wholes(self, "length", self.length)
+        return tuple(zip(self._counts, lengths, strict=False))
+
+    @property
+    def _coded(self) -> int:
+        """Columns of codes, those of texts among them."""
+        return len(self.columns) + sum(length for _, length in self.texts)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
-        if len(shape) != 1 or shape[0] < self.length:
+        if len(shape) != 1 or shape[0] < self._coded:
             raise self.fail(
-                f"input of shape {shape}, expected at least {self.length} columns, the "
-                "last of them codes of words",
+                f"input of shape {shape}, expected at least {self._coded} columns, the "
+                "last of them codes",
                 "change length, or use nv.EmbeddingBag where rows have other shapes",
             )
-        return (self.dim + shape[0] - self.length,)
+        vectors = len(self.columns) * self.columns_dim + len(self.texts) * self.dim
+        return (shape[0] - self._coded + vectors,)
 
     def expand(self, *inputs: Symbol) -> Symbol | None:
         (x,) = inputs
-        bag = EmbeddingBag(
-            self.categories,
-            self.dim,
-            self.pooling,
-            self.dropout,
-            self.initializer,
-            name=self.name,
-        )
-        if features_of(x) == self.length:
-            return bag(x)
-        return Concatenate()(bag(Slice(-self.length)(x)), Slice(0, -self.length)(x))
+        place = features_of(x) - self._coded
+        parts: list[Symbol] = [Slice(0, place)(x)] if place else []
+        if self.columns:
+            after = place + len(self.columns)
+            codes = Slice(place, after)(x)
+            own = Embedding(self.columns, self.columns_dim, True, self.initializer)
+            parts.append(Flatten()(own(codes)))
+            place = after
+        for i, (count, length) in enumerate(self.texts):
+            words = x if length == features_of(x) else Slice(place, place + length)(x)
+            parts.append(self._bag(count, self.name if i == 0 else None)(words))
+            place += length
+        return parts[0] if len(parts) == 1 else Concatenate()(*parts)
+
+    def _bag(self, count: int, name: str | None) -> EmbeddingBag:
+        given = (self.dim, self.pooling, self.dropout, self.initializer)
+        return EmbeddingBag(count, *given, name=name)
+
+
+def _keep(
+    layer: Layer, field: str, several: tuple[int, ...], always: bool = False
+) -> None:
+    """Set a field to numbers; to one where it was given so."""
+    single = not always and not hasattr(getattr(layer, field), "__iter__")
+    object.__setattr__(layer, field, several[0] if single else several)
 
 
 def _check_bag(layer: EmbeddingBag | EmbedText) -> None:
-    count = whole(layer, "categories", layer.categories)
-    if not 1 <= count <= MOST_CODES:
-        raise layer.fail(
-            f"categories = {count}", f"use one number, 1 to {MOST_CODES:,} (2^24)"
-        )
-    object.__setattr__(layer, "categories", count)
     at_least(layer, "dim", remedy=LEAST_DIM)
     if layer.pooling not in POOLINGS:
         place = layer.kind if layer.name is None else f"{layer.kind} '{layer.name}'"
         raise LayerError(unknown(place, "pooling", layer.pooling, POOLINGS))
-    Dropout(layer.dropout, name=layer.name)
+    if not hasattr(layer.dropout, "__float__") or not 0 <= layer.dropout < 1:
+        raise layer.fail(f"dropout = {layer.dropout!r}", "use a fraction in [0, 1)")
     read_initializers(layer)

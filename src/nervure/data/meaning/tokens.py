@@ -62,7 +62,7 @@ _RUN = rf"[^\W{_ALONE}](?:[^\W{_ALONE}]+|[{_MARKS}]+)*"
 _WORD = re.compile(rf"{_RUN}(?:['\u2019]{_RUN})*|[{_ALONE}][{_MARKS}]*|[{_EMOJI}]")
 _CHARACTER = re.compile(rf"\S[{_MARKS}]*|(?<=\S)\s+(?=\S)")
 _PIECE = re.compile(rf"[{_ALONE}]|[^\s{_ALONE}]+")
-_WORD_ALONE = re.compile(rf"[{_ALONE}]").fullmatch
+_OF_ALONE = re.compile(rf"[{_ALONE}][{_MARKS}]*")
 _PIECES = 2_000
 """Characters of a text that its words are counted in, for a guess."""
 
@@ -148,7 +148,12 @@ def mean_words(texts: Sequence[str], most: int = 1_000) -> float:
     return sum(map(_words, some)) / max(1, len(some))
 
 
+def stands_alone(token: str) -> bool:
+    """Whether a word is a character of a script without spaces between words."""
+    return _OF_ALONE.fullmatch(token) is not None
+
+
 def _words(text: str) -> float:
     pieces = _PIECE.findall(text[:_PIECES])
-    alone = sum(len(piece) == 1 and _WORD_ALONE(piece) is not None for piece in pieces)
+    alone = sum(map(stands_alone, pieces))
     return sum(any(map(str.isalpha, piece)) for piece in pieces) - alone / 2
