@@ -11,7 +11,8 @@ import pytest
 import nervure as nv
 from nervure.executors import Data
 from nervure.initializers import Constant
-from nervure.layers.embedding import MOST_CODES, entrance
+from nervure.layers.embedding import MOST_CODES
+from nervure.layers.entrance import entrance
 
 WEIGHT = np.arange(10.0).reshape(5, 2)  # the tables of 2 and of 3 categories
 

@@ -211,6 +211,23 @@ int64_t embedding(const NodePlan& node) {
   need(size(y(node)) == product({size(x(node)), dim}), "an output of another size");
   return 2 * std::ssize(categories);
 }
+int64_t embedding_bag(const NodePlan& node) {
+  inputs(node, 1);
+  const Shape& codes = x(node);
+  need(!codes.empty() && codes.back() > 0, "no codes");
+  const std::vector<int64_t> categories = of(node).integers("categories");
+  need(categories.size() == 1, "no categories");
+  const std::string pooling = of(node).word("pooling");
+  need(pooling == "mean" || pooling == "root" || pooling == "sum", "a pooling of no kind");
+  need(of(node).integer("threshold") == 0 && of(node).number("rate") == 0,
+       "something that is random");
+  const int64_t rows = within(categories[0], 1, most_numbers);
+  const int64_t dim = attribute(node, "dim");
+  parameters(node, {product({rows, dim})});
+  need(size(y(node)) == product({size(codes) / codes.back(), dim}),
+       "an output of another size");
+  return 2;
+}
 
 // ---- products ---------------------------------------------------------------------------
 
@@ -450,6 +467,7 @@ constexpr Rule rules[] = {
     {"dot_product_attention", attention, 3},
     {"dropout", silencing},
     {"embedding", embedding},
+    {"embedding_bag", embedding_bag},
     {"ensemble_dense", ensemble_dense},
     {"ensemble_mean", ensemble_mean},
     {"extreme", several},

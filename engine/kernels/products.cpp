@@ -11,7 +11,7 @@ namespace nervure {
 
 KernelGroup product_kernels() {
   return group_of<Dense, TransposedDense, EnsembleDense, EnsembleMean, PeriodicEmbedding,
-                  Embedding>();
+                  Embedding, EmbeddingBag>();
 }
 
 }  // namespace nervure

@@ -123,6 +123,31 @@ void embedding_values() {
   CHECK((bench.dparameter[0] == std::vector<T>{10, 12, 22, 44, 6, 8, 0, 0, 154, 176}));
 }
 
+Attributes bag(int64_t codes, int64_t dim, std::string pooling) {
+  Attributes attributes = tables({codes}, dim);
+  attributes.set("pooling", std::move(pooling));
+  attributes.set("rate", 0.0);
+  attributes.set("threshold", int64_t{0});
+  return attributes;
+}
+
+// Code 0 and codes out of range are no words; of no word the vector is zero.
+template <class T>
+void embedding_bag_values() {
+  check::Bench<EmbeddingBag, T> bench(bag(4, 2, "mean"), {{{3}}, {2}}, 3, {{4, 2}});
+  bench.parameter[0] = {9, 9, 1, 2, 3, 4, 5, 6};
+  bench.x[0] = {0, 1, 3, 0, 0, -1, 2, 2, 4};
+  bench.dy = {2, 4, 9, 9, 1, 1};
+  bench.forward();
+  bench.backward();
+  CHECK((bench.y == std::vector<T>{3, 4, 0, 0, 3, 4}));
+  CHECK((bench.dparameter[0] == std::vector<T>{0, 0, 1, 2, 1, 1, 1, 2}));
+  CHECK((bench.dx[0] == std::vector<T>(9, T(0))));
+  bench.accumulate = true;
+  bench.backward();
+  CHECK((bench.dparameter[0] == std::vector<T>{0, 0, 2, 4, 2, 2, 2, 4}));
+}
+
 }  // namespace
 
 int main() {
@@ -130,6 +155,11 @@ int main() {
   embedding_values<double>();
   check::kernel<Embedding>(tables({3, 5000}, 7), {{{4}}, {4, 7}}, false, {{5003, 7}});
   check::kernel<Embedding>(tables({4}, 600), {{{2}}, {2, 600}}, false, {{4, 600}});
+  embedding_bag_values<float>();
+  embedding_bag_values<double>();
+  for (const char* pooling : {"mean", "root", "sum"})
+    check::kernel<EmbeddingBag>(bag(5000, 70, pooling), {{{2, 9}}, {2, 70}}, false,
+                                {{5000, 70}});
   softmax_values();
   softmax_is_stable<float>();
   softmax_is_stable<double>();

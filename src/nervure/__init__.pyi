@@ -73,6 +73,8 @@ from nervure.layers import DotProductAttention as DotProductAttention
 from nervure.layers import Dropout as Dropout
 from nervure.layers import EmbedColumns as EmbedColumns
 from nervure.layers import Embedding as Embedding
+from nervure.layers import EmbeddingBag as EmbeddingBag
+from nervure.layers import EmbedText as EmbedText
 from nervure.layers import EnsembleDense as EnsembleDense
 from nervure.layers import EnsembleMean as EnsembleMean
 from nervure.layers import Flatten as Flatten

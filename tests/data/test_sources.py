@@ -140,7 +140,8 @@ def test_the_summary():
         "categories, one-hot: colour (2), late (2)",
         "missing values, filled and flagged: size (9 of 60, by the median 45), "
         "colour (20 of 60, a level of its own)",
-        "dropped: id (60 different texts in 60 rows: looks like an identifier), "
+        "dropped: id (60 different texts in 60 rows: looks like an identifier; "
+        'data.columns.id = "text" takes its words), '
         "same (constant), none (empty)",
     ]
 

@@ -11,7 +11,13 @@ from nervure.cli.standard_input import from_standard_input
 from nervure.cli.telling import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Classes, SequenceInput
+from nervure.data.records import (
+    Classes,
+    SequenceInput,
+    TableColumn,
+    TableInput,
+    Text,
+)
 from nervure.graph.summary import summary
 from nervure.layers import Input
 from nervure.runs.building import network_for, network_of
@@ -67,7 +73,7 @@ def _record(record: Preprocessing) -> list[str]:
     if isinstance(record.inputs, SequenceInput):
         shape = f"sequences of {record.inputs.name!r}, steps of {shape}"
     lines = [f"inputs: {shape}"]
-    names = record.feature_names()
+    names = _features(record)
     if names:
         lines.append(f"features: {_listed(names)}")
     target = record.target
@@ -78,6 +84,21 @@ def _record(record: Preprocessing) -> list[str]:
     if target.quantiles:
         what = f"quantiles {', '.join(f'{q:g}' for q in target.quantiles)}"
     return [*lines, f"target: {_listed(list(target.names))} ({what})"]
+
+
+def _features(record: Preprocessing) -> list[str]:
+    """Names of the inputs of a table; those of a text together."""
+    table = record.inputs
+    if not isinstance(table, TableInput):
+        return []
+    return [name for column in table.columns for name in _named(column)]
+
+
+def _named(column: TableColumn) -> list[str]:
+    if not isinstance(column, Text):
+        return column.features()
+    words = f"{column.length:,} {column.unit} of {len(column.vocabulary):,}"
+    return [f"{column.name} ({words})"]
 
 
 def _listed(names: list[str]) -> str:

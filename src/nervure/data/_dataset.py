@@ -24,7 +24,7 @@ from nervure.data.records import ArrayInput, Numeric, SequenceInput, TableInput
 from nervure.data.sequences import encode_sequences
 from nervure.data.series.windows import Origins
 from nervure.layers import Layer
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import entrance
 
 Array = NDArray[Any]
 

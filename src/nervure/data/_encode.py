@@ -35,9 +35,11 @@ from nervure.data.records import (
     LetterInput,
     SequenceInput,
     TableInput,
+    Text,
 )
 from nervure.data.sequences import encode_sequences
 from nervure.data.sparse import Sparse, is_sparse
+from nervure.layers.entrance import Codes, TextCodes
 
 Array = NDArray[Any]
 _CHUNK = 1 << 18
@@ -77,6 +79,16 @@ def encode_rows(record: TableInput, raw: Any, dtype: np.dtype[Any]) -> Encoded:
     """Rows of a frame, a dict or an array for a record of a table."""
     table = _table_of(record, raw, "rows")
     return encode_table(record, table, dtype, table.where)
+
+
+def codes_of(record: TableInput) -> tuple[Codes, ...]:
+    """What the last inputs of rows hold, as a network's entrance asks."""
+    return tuple(
+        TextCodes(column.codes, column.length)
+        if isinstance(column, Text)
+        else column.codes
+        for column in record.embedded
+    )
 
 
 def _opened(

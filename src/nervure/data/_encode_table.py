@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -10,10 +11,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.data._errors import check_size, fail, listing
+from nervure.data._errors import DataWarning, check_size, fail, listing
 from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
+from nervure.data.meaning.tokens import tokens
 from nervure.data.meaning.understanding import apply_form
-from nervure.data.records import Category, Numeric, TableInput
+from nervure.data.records import Category, Numeric, TableInput, Text
 
 Array = NDArray[Any]
 
@@ -96,6 +98,8 @@ def encode_table(
             if column.kind == "text":
                 column = apply_form(column, spec.written, table)
             _encode_numeric(spec, column, out, where)
+        elif isinstance(spec, Text):
+            _encode_text(spec, column, out, where)
         else:
             unknown += _encode_category(spec, column, out, where)
         start += spec.width
@@ -185,3 +189,62 @@ def _encode_category(
     found: list[int] = np.unique(column.values[unknown]).tolist()
     levels = tuple(column.levels[code] for code in found)
     return [Unknown(spec, int(unknown.sum()), levels)]
+
+
+# -- texts ----------------------------------------------------------------------------
+
+_TOGETHER = 4_096
+"""Rows whose codes are laid out at a time."""
+
+
+def sentences(column: Column) -> Column | None:
+    """The column as texts, numbers and truth values as they are written; None if it
+    holds dates or sequences."""
+    if column.kind in ("text", "empty"):
+        return column
+    if column.kind == "boolean":
+        return dataclasses.replace(column, kind="text")
+    if column.kind in ("integer", "real"):
+        return as_texts(as_integers(column) or column)
+    return None
+
+
+def _encode_text(spec: Text, column: Column, out: Array, where: str) -> None:
+    texts = sentences(column)
+    if texts is None:
+        changed(column, "text", where)
+    if texts.kind == "empty":
+        return
+    _lay_out(spec, texts, out)
+    if texts.missing is not None:
+        out[texts.missing] = 0
+    _warn_strange(spec, out, where)
+
+
+def _lay_out(spec: Text, column: Column, out: Array) -> None:
+    """The codes of each text, at the end of its row."""
+    places = {token: code for code, token in enumerate(spec.vocabulary, start=2)}
+    for begin in range(0, len(out), _TOGETHER):
+        some = slice(begin, begin + _TOGETHER)
+        texts, which = np.unique(column.values[some], return_inverse=True)
+        codes = np.zeros((len(texts), spec.length), out.dtype)
+        for i, text in enumerate(texts):
+            found = tokens(column.levels[int(text)], spec.unit, spec.length)
+            codes[i, spec.length - len(found) :] = [places.get(t, 1) for t in found]
+        out[some] = codes[which]
+
+
+def _warn_strange(spec: Text, codes: Array, where: str) -> None:
+    """Warn where hardly a text holds anything that training has seen."""
+    some = int((codes[:, -1] > 0).sum())
+    strange = some - int((codes > 1).any(axis=1).sum())
+    if strange <= some / 2:
+        return
+    warnings.warn(
+        DataWarning(
+            f"[{where}] column {spec.name!r}: {strange:,} of {some:,} texts hold none "
+            f"of the {spec.unit} of training; the network knows nothing of them: are "
+            "they in another language, or in another column?"
+        ),
+        stacklevel=5,
+    )

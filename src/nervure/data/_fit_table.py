@@ -9,14 +9,22 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nervure.base.words import unknown
-from nervure.data._encode_table import infinite_value
+from nervure.base.words import many, unknown
+from nervure.data._encode_table import infinite_value, sentences
 from nervure.data._errors import DataError, fail
 from nervure.data.columns import Column, Table, as_integers, as_texts
-from nervure.data.encodings import Encodings, Method
+from nervure.data.encodings import Encodings, Method, Texts
 from nervure.data.meaning.row_numbers import counts_rows, row_numbers
+from nervure.data.meaning.tokens import SENTENCE, Unit, learnt, mean_words, stands_alone
 from nervure.data.meaning.understanding import key
-from nervure.data.records import Category, Numeric, TableInput
+from nervure.data.records import (
+    Category,
+    Numeric,
+    TableColumn,
+    TableInput,
+    Text,
+    order_of,
+)
 from nervure.data.scaling import fit_scaling
 
 Rows = NDArray[Any]
@@ -34,6 +42,7 @@ class Notes:
     sequences: list[str] = field(default_factory=list[str])
     one_hot: list[str] = field(default_factory=list[str])
     embedded: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
     filled: list[str] = field(default_factory=list[str])
     counting: list[str] = field(default_factory=list[str])
     dropped: list[str] = field(default_factory=list[str])
@@ -45,6 +54,7 @@ class Notes:
             "sequences": self.sequences,
             "categories, one-hot": self.one_hot,
             "categories, embedded": self.embedded,
+            "free text": self.texts,
             "missing values, filled and flagged": self.filled,
             "kept, though it counts the rows": self.counting,
             "dropped": self.dropped,
@@ -71,7 +81,7 @@ def fit_table(
     """
     check_names(table, encodings)
     aside = row_numbers(table)
-    found: list[Numeric | Category] = []
+    found: list[TableColumn] = []
     for name, column in table.columns.items():
         use = encodings.columns.get(name)
         if use == "drop":
@@ -94,8 +104,7 @@ def fit_table(
             "expected at least 1 that varies",
             "add columns, or check how the file was read",
         )
-    # Codes come last.
-    found.sort(key=lambda spec: isinstance(spec, Category) and spec.embedded)
+    found.sort(key=order_of)
     return TableInput(tuple(table.columns), tuple(found))
 
 
@@ -122,12 +131,14 @@ def _fit_column(
     encodings: Encodings,
     notes: Notes,
     where: str,
-) -> list[Numeric | Category]:
+) -> list[TableColumn]:
     """What becomes of a column; nothing if it is dropped."""
     source = column.kind
     if use in ("one_hot", "embedding"):
         column = _as_categories(column, where)
         source = "integer" if source == "real" else source
+    if use in get_args(Texts):
+        column = _as_texts(column, where)
     seen = column if rows is None else column.take(rows)
     if seen.kind == "empty" or not len(seen.values):
         notes.dropped.append(f"{column.name} (empty)")
@@ -135,6 +146,9 @@ def _fit_column(
     if seen.kind in ("text", "boolean"):
         if use in get_args(Method):
             raise _unfit(column, f"asked for as {use!r}; expected numbers or", where)
+        if use in get_args(Texts) or (use is None and _is_free_text(seen)):
+            text = _fit_text(seen, use, notes)
+            return [] if text is None else [text]
         found = _fit_category(seen, use, encodings, notes)
         return [] if found is None else [_of_source(found, source)]
     number = _fit_numeric(seen, use or encodings.numbers, notes, where)
@@ -211,6 +225,19 @@ def _as_categories(column: Column, where: str) -> Column:
     return as_texts(whole)
 
 
+def _as_texts(column: Column, where: str) -> Column:
+    """The column as free text, which numbers are if they are asked for so."""
+    texts = sentences(column)
+    if texts is None:
+        raise fail(
+            where,
+            f"column {column.name!r} holds {column.found()}; expected text, numbers or "
+            "booleans for free text",
+            "choose another encoding in columns",
+        )
+    return texts
+
+
 def _of_source(found: Category, source: Any) -> Category:
     return Category(
         found.name, found.levels, found.missing, source, embedded=found.embedded
@@ -227,10 +254,10 @@ def _fit_category(
     if count == 1 and not lost:
         notes.dropped.append(f"{column.name} (constant)")
         return None
-    if use is None and count > FEW_TEXTS and count > len(present) / 2:
+    if use is None and _tell_rows_apart(count, len(present)):
         notes.dropped.append(
             f"{column.name} ({count:,} different texts in {len(present):,} rows: looks "
-            "like an identifier)"
+            f"like an identifier; {key(column.name, 'text')} takes its words)"
         )
         return None
     how = use or encodings.categories
@@ -263,6 +290,57 @@ def _common(codes: Rows, counts: Rows) -> Rows:
     """
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     return np.sort(codes[order[counts[order] > 1]])
+
+
+def _tell_rows_apart(different: int, rows: int) -> bool:
+    return different > FEW_TEXTS and different > rows / 2
+
+
+# -- texts ----------------------------------------------------------------------------
+
+
+def _is_free_text(column: Column) -> bool:
+    """Whether most texts of a column are different, and of several words."""
+    texts, counts = _texts_of(column)
+    if column.kind != "text" or not _tell_rows_apart(len(texts), int(counts.sum())):
+        return False
+    return mean_words(texts) >= SENTENCE
+
+
+def _texts_of(column: Column) -> tuple[list[str], Rows]:
+    """Texts that are there, and in how many rows each."""
+    codes, counts = np.unique(column.values[column.present], return_counts=True)
+    return [column.levels[code] for code in codes.tolist()], counts
+
+
+def _fit_text(column: Column, use: str | None, notes: Notes) -> Text | None:
+    texts, counts = _texts_of(column)
+    unit: Unit = "characters" if use == "characters" else "words"
+    vocabulary, length, covered = learnt(texts, counts, unit)
+    if not vocabulary:
+        some = many(len(texts), "different text")
+        fact = f"{some}, without a {unit[:-1]} that is in two rows"
+        notes.dropped.append(f"{column.name} ({fact})")
+        return None
+    keys = [key(column.name, "drop") + " leaves it out"]
+    if use is None:
+        keys.insert(0, key(column.name, "characters") + " reads characters")
+    each = "; each character of its script is a word" if _alone(vocabulary) else ""
+    known = f"{len(vocabulary):,}, {covered:.0%} of the {unit} of the training rows"
+    notes.texts.append(
+        f"{column.name} (the first {many(length, unit[:-1])} of each text; vocabulary "
+        f"of {known}{each}; {', '.join(keys)})"
+    )
+    lost = len(column.values) - int(counts.sum())
+    if lost:
+        filled = f"{lost:,} of {len(column.values):,}, texts without {unit}"
+        notes.filled.append(f"{column.name} ({filled})")
+    return Text(column.name, vocabulary, length, unit)
+
+
+def _alone(vocabulary: tuple[str, ...]) -> bool:
+    """Whether words are mostly characters of scripts without spaces between words."""
+    return sum(map(stands_alone, vocabulary)) > len(vocabulary) / 2
 
 
 def join(items: list[str], limit: int = 12) -> str:

@@ -12,9 +12,20 @@ from nervure.data._errors import DataError
 
 Method = Literal["standard", "robust", "quantile", "piecewise"]
 Categories = Literal["auto", "one_hot", "embedding"]
+Texts = Literal["text", "characters"]
 Use = Literal[
-    "standard", "robust", "quantile", "piecewise", "one_hot", "embedding", "drop"
+    "standard",
+    "robust",
+    "quantile",
+    "piecewise",
+    "one_hot",
+    "embedding",
+    "text",
+    "characters",
+    "drop",
 ]
+AS_TEXT = ("one_hot", "embedding", *get_args(Texts))
+"""Words of `Use` for columns that stay text in a text file, whatever they look like."""
 
 MOST_ONE_HOT = 20
 
@@ -30,7 +41,10 @@ class Encodings:
         categories: "one_hot" inputs, codes for an "embedding", or "auto": an embedding
             where there are more than ``most_one_hot`` levels.
         columns: the same, or "drop", for single columns by name; integers too may be
-            categories. What is named here is never dropped as an identifier.
+            categories. "text" takes a column as free text, whose words are embedded
+            (by default where most texts are different and of several words),
+            "characters" the same character by character. What is named here is never
+            dropped as an identifier.
         most_one_hot: largest number of levels that "auto" turns into one input each.
 
     Raises:

@@ -21,15 +21,17 @@ from nervure.data._errors import DataError, fail, listing
 from nervure.data._raw import Parts, parts_of
 from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
 from nervure.data.columns import Table
+from nervure.data.encodings import AS_TEXT
 from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
 from nervure.data.meaning.understanding import Wishes, understood
 from nervure.data.records import (
     Amounts,
-    Category,
     Classes,
     Inputs,
     Numeric,
+    TableColumn,
     TableInput,
+    Text,
 )
 
 Array = NDArray[Any]
@@ -60,8 +62,7 @@ class How:
     @property
     def text(self) -> frozenset[str]:
         """Columns that a text file must give as text, whatever they look like."""
-        words = ("one_hot", "embedding")
-        names = {name for name, use in self.uses.items() if use in words}
+        names = {name for name, use in self.uses.items() if use in AS_TEXT}
         names |= {*self.dates, *self.as_text}
         if isinstance(self.inputs, TableInput):
             names |= {c.name for c in self.inputs.columns if _as_text(c)}
@@ -81,10 +82,10 @@ class How:
         return frozenset(names)
 
 
-def _as_text(column: Numeric | Category) -> bool:
+def _as_text(column: TableColumn) -> bool:
     if isinstance(column, Numeric):
         return column.written is not None
-    return column.source == "text"
+    return isinstance(column, Text) or column.source == "text"
 
 
 def open_source(source: Any, how: How) -> Table | Parts:

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nervure.base import plain
 from nervure.base.plain import Faults
-from nervure.data._encode import encode, encode_rows, encode_targets
+from nervure.data._encode import codes_of, encode, encode_rows, encode_targets
 from nervure.data._errors import DataError, fail
 from nervure.data.records import (
     LONGEST_NAME,
@@ -30,6 +30,7 @@ from nervure.data.records import (
 )
 from nervure.data.scaling import DAMAGED
 from nervure.data.series.records import SeriesRecord
+from nervure.layers.entrance import Codes
 
 Array = NDArray[Any]
 
@@ -128,11 +129,10 @@ class Preprocessing:
         return table.feature_names() if isinstance(table, TableInput) else []
 
     @property
-    def categories(self) -> tuple[int, ...]:
+    def categories(self) -> tuple[Codes, ...]:
         """Numbers of codes of the last inputs, those that an embedding is to read."""
-        if not isinstance(self.inputs, TableInput):
-            return ()
-        return tuple(column.codes for column in self.inputs.embedded)
+        table = self.inputs
+        return codes_of(table) if isinstance(table, TableInput) else ()
 
     # -- rows and targets -------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from nervure.data._errors import fail
 from nervure.data.meaning.forms import Form
+from nervure.data.meaning.tokens import LONGEST_TOKEN, Unit
 from nervure.data.scaling import DAMAGED, Scaling
 
 MOST_COLUMNS = 100_000
@@ -19,6 +20,7 @@ MOST_FEATURES = 1_000_000  # after encoding
 MOST_LABELS = 1_000_000
 MOST_AXES = 8
 LONGEST_NAME = 10_000  # characters
+LONGEST_TEXT = 10_000  # words or characters
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,60 @@ class Category:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A column of free text, whose words (or characters) become codes.
+
+    ``vocabulary[i]`` has the code i + 2, what is not in it the code 1. The first
+    ``length`` words of a text are its last inputs; the inputs before them, of a short
+    text or of none, are 0.
+    """
+
+    name: str
+    vocabulary: tuple[str, ...]
+    length: int
+    unit: Unit = "words"
+    kind: Literal["text"] = "text"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        place = f"column {self.name!r}"
+        _check_count(place, self.unit, len(self.vocabulary), MOST_LABELS)
+        _check_count(place, f"{self.unit} of a text", self.length, LONGEST_TEXT)
+        if len(set(self.vocabulary)) < len(self.vocabulary):
+            raise fail(place, f"one of its {self.unit} twice", DAMAGED)
+        if not all(1 <= len(token) <= LONGEST_TOKEN for token in self.vocabulary):
+            fact = f"{self.unit} of no or over {LONGEST_TOKEN} characters"
+            raise fail(place, fact, DAMAGED)
+
+    @property
+    def width(self) -> int:
+        """Number of inputs that the column becomes."""
+        return self.length
+
+    @property
+    def codes(self) -> int:
+        """Number of codes that each of its inputs may hold."""
+        return 2 + len(self.vocabulary)
+
+    def features(self) -> list[str]:
+        """Names of the inputs that the column becomes."""
+        return [f"{self.name}[{i}]" for i in range(self.length)]
+
+
+TableColumn = Numeric | Category | Text
+"""What a column of a table becomes."""
+
+
+@dataclass(frozen=True)
 class TableInput:
     """Columns by name. ``names`` are those of the raw table, dropped ones too.
 
-    The inputs follow each other as ``columns`` do; codes for an embedding come last.
+    The inputs follow each other as ``columns`` do; codes for an embedding come last,
+    those of texts behind those of categories.
     """
 
     names: tuple[str, ...]
-    columns: tuple[Numeric | Category, ...]
+    columns: tuple[TableColumn, ...]
     kind: Literal["table"] = "table"
 
     def __post_init__(self) -> None:
@@ -118,8 +166,8 @@ class TableInput:
             raise fail(
                 "columns", "a column twice or unnamed; expected each once", DAMAGED
             )
-        count = len(self.embedded)
-        if count and self.columns[-count:] != self.embedded:
+        places = [order_of(column) for column in self.columns]
+        if places != sorted(places):
             raise fail("columns", "codes before other columns", DAMAGED)
 
     @property
@@ -128,14 +176,21 @@ class TableInput:
         return sum(column.width for column in self.columns)
 
     @property
-    def embedded(self) -> tuple[Category, ...]:
+    def embedded(self) -> tuple[Category | Text, ...]:
         """The columns that become codes: the last inputs."""
-        some = (c for c in self.columns if isinstance(c, Category))
-        return tuple(column for column in some if column.embedded)
+        some = (c for c in self.columns if not isinstance(c, Numeric))
+        return tuple(column for column in some if order_of(column) > 0)
 
     def feature_names(self) -> list[str]:
         """Names of the network's inputs."""
         return [name for column in self.columns for name in column.features()]
+
+
+def order_of(column: TableColumn) -> int:
+    """Where a column stands: 0 numbers, 1 codes of categories, 2 those of texts."""
+    if isinstance(column, Text):
+        return 2
+    return int(isinstance(column, Category) and column.embedded)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def check_rows(record: Preprocessing) -> None:
         raise ExchangeError(
             f"[export] ONNX cannot hold the preprocessing of {'; '.join(bad)}; "
             "expected numbers, dates, categories or arrays; use preprocessing=False "
-            "and encode rows with net.preprocessing.encode"
+            "(nervure export --no-raw) and encode rows with net.preprocessing.encode"
         )
 
 

@@ -101,20 +101,43 @@ def periodic_embedding(at: Site, x: Value) -> Value:
 
 def embedding(at: Site, x: Value) -> Value:
     """``y = weight[code + offset]``; zeros for codes that there are not."""
+    found, mask = _vectors(at, at.writer.as_last(x), first=0)
+    return Value(at.last("Mul", [found, _wide(at, mask)]), at.node.shape)
+
+
+def embedding_bag(at: Site, x: Value) -> Value:
+    """The vectors of codes from 1 on, added up and divided by how many they are."""
     x = at.writer.as_last(x)
+    found, mask = _vectors(at, x, first=1)
+    known = at.step("Mul", [found, _wide(at, mask)], "vectors")
+    axis, name = len(x.shape), at.node.name
+    if at.layer.pooling == "sum":
+        return Value(at.writer.reduce("ReduceSum", known, [axis], name), at.node.shape)
+    total = at.writer.reduce("ReduceSum", known, [axis], f"{name}.total")
+    count = at.writer.reduce("ReduceSum", mask, [axis], f"{name}.count", keep=True)
+    divisor = at.step("Max", [count, at.number(1.0, "one")], "divisor")
+    if at.layer.pooling == "root":
+        divisor = at.step("Sqrt", [divisor], "root")
+    return Value(at.last("Div", [total, divisor]), at.node.shape)
+
+
+def _vectors(at: Site, x: Value, first: int) -> tuple[str, str]:
+    """The vectors of codes, and 1 for each that stands for one, else 0."""
     sizes = np.array(at.layer.sizes)
     offsets = np.cumsum(sizes) - sizes
     whole = at.step("Round", [x.name], "whole")
     code = at.step("Cast", [whole], "code", to=onnx_type(np.int64))
-    least, most = at.integers([0], "least"), at.integers(sizes.tolist(), "most")
+    least, most = at.integers([first], "least"), at.integers(sizes.tolist(), "most")
     above = at.step("GreaterOrEqual", [code, least], "above")
     known = at.step("And", [above, at.step("Less", [code, most], "below")], "known")
-    safe = at.step("Where", [known, code, least], "safe")
+    safe = at.step("Where", [known, code, at.integers([0], "none")], "safe")
     row = at.step("Add", [safe, at.integers(offsets.tolist(), "offsets")], "row")
     found = at.step("Gather", [at.parameter("weight"), row], "found", axis=0)
-    mask = at.step("Cast", [known], "mask", to=onnx_type(at.writer.dtype))
-    wide = at.step("Unsqueeze", [mask, at.integers([-1], "mask_axis")], "wide")
-    return Value(at.last("Mul", [found, wide]), at.node.shape)
+    return found, at.step("Cast", [known], "mask", to=onnx_type(at.writer.dtype))
+
+
+def _wide(at: Site, mask: str) -> str:
+    return at.step("Unsqueeze", [mask, at.integers([-1], "mask_axis")], "wide")
 
 
 # -- rows of probabilities ------------------------------------------------------------

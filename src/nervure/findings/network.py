@@ -26,6 +26,7 @@ PASSING = frozenset(
 LINEAR = PASSING | {
     *("input", "dense", "ensemble_dense", "ensemble_mean", "add", "concatenate"),
     *("slice", "normalize", "constant", "linear", "batch_norm", "embedding"),
+    "embedding_bag",
     *(
         f"{kind}{n}d"
         for n in (1, 2, 3)

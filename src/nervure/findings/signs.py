@@ -16,10 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.graph.graph import Graph
-from nervure.layers import Embedding, PeriodicEmbedding, PositionEmbedding
+from nervure.layers import (
+    Embedding,
+    EmbeddingBag,
+    PeriodicEmbedding,
+    PositionEmbedding,
+)
 from nervure.record import Record
 
 Array = npt.NDArray[Any]
+
+_VECTORS = Embedding | EmbeddingBag | PeriodicEmbedding | PositionEmbedding
 
 FIRST = 8
 """Samples that count as the beginning: steps 0 to 12."""
@@ -101,7 +108,7 @@ class Signs:
         if self._graph is None or node not in self._graph.index:
             return True
         layer = self._graph.nodes[self._graph.index[node]].layer
-        return not isinstance(layer, Embedding | PeriodicEmbedding | PositionEmbedding)
+        return not isinstance(layer, _VECTORS)
 
     # -- columns ------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nervure.data.ragged import Ragged
 from nervure.graph.node import Node
-from nervure.layers import INFERENCE, Embedding
+from nervure.layers import INFERENCE, Embedding, EmbeddingBag
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def codes_of(nodes: Sequence[Node], inputs: Sequence[int]) -> tuple[Codes, ...]:
             uses[feed] -= 1
             if not uses[feed]:
                 del places[feed]  # nobody looks at it any more
-        if isinstance(node.layer, Embedding):
+        if isinstance(node.layer, Embedding | EmbeddingBag):
             found += _found(node.name, node.layer, feeds[0], begins)
         if not uses[i]:
             continue
@@ -66,7 +66,9 @@ def _uses(nodes: Sequence[Node]) -> list[int]:
 
 def _read(node: Node, uses: int) -> tuple[int, ...]:
     """What a node reads, where it is an embedding or passes numbers on to one."""
-    passes = isinstance(node.layer, Embedding) or (uses and node.layer.moves)
+    passes = isinstance(node.layer, Embedding | EmbeddingBag) or (
+        uses and node.layer.moves
+    )
     return node.inputs if passes else ()
 
 
@@ -85,7 +87,7 @@ def _moved(node: Node, feeds: Sequence[Places | None]) -> Places | None:
 
 
 def _found(
-    name: str, layer: Embedding, places: Places | None, begins: Places
+    name: str, layer: Embedding | EmbeddingBag, places: Places | None, begins: Places
 ) -> Iterable[Codes]:
     """What an embedding reads, input by input."""
     if places is None:

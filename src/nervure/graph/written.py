@@ -10,14 +10,14 @@ from nervure.graph.entries import with_name
 from nervure.graph.graph import Graph
 from nervure.graph.node import Entry, layer_to_dict, names_of
 from nervure.layers import Input
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import Codes, entrance
 
 
 def graph_of(
     entries: Sequence[Entry],
     outputs: Sequence[str] = (),
     input_shape: tuple[int, ...] | None = None,
-    categories: Sequence[int] = (),
+    categories: Sequence[Codes] = (),
 ) -> Graph:
     """The graph of entries; for lack of an input it begins as the data ask for.
 

@@ -101,6 +101,7 @@ from nervure.layers.reduce import Reduce
 from nervure.layers.reshape import Flatten, Reshape, Slice
 from nervure.layers.softmax import LogSoftmax, Softmax
 from nervure.layers.source import Constant, Input
+from nervure.layers.text import EmbeddingBag, EmbedText
 from nervure.layers.tied import Tied
 from nervure.layers.transposed_convolution import (
     Conv1DTranspose,
@@ -131,6 +132,8 @@ LAYERS: tuple[type[Layer], ...] = family(
         GaussianSample,
         Embedding,
         EmbedColumns,
+        EmbeddingBag,
+        EmbedText,
         Flatten,
         Reshape,
         Slice,
@@ -275,7 +278,9 @@ __all__ = [
     "DotProductAttention",
     "Dropout",
     "EmbedColumns",
+    "EmbedText",
     "Embedding",
+    "EmbeddingBag",
     "EnsembleDense",
     "EnsembleMean",
     "Example",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,7 +27,6 @@ from nervure.layers._layer import (
 from nervure.layers._weights import read_initializers
 from nervure.layers.merge import Concatenate
 from nervure.layers.reshape import Flatten, Slice
-from nervure.layers.source import Input
 
 MOST_CODES = 2**24
 """Whole numbers up to here are exact in float32, in which rows are held."""
@@ -84,7 +83,7 @@ class Embedding(Layer):
     initializer: Named | None = None
 
     def __post_init__(self) -> None:
-        sizes = _sizes(self, self.categories)
+        sizes = sizes_of(self, self.categories)
         single = not hasattr(self.categories, "__iter__")
         object.__setattr__(self, "categories", sizes[0] if single else sizes)
         at_least(self, "dim", remedy=LEAST_DIM)
@@ -101,7 +100,7 @@ class Embedding(Layer):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of codes of each column; one where all share a table."""
-        return _sizes(self, self.categories)
+        return sizes_of(self, self.categories)
 
     @property
     def untrainable(self) -> str | None:
@@ -126,7 +125,7 @@ class Embedding(Layer):
         bound = 1 / math.sqrt(self.dim)
         begin = initializer(self.initializer or Uniform(-bound, bound))
         if self.unknown:
-            begin = _UnknownAtZero(begin, self._offsets)
+            begin = UnknownAtZero(begin, self._offsets)
         return (Parameter("weight", (sum(self.sizes), self.dim), begin),)
 
     def attributes(self, *inputs: Shape) -> dict[str, Attribute]:
@@ -182,7 +181,7 @@ class EmbedColumns(Layer):
     initializer: Named | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "categories", _sizes(self, self.categories))
+        object.__setattr__(self, "categories", sizes_of(self, self.categories))
         at_least(self, "dim", remedy=LEAST_DIM)
         read_initializers(self)
 
@@ -216,31 +215,8 @@ class EmbedColumns(Layer):
         return Concatenate()(Slice(0, -codes)(x), vectors)
 
 
-def entrance(
-    shape: tuple[int | None, ...],
-    categories: Sequence[int] = (),
-    following: Iterable[Layer] = (),
-) -> list[Layer]:
-    """The first layers for rows of this shape, the last columns of which are codes.
-
-    The codes are embedded unless one of the ``following`` layers does so.
-
-    >>> [layer.kind for layer in entrance((5,), (30, 12))]
-    ['input', 'embed_columns']
-    """
-    sizes, codes = tuple(categories), len(categories)
-    after = list(following)
-    if after and isinstance(after[0], Embedding) and shape == (None, 1):
-        shape = (None,)  # codes of words need no axis of their own
-    if not codes or any(isinstance(x, Embedding | EmbedColumns) for x in after):
-        return [Input(shape)]
-    if shape == (codes,):
-        return [Input(shape), Embedding(sizes, unknown=True), Flatten()]
-    return [Input(shape), EmbedColumns(sizes)]
-
-
 @dataclass(frozen=True)
-class _UnknownAtZero(Initializer):
+class UnknownAtZero(Initializer):
     """Another initializer, with zeros in some rows."""
 
     initializer: Initializer
@@ -252,7 +228,8 @@ class _UnknownAtZero(Initializer):
         return values
 
 
-def _sizes(layer: Layer, categories: Any) -> tuple[int, ...]:
+def sizes_of(layer: Layer, categories: Any) -> tuple[int, ...]:
+    """Numbers of codes, each of which some column may hold."""
     sizes = wholes(layer, "categories", categories)
     if not sizes or min(sizes) < 1 or max(sizes) > MOST_CODES:
         raise layer.fail(

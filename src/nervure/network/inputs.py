@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged
-from nervure.data.records import TableInput
+from nervure.data.records import TableInput, Text
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective
@@ -116,20 +116,23 @@ def check_categories(graph: Graph, record: Preprocessing) -> None:
     if not isinstance(record.inputs, TableInput):
         return
     embedded = record.inputs.embedded
-    first = record.inputs.width - len(embedded)
+    place = record.inputs.width - sum(column.width for column in embedded)
     found = {
         int(column): int(size)
         for codes in graph.codes
         for column, size in zip(codes.columns, codes.sizes, strict=True)
     }
-    for place, column in enumerate(embedded, start=first):
-        if found.get(place, 0) < column.codes:
+    for column in embedded:
+        places = range(place, place + column.width)
+        place = places.stop
+        if min(found.get(each, 0) for each in places) < column.codes:
+            otherwise = "drop" if isinstance(column, Text) else "one_hot"
             raise ValueError(
                 f"[fit] column {column.name!r} holds codes from 0 to "
                 f"{column.codes - 1}; expected an embedding of {column.codes} "
                 "categories that reads it; begin the network with "
                 "dataset.entrance(), or load the data with "
-                f"columns={{{column.name!r}: 'one_hot'}}"
+                f"columns={{{column.name!r}: {otherwise!r}}}"
             )
 
 

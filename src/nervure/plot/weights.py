@@ -15,7 +15,7 @@ from nervure.base.words import unknown
 from nervure.data.ragged import Ragged
 from nervure.executors import Data
 from nervure.findings.facts import evenly
-from nervure.layers import Embedding
+from nervure.layers import Embedding, EmbeddingBag
 from nervure.network.network import Network
 from nervure.plot import axes as places
 
@@ -127,7 +127,8 @@ def _scatter(ax: Any, points: Array, y: Array | None) -> None:
 
 def _codes(net: Network, layer: str) -> tuple[str, Array, Any]:
     """The vectors of an embedding, one for each code."""
-    own = {n.name: n for n in net.graph.nodes if isinstance(n.layer, Embedding)}
+    kinds = Embedding | EmbeddingBag
+    own = {n.name: n for n in net.graph.nodes if isinstance(n.layer, kinds)}
     if not own or layer not in ("", *own):
         raise ValueError(
             "[plot.embeddings] no rows, and no embedding of that name; expected X, or "

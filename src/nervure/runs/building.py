@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nervure.data import Dataset
 from nervure.data.preprocessing import Preprocessing
 from nervure.graph.written import graph_of
+from nervure.layers.entrance import Codes
 from nervure.network.network import Network
 from nervure.spec.tables import Spec
 from nervure.zoo import ZooNetwork
@@ -23,7 +24,7 @@ def network_of(
     spec: Spec,
     input_shape: tuple[int, ...] | None = None,
     seed: int | None = None,
-    categories: Sequence[int] = (),
+    categories: Sequence[Codes] = (),
     record: Preprocessing | None = None,
 ) -> Network:
     """The network that a spec describes, for data as `graph_of` has them.

@@ -19,7 +19,14 @@ from nervure.data._errors import listing, oneline
 from nervure.data.columns import Table
 from nervure.data.image_folders import image_for
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import MOST_AXES, Category, Numeric, TableInput
+from nervure.data.records import (
+    MOST_AXES,
+    Category,
+    Numeric,
+    TableColumn,
+    TableInput,
+    Text,
+)
 from nervure.data.sources import rows_of
 from nervure.serving.faults import RequestError, fault, heard
 
@@ -202,7 +209,7 @@ def _unknown_column(where: str, name: str, record: TableInput) -> RequestError:
 # -- cells ----------------------------------------------------------------------------
 
 
-def _cells(column: Numeric | Category, values: list[Any]) -> list[Any]:
+def _cells(column: TableColumn, values: list[Any]) -> list[Any]:
     """The values of a column, each of the kind that the model was trained on."""
     fits, wanted, remedy = _kind(column)
     for i, value in enumerate(values):
@@ -220,8 +227,10 @@ def _cells(column: Numeric | Category, values: list[Any]) -> list[Any]:
 Kind = tuple[Callable[[Any], bool], str, str]
 
 
-def _kind(column: Numeric | Category) -> Kind:
+def _kind(column: TableColumn) -> Kind:
     """What a value of a column may be, in code and in words, and what helps."""
+    if isinstance(column, Text):
+        return is_text, "text", "write it in quotes, or null if there is none"
     if isinstance(column, Category):
         return {
             "text": (is_text, "text", "write it in quotes"),

@@ -18,9 +18,11 @@ from nervure.data.records import (
     Category,
     Classes,
     LetterInput,
-    Numeric,
+    TableColumn,
     TableInput,
+    Text,
 )
+from nervure.layers.entrance import width_of
 from nervure.network.modelfile import ModelFileError
 from nervure.network.predicting import Predictor
 from nervure.serving.answers import (
@@ -150,7 +152,7 @@ def probe(served: Served, rows: int) -> Array:
         return rng.integers(0, 256, (rows, *record.shape), np.uint8)
     drawn = rng.normal(size=(rows, *record.shape)).astype(served.network.dtype)
     if record.categories:
-        drawn[:, -len(record.categories) :] = 0
+        drawn[:, -width_of(record.categories) :] = 0
     return drawn
 
 
@@ -174,7 +176,9 @@ def described(served: Served) -> dict[str, Any]:
     }
 
 
-def _column(column: Numeric | Category) -> dict[str, Any]:
+def _column(column: TableColumn) -> dict[str, Any]:
+    if isinstance(column, Text):
+        return {"name": column.name, "kind": "text", "levels": [], "long": True}
     if isinstance(column, Category):
         few = len(column.levels) <= MOST_LEVELS
         levels = list(column.levels) if few else []

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from nervure import __version__
 from nervure.base.words import found, many, short, unknown
-from nervure.data.records import MOST_AXES, Category, Numeric, TableInput
+from nervure.data.records import MOST_AXES, Category, TableColumn, TableInput, Text
 from nervure.serving.answers import Columns, Wanted
 from nervure.serving.bodies import (
     columns_by_name,
@@ -105,7 +105,9 @@ def input_name(served: Served) -> str:
     return graph.nodes[graph.inputs[0]].name
 
 
-def _datatype(column: Numeric | Category) -> str:
+def _datatype(column: TableColumn) -> str:
+    if isinstance(column, Text):
+        return "BYTES"
     if isinstance(column, Category):
         return {"text": "BYTES", "boolean": "BOOL", "integer": "INT64"}[column.source]
     return "BYTES" if column.date or column.written is not None else "FP64"

@@ -13,7 +13,7 @@ from nervure.graph.graph import Graph
 from nervure.graph.objective import activation_of, answering
 from nervure.graph.symbols import sequence
 from nervure.layers import Dense, Input, Layer
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import Codes, entrance
 from nervure.losses import Hinge, Loss, Pinball, Poisson
 from nervure.losses import loss as find_loss
 from nervure.network.network import Network
@@ -76,7 +76,7 @@ class Entrance:
     categories; of sequences the first extent is None."""
 
     shape: Any
-    categories: tuple[int, ...] = ()
+    categories: tuple[Codes, ...] = ()
 
 
 def make_network(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from nervure.data._encode import encode_rows
+from nervure.data._encode import codes_of, encode_rows
 from nervure.data._encode_table import Encoded
 from nervure.data._fit_table import Notes, fit_table
 from nervure.data.columns import Table, table_of
@@ -23,7 +23,7 @@ from nervure.data.frames import column_of, is_frame, table_from_frame
 from nervure.data.records import TableInput
 from nervure.data.sparse import is_sparse
 from nervure.layers import Layer
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import entrance
 from nervure.sklearn._compat import (
     Interval,
     StrOptions,
@@ -41,29 +41,32 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
     """Numbers, categories, booleans, dates and missing values to rows of floats.
 
     Numbers and dates are scaled; categories become one input each, or a code for an
-    embedding where there are many; missing values are filled (by the median, or a
-    category of their own) and flagged; columns that are constant, empty or look like
-    an identifier are dropped. Codes come last and begin at 0, which stands for what
-    is not known: categories that were not seen in `fit` (or once only).
+    embedding where there are many; the words of free texts become codes; missing
+    values are filled (by the median, or a category of their own) and flagged; columns
+    that are constant, empty or look like an identifier are dropped. Codes come last
+    and begin at 0, which stands for what is not known: categories that were not seen
+    in `fit` (or once only), and the places of a text that hold no word.
 
     Of a sparse matrix every column is divided by the root mean square of what is not 0
     in it, so that the rows stay sparse.
 
     The estimators of this package encode data frames by it on their own. In front of
-    others, which would take codes for numbers, use ``categories="one_hot"``.
+    others, which would take codes for numbers, use ``categories="one_hot"`` and drop
+    columns of free text.
 
     Args:
         numbers: "standard", "robust", "quantile" or "piecewise".
         categories: "auto", "one_hot" or "embedding".
-        columns: encodings of single columns by name: one of the words above, or
-            "drop". Integers may be categories too.
+        columns: encodings of single columns by name: one of the words above, "text",
+            "characters" or "drop". Integers may be categories too.
         most_one_hot: "auto" embeds columns of more categories than this.
         dtype: "float32" or "float64" of the rows.
 
     Attributes:
         record_: what was learnt of each column, as plain data (`TableInput`).
         description_: lines that say what was scaled, filled and dropped.
-        codes_: number of codes of each of the last columns.
+        codes_: number of codes of each of the last columns; of a text also of how many
+            columns.
         n_features_in_, feature_names_in_
 
     Raises:
@@ -127,7 +130,7 @@ class TableEncoder(TableTagsMixin, TransformerMixin, BaseEstimator):
         notes = Notes()
         self.record_ = fit_table(table, None, encodings, notes)
         self.description_ = notes.lines()
-        self.codes_ = tuple(column.codes for column in self.record_.embedded)
+        self.codes_ = codes_of(self.record_)
         return self
 
     def _fit_sparse(self, X: Any) -> Any:

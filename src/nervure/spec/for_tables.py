@@ -23,7 +23,7 @@ from nervure.layers import (
     Layer,
     PeriodicEmbedding,
 )
-from nervure.layers.embedding import entrance
+from nervure.layers.entrance import Codes, entrance
 from nervure.losses import MSE, BinaryCrossEntropy, CrossEntropy, Loss
 from nervure.optimizers import AdamW
 from nervure.optimizers.schedules import Cosine
@@ -91,7 +91,7 @@ def default_layers(
     outputs: int,
     activation: str | None,
     *,
-    categories: Sequence[int] = (),
+    categories: Sequence[Codes] = (),
     members: int = MEMBERS,
     waves: int = WAVES,
 ) -> list[Layer]:

@@ -55,6 +55,7 @@ _NORMS = (
     "group_norm",
     "rms_norm",
     "embedding",
+    "embedding_bag",
 )
 
 
