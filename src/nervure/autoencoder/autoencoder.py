@@ -12,14 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure import random
-from nervure.autoencoder.building import CODE as CODE
-from nervure.autoencoder.building import SAMPLE, Variant, network_of, terms
-from nervure.autoencoder.parts import before, behind
 from nervure.base.checks import count, number
 from nervure.base.words import short
 from nervure.data import Dataset
 from nervure.data.ragged import Ragged
 from nervure.layers import Layer
+from nervure.network.autoencoding import CODE as CODE
+from nervure.network.autoencoding import (
+    SAMPLE,
+    Variant,
+    arguments_of,
+    network_of,
+    targets_of,
+    terms,
+)
+from nervure.network.halves import before, behind
 from nervure.network.network import Network
 from nervure.runs.loading import load_network
 from nervure.training.fit import fit
@@ -150,13 +157,8 @@ class Autoencoder:
         if validation is not None and not isinstance(validation, float | int):
             held_out = self._rows(validation)
             validation = (held_out, self._targets(held_out))
-        own: dict[str, Any] = {
-            "loss": [term.loss for term in self._terms],
-            "loss_weights": [term.weight for term in self._terms],
-            "metrics": {},
-        }
         self.threshold = None
-        given = own | arguments
+        given = arguments_of(self._terms) | arguments
         return fit(
             self.network, rows, self._targets(rows), validation=validation, **given
         )
@@ -178,13 +180,8 @@ class Autoencoder:
 
     def _targets(self, rows: Array) -> Any:
         """One array, or one for each output."""
-        shapes = self.network.graph.output_shapes
-        others = [
-            np.full((len(rows), math.prod(shape)), term.target, rows.dtype)
-            for term, shape in zip(self._terms[1:], shapes[1:], strict=True)
-        ]
-        own = rows.reshape(len(rows), -1)
-        return [own, *others] if others else own
+        found = targets_of(self.network.graph, self._terms, rows)
+        return found if len(found) > 1 else found[0]
 
     @property
     def _units(self) -> int:

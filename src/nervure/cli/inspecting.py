@@ -11,7 +11,7 @@ from nervure.cli.standard_input import from_standard_input
 from nervure.cli.telling import calibrated
 from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Classes, SequenceInput
+from nervure.data.records import Classes, Reconstruction, SequenceInput
 from nervure.graph.summary import summary
 from nervure.layers import Input
 from nervure.runs.building import network_for, network_of
@@ -74,10 +74,20 @@ def _record(record: Preprocessing) -> list[str]:
     if isinstance(target, Classes):
         count, labels = len(target.labels), _listed(list(map(str, target.labels)))
         return [*lines, f"target: {target.name}, {count} classes: {labels}"]
+    if isinstance(target, Reconstruction):
+        return [*lines, *_rebuilding(target)]
     what = "amounts"
     if target.quantiles:
         what = f"quantiles {', '.join(f'{q:g}' for q in target.quantiles)}"
     return [*lines, f"target: {_listed(list(target.names))} ({what})"]
+
+
+def _rebuilding(target: Reconstruction) -> list[str]:
+    lines = [f"target: the inputs themselves, through the code {target.code!r}"]
+    if target.threshold is not None:
+        share = f"{100 * target.quantile:g} % of the {target.rows} rows lie below"
+        lines.append(f"anomaly: an error above {target.threshold:.4g} ({share})")
+    return lines
 
 
 def _listed(names: list[str]) -> str:

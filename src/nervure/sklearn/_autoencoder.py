@@ -15,10 +15,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array
 
-from nervure.autoencoder.parts import before, behind
 from nervure.graph.graph import Graph
 from nervure.graph.symbols import sequence
 from nervure.layers import Dense, Input, Layer
+from nervure.network.halves import before, behind
 from nervure.network.network import Network
 from nervure.sklearn._architecture import Head
 from nervure.sklearn._base_net import BaseNet
