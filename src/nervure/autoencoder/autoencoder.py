@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +16,9 @@ from nervure import random
 from nervure.base.checks import count, number
 from nervure.base.words import short
 from nervure.data import Dataset
+from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged
+from nervure.data.records import ArrayInput, Reconstruction
 from nervure.layers import Layer
 from nervure.network.autoencoding import CODE as CODE
 from nervure.network.autoencoding import (
@@ -109,27 +112,52 @@ class Autoencoder:
     def _take(self, network: Network, code: str) -> None:
         self.network, self._code = network, code
         self.threshold: float | None = None
+        self._quantile = 0.99
 
     @classmethod
-    def of(cls, network: Network, code: str = CODE) -> Autoencoder:
+    def of(cls, network: Network, code: str | None = None) -> Autoencoder:
         """A trained network as an autoencoder, e.g. one that was loaded.
 
-        Its first output is the reconstruction; ``code`` names the layer of the code.
+        Its first output is the reconstruction; ``code`` names the layer of the code,
+        by default the one that its record tells of, or "code". Where there is a record
+        of preprocessing, rows are given as they were before it; what the decoder gives
+        is in the network's terms.
         """
+        known = _told(network)
         made = cls.__new__(cls)
         made._terms = []
-        made._take(network, code)
-        before(network, code)  # raises where there is none
+        made._take(network, code or (known.code if known else CODE))
+        if known is not None and known.code == made._code:
+            made.threshold, made._quantile = known.threshold, known.quantile
+        before(network, made._code)  # raises where there is none
         return made
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], code: str = CODE) -> Autoencoder:
-        """The autoencoder in a model file."""
+    def load(cls, path: str | os.PathLike[str], code: str | None = None) -> Autoencoder:
+        """The autoencoder in a model file: one that `save` or ``nervure train`` wrote.
+
+        See `of` for ``code``.
+        """
         return cls.of(load_network(path), code)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network; the threshold is found again from rows."""
-        self.network.save(path)
+        """Write the network, which layer its code is, and the threshold."""
+        saved = self.network.copy()
+        saved.preprocessing = self._record()
+        saved.save(path)
+
+    def _record(self) -> Preprocessing:
+        """What a model file says of the rows; without a record they go in as given."""
+        target = Reconstruction(
+            self._code, self.threshold, self._quantile, "validation"
+        )
+        known = _told(self.network)
+        if known is not None and known.code == self._code:
+            target = known if known.threshold == self.threshold else target
+        record = self.network.preprocessing
+        if record is not None:
+            return replace(record, target=target)
+        return Preprocessing(ArrayInput(self.network.graph.input_shapes[0]), target)
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -165,6 +193,11 @@ class Autoencoder:
 
     def _rows(self, X: Any) -> Array:
         """Rows as numbers that can be targets; bytes of a data set are scaled."""
+        record = self.network.preprocessing
+        if record is not None and not isinstance(X, Dataset):
+            found = record.encode(X, dtype=self.network.dtype)
+            rows = record.as_targets(found, dtype=self.network.dtype)
+            return rows.reshape(found.shape)
         given: Any = X
         scale = 1.0
         if isinstance(X, Dataset):
@@ -209,7 +242,8 @@ class Autoencoder:
 
     def encode(self, X: Any) -> Array:
         """Codes ``(rows, ...)``; of a variational one the means."""
-        return cast(Array, self.encoder.predict(X))
+        told = self.network.preprocessing is not None
+        return cast(Array, self.encoder.predict(self._rows(X) if told else X))
 
     def decode(self, codes: Any) -> Array:
         """Rows made of codes ``(rows, ...)``."""
@@ -242,7 +276,8 @@ class Autoencoder:
     def score(self, X: Any) -> npt.NDArray[np.float64]:
         """Mean squared error of each row's reconstruction, ``(rows,)``."""
         rows = self._rows(X)
-        apart = self.reconstruct(rows).reshape(len(rows), -1).astype(np.float64)
+        codes = cast(Array, self.encoder.predict(rows))
+        apart = self.decode(codes).reshape(len(rows), -1).astype(np.float64)
         apart -= rows.reshape(len(rows), -1)
         return np.mean(apart**2, axis=1)
 
@@ -250,6 +285,7 @@ class Autoencoder:
         """Set and return the ``quantile`` of the scores of sound, unseen rows."""
         number("find_threshold", "quantile", quantile, least=0, most=1)
         self.threshold = float(np.quantile(self.score(X), quantile))
+        self._quantile = float(quantile)
         return self.threshold
 
     def is_anomaly(self, X: Any) -> npt.NDArray[np.bool_]:
@@ -267,3 +303,10 @@ class Autoencoder:
 
     def __repr__(self) -> str:
         return f"Autoencoder({short(self._shape)} -> {self._units})"
+
+
+def _told(network: Network) -> Reconstruction | None:
+    """What the record of a network says of its code."""
+    record = network.preprocessing
+    target = None if record is None else record.target
+    return target if isinstance(target, Reconstruction) else None

@@ -207,13 +207,9 @@ def _count(inputs: Table | Array) -> int:
     return inputs.rows if isinstance(inputs, Table) else len(inputs)
 
 
-def inputs_alone(inputs: Any, where: str, test: Any = None) -> Parts:
-    """Arrays of inputs that have no targets."""
-    rows = as_inputs(inputs, where=where)
-    if test is None:
-        return Parts(where, rows, ())
-    images, _ = _test_part((test, np.zeros(len(test))), rows, None)
-    return Parts(where, rows, (), test=(images, ()))
+def inputs_alone(inputs: Any, where: str) -> Parts:
+    """An array of inputs that have no targets."""
+    return Parts(where, as_inputs(inputs, where=where), ())
 
 
 def parts_of(

@@ -163,9 +163,8 @@ def _open_named(source: str | os.PathLike[str], how: How) -> tuple[Table | Parts
     if path.suffix.lower() == ".npz":
         arrays = arrays_of(read_npz(path), path.name, targets=not how.alone)
         inputs, targets, test = arrays.inputs, arrays.targets, arrays.test
-        if how.alone:
-            other = None if test is None else test[0]
-            return inputs_alone(inputs, path.name, other), True
+        if targets is None:
+            return inputs_alone(inputs, path.name), True
         return parts_of(inputs, targets, path.name, how.task, test), True
     raise fail(path.name, f"a {path.suffix or 'nameless'} file; expected data", _FILES)
 

@@ -20,18 +20,22 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 
+FEWEST = 20
+"""Validation rows by which a threshold is found."""
+
+
 def find_threshold(net: Network, dataset: Dataset, quantile: float) -> float:
     """The ``quantile`` of the errors of a data set's rows, put into the network.
 
-    Of the validation rows, whose errors are those of new rows, if some of them lie
-    above it; where they are too few for that, of the training rows.
+    Of the validation rows, whose errors are those of new rows; of the training rows
+    where there are fewer than `FEWEST` of them.
 
     Returns:
         The threshold, which stands in ``net.preprocessing.target``.
     """
     record, held_out = dataset.preprocessing, dataset.held_out_rows
     whose, chosen = "training", dataset.train_rows
-    if held_out is not None and len(held_out) * (1 - quantile) >= 1:
+    if held_out is not None and len(held_out) >= FEWEST:
         whose, chosen = "validation", held_out
     inputs = dataset.inputs if chosen is None else dataset.inputs[chosen]
     _, scores = codes_and_scores(scored(net, _code(record)), record, inputs)

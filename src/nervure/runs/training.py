@@ -102,16 +102,24 @@ def _fit_autoencoder(spec: Spec, network: Network, rows: Any, **arguments: Any) 
             "[autoencoder] arrays without a record of how they were read; expected a "
             "Dataset; in Python use nv.Autoencoder and its fit"
         )
-    found = terms_of(spec, rows.preprocessing.input_shape, rows.preprocessing)
-    wanted = autoencoding.targets_of(network.graph, found, rows.targets)
-    own = dataclasses.replace(rows, targets=np.hstack(wanted))
-    own = own if len(wanted) > 1 else rows
     weights = spec.training.weights if spec.training else None
     if weights is not None and not arguments.get("resume"):
         take_weights(network, weights)
-    run = fit(network, own, **arguments)
+    run = fit(network, rows_for(spec, network, rows), **arguments)
     _find_thresholds(spec, run, rows)
     return run
+
+
+def rows_for(spec: Spec, network: Network, rows: Dataset) -> Dataset:
+    """Rows with targets for all that the network of a spec gives.
+
+    Beside the reconstruction an autoencoder gives what its code costs.
+    """
+    if spec.autoencoder is None or len(network.graph.outputs) == 1:
+        return rows
+    found = terms_of(spec, rows.preprocessing.input_shape, rows.preprocessing)
+    wanted = autoencoding.targets_of(network.graph, found, rows.targets)
+    return dataclasses.replace(rows, targets=np.hstack(wanted))
 
 
 def _find_thresholds(spec: Spec, run: Run, rows: Dataset) -> None:

@@ -136,7 +136,7 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
     return Spec(layers=tuple(layers), **values)
 
 
-_ALONE = ("network", "ensemble", "outputs", "tune")
+_ALONE = ("network", "ensemble", "outputs")
 """Tables that [autoencoder] cannot stand beside."""
 
 
