@@ -23,6 +23,7 @@ from nervure.layers import Layer
 from nervure.network.autoencoding import CODE as CODE
 from nervure.network.autoencoding import (
     SAMPLE,
+    Term,
     Variant,
     arguments_of,
     network_of,
@@ -158,6 +159,14 @@ class Autoencoder:
         if record is not None:
             return replace(record, target=target)
         return Preprocessing(ArrayInput(self.network.graph.input_shapes[0]), target)
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """What the network gives, the reconstruction first, and what each costs.
+
+        Nothing where the autoencoder was made of a network.
+        """
+        return tuple(self._terms)
 
     @property
     def _shape(self) -> tuple[int, ...]:
