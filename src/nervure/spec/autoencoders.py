@@ -184,7 +184,8 @@ def terms_of(
     """What the network of a spec gives: the reconstruction, and the code's terms.
 
     Raises:
-        SpecError: layers that are no chain with a "code" in it, or one that is wide.
+        SpecError: layers that are no chain with a "code" in it, one that is wide, or a
+            decoder that gives another shape than that of the input.
     """
     said = spec.autoencoder
     assert said is not None
@@ -192,7 +193,14 @@ def terms_of(
     graph = Graph.of(sequence(encoder))
     (rows,), (code,) = graph.input_shapes, graph.output_shapes
     _check_code(said, math.prod(code), math.prod(rows))
-    return terms(encoder, decoder, said, _loss(spec))
+    found = terms(encoder, decoder, said, _loss(spec))
+    (end,) = Graph.of(sequence([*encoder, *decoder])).output_shapes
+    if end != rows:
+        raise SpecError(
+            f"[autoencoder] rows of shape {rows} and a decoder that gives {end}; "
+            "expected the same; change its last layer"
+        )
+    return found
 
 
 def halves_of(
