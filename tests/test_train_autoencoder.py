@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -72,8 +73,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which a table was trained on, and what was told."""
     folder = tmp_path_factory.mktemp("table")
     write_table(folder / "rows.csv")
-    words = ["rows.csv", "--autoencoder", 3, "--target", "label", "-q", "--out", "a"]
-    return folder, nervure(folder, "train", *words, "--set", "training.epochs=60")
+    words = ["--autoencoder", 3, "--target", "label", "-q", "--out", folder / "a"]
+    words += ["--set", "training.epochs=60"]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert run(["train", *map(str, [folder / "rows.csv", *words])]) == 0
+    return folder, told.getvalue()
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def test_what_was_made_of_a_table_is_told(table: tuple[Path, str]) -> None:
         "one (constant)",
         "% of the validation rows lie below it (autoencoder.quantile)",
         "PCA with 3 components explains ",
-        "saved in a (model.safetensors, spec.toml, record.jsonl)",
+        f"saved in {folder / 'a'} (model.safetensors, spec.toml, record.jsonl)",
     ):
         assert line in told, text
     found = re.search(
@@ -116,13 +121,27 @@ def test_what_was_made_of_a_table_is_told(table: tuple[Path, str]) -> None:
     assert spec.data.task == "reconstruction"
 
 
-def test_predictions_are_codes_errors_and_anomalies(table: tuple[Path, str]) -> None:
+def test_a_process_trains_and_another_predicts(here: Path) -> None:
+    """By hand, as the README has it."""
+    told = nervure(here, "train", "rows.csv", "--autoencoder", 2, *FEW)
+    assert told.endswith(
+        "saved in runs/rows-1 (model.safetensors, spec.toml, record.jsonl)\n"
+    )
+    found = rows_of(nervure(here, "predict", "runs/rows-1", "rows.csv"))
+    assert list(found[0]) == ["code_1", "code_2", "score", "anomaly"]
+    assert len(found) == 80
+
+
+def test_predictions_are_codes_errors_and_anomalies(
+    table: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, _ = table
     odd = "90,-3,9,green,p1,1,no\n"
     with (folder / "rows.csv").open() as file:
         lines = [next(file) for _ in range(20)]
     (folder / "some.csv").write_text("".join(lines) + odd)
-    found = rows_of(nervure(folder, "predict", "a", "some.csv", "--keep", "label"))
+    words = ["predict", folder / "a", folder / "some.csv", "--keep", "label"]
+    found = rows_of(told_here(capsys, *words))
     assert list(found[0]) == ["label", "code_1", "code_2", "code_3", "score", "anomaly"]
     ae = nv.Autoencoder.load(folder / "a" / "model.safetensors")
     codes = ae.encode(folder / "some.csv")
@@ -136,18 +155,13 @@ def test_predictions_are_codes_errors_and_anomalies(table: tuple[Path, str]) -> 
     assert above.count("true") < 5
 
 
-def test_another_process_evaluates_what_was_held_out(
+def test_the_rows_held_out_are_evaluated(
     table: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, text = table
     model, source = folder / "a", folder / "rows.csv"
-    spec = (model / "spec.toml").read_text()
-    (model / "spec.toml").write_text(spec.replace('"rows.csv"', f'"{source}"'))
-    try:
-        told = flat(told_here(capsys, "evaluate", model, source))
-        every = flat(told_here(capsys, "evaluate", model, source, "--all"))
-    finally:
-        (model / "spec.toml").write_text(spec)
+    told = flat(told_here(capsys, "evaluate", model, source))
+    every = flat(told_here(capsys, "evaluate", model, source, "--all"))
     assert "the 45 rows held out, which training never saw" in told
     found = re.search(r"held-out: mean squared error .* code of 3 numbers\)", told)
     assert found is not None
@@ -197,7 +211,7 @@ def test_answers_over_http_and_onnx_are_those_of_the_command_line(
     columns = served.columns(served.outputs(inputs), Wanted())
     assert [*columns] == ["code_1", "code_2", "code_3", "score", "anomaly"]
     ort = pytest.importorskip("onnxruntime")
-    nervure(folder, "export", "a", "--out", "a.onnx")
+    assert run(["export", str(folder / "a"), "--out", str(folder / "a.onnx")]) == 0
     session = ort.InferenceSession(folder / "a.onnx")
     given = {
         one.name: np.array([[0.3]] if "double" in one.type else [["red"]])
@@ -284,6 +298,11 @@ def test_idx_images_need_no_labels(here: Path) -> None:
     assert found.inputs.shape == (20, 6, 5, 1)
     assert found.test is not None
     np.testing.assert_allclose(found.targets, images.reshape(20, -1) / 255, rtol=1e-6)
+    assert "left out: the labels" not in found.description
+    labels = b"\x00\x00\x08\x01" + np.array([20], ">i4").tobytes() + bytes(20)
+    (here / "idx" / "train-labels-idx1-ubyte").write_bytes(labels)
+    found = nv.data.load(here / "idx", task="reconstruction")
+    assert "left out: the labels" in found.description
     alone = nv.data.load(file, task="reconstruction")
     assert alone.inputs.shape == (20, 6, 5, 1)
 

@@ -208,8 +208,8 @@ def train(
         int | None,
         typer.Option(
             metavar="NUMBERS",
-            help="Learn a code of so many numbers from which rows can be made again, "
-            "without a target; --target names a column to leave out.",
+            help="An autoencoder: a code of so many numbers from which rows are made "
+            "again. No target is needed; --target names a column to leave out.",
         ),
     ] = None,
     calibrate: Annotated[

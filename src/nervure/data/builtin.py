@@ -14,7 +14,12 @@ from nervure.data._raw import Parts
 from nervure.data.columns import Table, integers, reals, table_of, texts
 from nervure.data.download import downloaded
 from nervure.data.frames import column_of
-from nervure.data.idx import idx_images_of, read_idx, read_idx_folder
+from nervure.data.idx import (
+    idx_files,
+    idx_images_of,
+    read_idx,
+    read_idx_folder,
+)
 
 TABLES = ("iris", "wine", "breast_cancer", "diabetes")
 DOWNLOADS = ("mnist", "fashion_mnist")
@@ -86,7 +91,10 @@ def _unlabelled(folder: Any, where: str) -> Parts:
     train, test = idx_images_of(folder)
     scale = 1 / 255 if train.dtype == np.uint8 else None
     other = None if test is None else (_channels(test), ())
-    return Parts(where, _channels(train), (), scale=scale, test=other)
+    labels = any(key.endswith("labels") for key in idx_files(folder))
+    notes = ("left out: the labels",) if labels else ()
+    rows = _channels(train)
+    return Parts(where, rows, (), scale=scale, test=other, notes=notes)
 
 
 def _channels(images: Any) -> Any:
