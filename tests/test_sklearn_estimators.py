@@ -615,6 +615,46 @@ def test_autoencoder_with_own_layers_names_its_columns_and_pickles() -> None:
         again.inverse_transform(np.zeros((1, 2)))
 
 
+VARIANTS = {
+    "plain": {},
+    "denoising": {"noise": 0.1, "masking": 0.1},
+    "l1": {"l1": 0.01},
+    "sparsity": {"sparsity": (0.2, 0.1)},
+    "contraction": {"contraction": 0.01},
+    "variational": {"beta": 0.01},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_autoencoder_of_each_kind_scores_rows(variant: str) -> None:
+    """The very network of nv.Autoencoder; a pickle of it goes on."""
+    X, _ = iris()
+    model = AutoencoderTransformer(
+        2, epochs=40, random_state=0, early_stopping=20, **VARIANTS[variant]
+    ).fit(X)
+    scores = model.score_samples(X)
+    np.testing.assert_allclose(scores, -model.autoencoder_.score(X), rtol=1e-6)
+    assert scores.mean() > model.score_samples(X[:, ::-1]).mean()
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    again = pickle.loads(pickle.dumps(model.set_params(warm_start=True, epochs=2)))
+    np.testing.assert_array_equal(again.score_samples(X), scores)
+    model.fit(X)
+    again.fit(X)
+    np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
+    assert (model.score_samples(X) != scores).any()
+
+
+def test_a_variational_autoencoder_draws_rows() -> None:
+    X, _ = iris()
+    model = AutoencoderTransformer(2, beta=0.1, epochs=20, random_state=0).fit(X)
+    rows = model.sample(5, random_state=1)
+    assert rows.shape == (5, 4)
+    np.testing.assert_array_equal(rows, model.sample(5, random_state=1))
+    assert not hasattr(AutoencoderTransformer(), "sample")
+    with pytest.raises(ValueError, match="'masking' parameter of Autoencoder"):
+        AutoencoderTransformer(masking=1.0).fit(X)
+
+
 def test_rows_of_one_class_may_come_first() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(90, 3)), np.repeat(["a", "b", "c"], 30)

@@ -6,20 +6,31 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nervure import random
-from nervure.autoencoder.building import CODE as CODE
-from nervure.autoencoder.building import SAMPLE, Variant, network_of, terms
-from nervure.autoencoder.parts import before, behind
 from nervure.base.checks import count, number
 from nervure.base.words import short
 from nervure.data import Dataset
+from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged
+from nervure.data.records import ArrayInput, Reconstruction
 from nervure.layers import Layer
+from nervure.network.autoencoding import CODE as CODE
+from nervure.network.autoencoding import (
+    SAMPLE,
+    Term,
+    Variant,
+    arguments_of,
+    network_of,
+    targets_of,
+    terms,
+)
+from nervure.network.halves import before, behind
 from nervure.network.network import Network
 from nervure.runs.loading import load_network
 from nervure.training.fit import fit
@@ -102,27 +113,60 @@ class Autoencoder:
     def _take(self, network: Network, code: str) -> None:
         self.network, self._code = network, code
         self.threshold: float | None = None
+        self._quantile = 0.99
 
     @classmethod
-    def of(cls, network: Network, code: str = CODE) -> Autoencoder:
+    def of(cls, network: Network, code: str | None = None) -> Autoencoder:
         """A trained network as an autoencoder, e.g. one that was loaded.
 
-        Its first output is the reconstruction; ``code`` names the layer of the code.
+        Its first output is the reconstruction; ``code`` names the layer of the code,
+        by default the one that its record tells of, or "code". Where there is a record
+        of preprocessing, rows are given as they were before it; what the decoder gives
+        is in the network's terms.
         """
+        known = _told(network)
         made = cls.__new__(cls)
         made._terms = []
-        made._take(network, code)
-        before(network, code)  # raises where there is none
+        made._take(network, code or (known.code if known else CODE))
+        if known is not None and known.code == made._code:
+            made.threshold, made._quantile = known.threshold, known.quantile
+        before(network, made._code)  # raises where there is none
         return made
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], code: str = CODE) -> Autoencoder:
-        """The autoencoder in a model file."""
+    def load(cls, path: str | os.PathLike[str], code: str | None = None) -> Autoencoder:
+        """The autoencoder in a model file: one that `save` or ``nervure train`` wrote.
+
+        See `of` for ``code``.
+        """
         return cls.of(load_network(path), code)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network; the threshold is found again from rows."""
-        self.network.save(path)
+        """Write the network, which layer its code is, and the threshold."""
+        saved = self.network.copy()
+        saved.preprocessing = self._record()
+        saved.save(path)
+
+    def _record(self) -> Preprocessing:
+        """What a model file says of the rows; without a record they go in as given."""
+        target = Reconstruction(
+            self._code, self.threshold, self._quantile, "validation"
+        )
+        known = _told(self.network)
+        if known is not None and known.code == self._code:
+            target = known if known.threshold == self.threshold else target
+        record = self.network.preprocessing
+        if record is not None:
+            return replace(record, target=target)
+        return Preprocessing(ArrayInput(self.network.graph.input_shapes[0]), target)
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """What the network gives, the reconstruction first, and what each costs.
+
+        Nothing where the autoencoder was made of a network.
+        """
+        return tuple(self._terms)
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -150,19 +194,19 @@ class Autoencoder:
         if validation is not None and not isinstance(validation, float | int):
             held_out = self._rows(validation)
             validation = (held_out, self._targets(held_out))
-        own: dict[str, Any] = {
-            "loss": [term.loss for term in self._terms],
-            "loss_weights": [term.weight for term in self._terms],
-            "metrics": {},
-        }
         self.threshold = None
-        given = own | arguments
+        given = arguments_of(self._terms) | arguments
         return fit(
             self.network, rows, self._targets(rows), validation=validation, **given
         )
 
     def _rows(self, X: Any) -> Array:
         """Rows as numbers that can be targets; bytes of a data set are scaled."""
+        record = self.network.preprocessing
+        if record is not None and not isinstance(X, Dataset):
+            found = record.encode(X, dtype=self.network.dtype)
+            rows = record.as_targets(found, dtype=self.network.dtype)
+            return rows.reshape(found.shape)
         given: Any = X
         scale = 1.0
         if isinstance(X, Dataset):
@@ -178,13 +222,8 @@ class Autoencoder:
 
     def _targets(self, rows: Array) -> Any:
         """One array, or one for each output."""
-        shapes = self.network.graph.output_shapes
-        others = [
-            np.full((len(rows), math.prod(shape)), term.target, rows.dtype)
-            for term, shape in zip(self._terms[1:], shapes[1:], strict=True)
-        ]
-        own = rows.reshape(len(rows), -1)
-        return [own, *others] if others else own
+        found = targets_of(self.network.graph, self._terms, rows)
+        return found if len(found) > 1 else found[0]
 
     @property
     def _units(self) -> int:
@@ -212,7 +251,8 @@ class Autoencoder:
 
     def encode(self, X: Any) -> Array:
         """Codes ``(rows, ...)``; of a variational one the means."""
-        return cast(Array, self.encoder.predict(X))
+        told = self.network.preprocessing is not None
+        return cast(Array, self.encoder.predict(self._rows(X) if told else X))
 
     def decode(self, codes: Any) -> Array:
         """Rows made of codes ``(rows, ...)``."""
@@ -245,7 +285,8 @@ class Autoencoder:
     def score(self, X: Any) -> npt.NDArray[np.float64]:
         """Mean squared error of each row's reconstruction, ``(rows,)``."""
         rows = self._rows(X)
-        apart = self.reconstruct(rows).reshape(len(rows), -1).astype(np.float64)
+        codes = cast(Array, self.encoder.predict(rows))
+        apart = self.decode(codes).reshape(len(rows), -1).astype(np.float64)
         apart -= rows.reshape(len(rows), -1)
         return np.mean(apart**2, axis=1)
 
@@ -253,6 +294,7 @@ class Autoencoder:
         """Set and return the ``quantile`` of the scores of sound, unseen rows."""
         number("find_threshold", "quantile", quantile, least=0, most=1)
         self.threshold = float(np.quantile(self.score(X), quantile))
+        self._quantile = float(quantile)
         return self.threshold
 
     def is_anomaly(self, X: Any) -> npt.NDArray[np.bool_]:
@@ -270,3 +312,10 @@ class Autoencoder:
 
     def __repr__(self) -> str:
         return f"Autoencoder({short(self._shape)} -> {self._units})"
+
+
+def _told(network: Network) -> Reconstruction | None:
+    """What the record of a network says of its code."""
+    record = network.preprocessing
+    target = None if record is None else record.target
+    return target if isinstance(target, Reconstruction) else None

@@ -204,6 +204,14 @@ def train(
         int | None,
         typer.Option(metavar="MEMBERS", help="Train so many networks, average them."),
     ] = None,
+    autoencoder: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="An autoencoder: a code of so many numbers from which rows are made "
+            "again. No target is needed; --target names a column to leave out.",
+        ),
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -248,7 +256,18 @@ def train(
     said |= {"season": season, "window": window, "known": _names(known) or None}
     series = tuple((key, value) for key, value in said.items() if value is not None)
     request = Request(
-        source, spec, target, asked, out, resume, calibrate, quiet, told, series, refit
+        source,
+        spec,
+        target,
+        asked,
+        out,
+        resume,
+        calibrate,
+        quiet,
+        told,
+        series,
+        refit,
+        autoencoder,
     )
     raise typer.Exit(train(request))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import nervure as nv
 from nervure.exchange._plan_file import described as plan_described
-from nervure.serving.answers import model_file
+from nervure.serving.answers import answering, model_file
 
 MOST_RECORD = 64 << 20
 """Bytes of a run's record that are looked through."""
@@ -29,7 +29,7 @@ class Wish:
 def export(model: Path, out: Path | None, wish: Wish) -> str:
     """Write the network of a model file or run folder; what was written, in words."""
     folder = model if model.is_dir() else None
-    network = nv.load(model_file(model))
+    network = answering(nv.load(model_file(model)))
     target = out or Path(f"{model.name.removesuffix('.safetensors')}.onnx")
     nv.export(
         network,

@@ -13,6 +13,7 @@ from nervure.data.image_folders import describe_images, find_images
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import (
     Classes,
+    Reconstruction,
     SequenceInput,
     TableColumn,
     TableInput,
@@ -80,6 +81,8 @@ def _record(record: Preprocessing) -> list[str]:
     if isinstance(target, Classes):
         count, labels = len(target.labels), _listed(list(map(str, target.labels)))
         return [*lines, f"target: {target.name}, {count} classes: {labels}"]
+    if isinstance(target, Reconstruction):
+        return [*lines, *_rebuilding(target)]
     what = "amounts"
     if target.quantiles:
         what = f"quantiles {', '.join(f'{q:g}' for q in target.quantiles)}"
@@ -99,6 +102,14 @@ def _named(column: TableColumn) -> list[str]:
         return column.features()
     words = f"{column.length:,} {column.unit} of {len(column.vocabulary):,}"
     return [f"{column.name} ({words})"]
+
+
+def _rebuilding(target: Reconstruction) -> list[str]:
+    lines = [f"target: the inputs themselves, through the code {target.code!r}"]
+    if target.threshold is not None:
+        share = f"{100 * target.quantile:g} % of the {target.rows} rows lie below"
+        lines.append(f"anomaly: an error above {target.threshold:.4g} ({share})")
+    return lines
 
 
 def _listed(names: list[str]) -> str:

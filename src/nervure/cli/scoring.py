@@ -10,11 +10,13 @@ from typing import Any
 import numpy.typing as npt
 
 from nervure.cli.judging import judge
+from nervure.cli.rebuilding import judge_codes, told_rebuilt
 from nervure.cli.standard_input import called, from_standard_input
 from nervure.cli.telling import reports, told_score
 from nervure.data import Dataset
 from nervure.data.builtin import BUILTIN
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Reconstruction
 from nervure.data.sources import with_targets
 from nervure.forecasting.forecaster import score_of
 from nervure.forecasting.scoring import score_source
@@ -108,7 +110,7 @@ def _evaluate_series(
     if spec is not None and not everything and _same_source(spec.data, source, query):
         dataset = load_data(spec.data, spec.seed, spec.dtype)
         kept = dataset.preprocessing
-        same = (kept.inputs, kept.target) == (record.inputs, record.target)
+        same = _alike(kept, record)
         found = score_of(network, dataset) if same else None
         if found is not None:
             print(told_score(found, f"{name} held out"))
@@ -134,9 +136,16 @@ def _kept_apart(spec: Spec, record: Preprocessing) -> tuple[Rows | None, str]:
     """The rows that a run held out; None, and why, if it is not known."""
     dataset = load_data(spec.data, spec.seed, spec.dtype)
     found = dataset.preprocessing
-    if (found.inputs, found.target) != (record.inputs, record.target):
+    if not _alike(found, record):
         return None, "the data have changed since it was trained on some of them"
     return held_out(dataset), "training held none of them out"
+
+
+def _alike(one: Preprocessing, other: Preprocessing) -> bool:
+    """Whether two records are of the same rows; thresholds come out of training."""
+    both = (one.target, other.target)
+    own = all(isinstance(target, Reconstruction) for target in both)
+    return one.inputs == other.inputs and (own or both[0] == both[1])
 
 
 def _same_source(data: DataSpec, source: str, query: str | None) -> bool:
@@ -178,5 +187,8 @@ def evaluate(
         )
     training = training_of(spec_beside(model))
     print(rows.said)
+    if isinstance(record.target, Reconstruction):
+        errors = judge_codes(network, record, rows.inputs, rows.targets)
+        return print(told_rebuilt(errors, network, record, rows.name))
     found = judge(network, rows.inputs, rows.targets, training.loss)
     print(reports(found, rows.name, weighted=training.class_weight is not None))

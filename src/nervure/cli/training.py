@@ -13,6 +13,12 @@ import nervure as nv
 from nervure.base.folders import numbered, numbers
 from nervure.base.words import is_table, many
 from nervure.cli.judging import judge
+from nervure.cli.rebuilding import (
+    beside_pca,
+    judge_codes,
+    told_rebuilt,
+    values_of,
+)
 from nervure.cli.recording import record_scores, record_values
 from nervure.cli.scoring import held_out, training_of
 from nervure.cli.standard_input import refuse_standard_input
@@ -23,6 +29,7 @@ from nervure.forecasting.forecaster import score_of
 from nervure.forecasting.scoring import with_intervals
 from nervure.layers.source import Input
 from nervure.runs.training import fit_spec, resume
+from nervure.serving.answers import answering
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
 from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
@@ -68,6 +75,7 @@ class Request:
     logs: tuple[str, ...] = ()
     series: tuple[tuple[str, Any], ...] = ()
     refit: bool = False
+    autoencoder: int | None = None
 
 
 def train(request: Request) -> int:
@@ -92,6 +100,11 @@ def train(request: Request) -> int:
 
 def _go_on(request: Request) -> int:
     folder = request.out or latest_folder(request.source, RUNS)
+    if request.autoencoder is not None:
+        raise SpecError(
+            "[--autoencoder] a run that has begun keeps its network; expected the "
+            "option with a new run; leave it out"
+        )
     if request.calibrate:
         raise SpecError(
             "[--calibrate] a run that has begun keeps the rows apart that it began "
@@ -159,6 +172,12 @@ def asked_for(request: Request) -> tuple[Spec, Dataset]:
 def _described(request: Request) -> tuple[Spec, Dataset]:
     """The spec that the user gave, and its data."""
     assert request.spec is not None
+    if request.autoencoder is not None:
+        raise SpecError(
+            "[--autoencoder] beside --spec, which says what the network is; expected "
+            "one of the two; leave one out (a spec has a table [autoencoder] and a "
+            'layer that is named "code")'
+        )
     spec = _spec(request.spec, request, request.sets)
     raw = read_data(spec.data)
     if spec.data.validation is None:
@@ -221,15 +240,19 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
             "nervure train digits"
         )
     asked = _asked(request)
-    spec, dataset = default_for(asked.data, asked.seed, asked.dtype)
+    spec, dataset = default_for(asked.data, asked.seed, asked.dtype, asked.autoencoder)
     tables = apply_sets(spec_to_dict(spec), request.sets)
     return parse_spec(tables, "--set"), dataset
 
 
 def _asked(request: Request) -> Spec:
     """What the command line says of the data, before a network can be chosen."""
-    base = {"layer": [{"type": "flatten"}]}
-    early = _sets(request, r"data\.|dtype|training\.seed")
+    base: dict[str, Any] = {"layer": [{"type": "flatten"}]}
+    early = _sets(request, r"data\.|dtype|training\.seed|autoencoder\.")
+    if request.autoencoder is not None:
+        base = {"autoencoder": {"code": request.autoencoder}}
+    elif any(text.startswith("autoencoder.") for text in early):
+        base = {"autoencoder": {}}
     return parse_spec(apply_sets(_with_data(base, request), early), "--set")
 
 
@@ -283,6 +306,8 @@ def _finish(
     print(_trained(run))
     if dataset.origins is not None:
         network = _finish_series(network, dataset, folder)
+    elif spec.autoencoder is not None:
+        _judge_autoencoder(network, dataset, folder)
     else:
         _judge(network, spec, dataset, folder)
     record = "members" if isinstance(run, EnsembleRun) else "record.jsonl"
@@ -365,6 +390,18 @@ def _judge(network: Any, spec: Spec, dataset: Dataset, folder: Path) -> None:
         found = judge(network, rows.inputs, rows.targets, training.loss)
         print(reports(found, rows.name, weighted=training.class_weight is not None))
         record_scores(folder, found, rows.name)
+
+
+def _judge_autoencoder(network: Any, dataset: Dataset, folder: Path) -> None:
+    """Tell how much of the rows held out comes back, and how much PCA gives."""
+    rows, record = held_out(dataset), network.preprocessing
+    if rows is None:
+        return
+    scoring = answering(network)
+    found = judge_codes(scoring, record, rows.inputs, rows.targets)
+    found = beside_pca(found, scoring, dataset, rows.targets)
+    print(told_rebuilt(found, scoring, record, rows.name))
+    record_values(folder, values_of(found), rows.name, found.rows)
 
 
 def _trained(run: nv.Run | EnsembleRun) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,8 +19,14 @@ from nervure.data.apart import is_blurred, warn_blurred
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import Encodings
 from nervure.data.fitting import fit_preprocessing
-from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import ArrayInput, Numeric, SequenceInput, TableInput
+from nervure.data.preprocessing import Preprocessing, Task
+from nervure.data.records import (
+    ArrayInput,
+    Numeric,
+    Reconstruction,
+    SequenceInput,
+    TableInput,
+)
 from nervure.data.sequences import encode_sequences
 from nervure.data.series.windows import Origins
 from nervure.layers import Layer
@@ -36,7 +42,8 @@ class Dataset:
     Attributes:
         inputs: ``(rows, ...)``, or sequences (`nervure.Ragged`); float32, float64, or
             uint8 to be multiplied by ``preprocessing.scale``.
-        targets: class indices int32 ``(rows,)``, or floats ``(rows, targets)``.
+        targets: class indices int32 ``(rows,)``, or floats ``(rows, targets)``; of a
+            reconstruction the inputs as floats ``(rows, features)``.
         preprocessing: how raw rows become these; belongs into the model file.
         source: where the rows came from.
         weights: float64 ``(rows,)``, or None.
@@ -68,7 +75,7 @@ class Dataset:
         return len(self.inputs)
 
     @property
-    def task(self) -> Literal["classification", "regression"]:
+    def task(self) -> Task:
         """What the target calls for."""
         return self.preprocessing.task
 
@@ -123,7 +130,7 @@ def make_dataset(
     held_out = [] if held_out_rows is None else _strange(strange)
     return Dataset(
         inputs,
-        _targets(preprocessing, raw.targets, number),
+        _targets(preprocessing, inputs, raw.targets, number),
         preprocessing,
         raw.where,
         raw.weights,
@@ -176,8 +183,13 @@ def _strange(unknown: tuple[Unknown, ...]) -> list[str]:
 
 
 def _targets(
-    record: Preprocessing, columns: tuple[Column, ...], dtype: np.dtype[Any]
+    record: Preprocessing,
+    inputs: Array,
+    columns: tuple[Column, ...],
+    dtype: np.dtype[Any],
 ) -> Array:
+    if isinstance(record.target, Reconstruction):
+        return record.as_targets(inputs, dtype=dtype)
     if record.task == "classification":
         return encode_targets(record.target, columns[0], dtype)
     named = {column.name: column.floats() for column in columns}
@@ -191,7 +203,7 @@ def _test(
         return None
     images, columns = raw.test
     inputs, _ = _inputs(record, images, dtype, f"{raw.where} test part")
-    return inputs, _targets(record, columns, dtype)
+    return inputs, _targets(record, inputs, columns, dtype)
 
 
 def _first_line(raw: Raw, record: Preprocessing) -> str:

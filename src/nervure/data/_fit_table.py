@@ -261,6 +261,10 @@ def _fit_category(
         )
         return None
     how = use or encodings.categories
+    if how == "auto" and count > encodings.most_one_hot and not encodings.embeds:
+        keeps = f"{key(column.name, 'one_hot')} keeps it"
+        notes.dropped.append(f"{column.name} ({count:,} categories; {keeps})")
+        return None
     if how == "auto":
         how = "embedding" if count > encodings.most_one_hot else "one_hot"
     if how == "embedding":

@@ -22,8 +22,11 @@ from nervure.data.series.records import Series, SeriesRecord
 from nervure.data.series.windows import Origins
 
 Array = NDArray[Any]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "reconstruction"]
 TASKS = ("classification", "regression")
+RECONSTRUCTION = "reconstruction"
+"""The task of rows that are their own target."""
+
 
 FEW_CLASSES = 20  # so many classes may have a row each
 
@@ -46,11 +49,11 @@ class Raw(Parts):
     """Rows as they were read. Nothing in it depends on which rows train.
 
     ``inputs`` is a table or an array, rows first; ``targets`` one column (several for
-    a regression of several outputs). ``scale`` is what uint8 inputs are multiplied
-    with, if known. ``test`` is the data set's own test part. ``image_size`` is the
-    height and width that image files were brought to. ``query``, ``header`` and
-    ``labels`` are how a table was read. Where the rows are windows over ``series``,
-    ``origins`` says where each stands.
+    a regression of several outputs, none for a reconstruction). ``scale`` is what
+    uint8 inputs are multiplied with, if known. ``test`` is the data set's own test
+    part. ``image_size`` is the height and width that image files were brought to.
+    ``query``, ``header`` and ``labels`` are how a table was read. Where the rows are
+    windows over ``series``, ``origins`` says where each stands.
     """
 
     task: Task = field(kw_only=True)
@@ -64,11 +67,11 @@ class Raw(Parts):
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.targets[0].values)
+        return _count(self.inputs)
 
     def strata(self) -> NDArray[Any] | None:
         """What to stratify a split by: class codes, or None for a regression."""
-        if self.task == "regression":
+        if self.task != "classification":
             return None
         values = self.targets[0].values
         return np.unique(values, return_inverse=True)[1]
@@ -113,6 +116,42 @@ def raw_from_table(
     )
 
 
+def raw_of_inputs(
+    table: Table,
+    target: str | Sequence[str] | None = None,
+    weights: str | None = None,
+) -> Raw:
+    """A table whose rows are their own target.
+
+    Columns that are named as targets are left out, with a note.
+    """
+    if table.rows == 0 or not table.columns:
+        raise fail(table.where, "no rows; expected at least 2", "check the source")
+    names = [] if target is None else _target_names(table, target, weights)
+    left_out = [*names, *([weights] if weights else [])]
+    kept = table.without(left_out)
+    if not kept.columns:
+        raise fail(
+            table.where,
+            f"no column besides {listing(left_out)}; expected at least 1",
+            "add a column, or leave out fewer",
+        )
+    note = f"no target: every column is an input ({_LEFT_OUT})"
+    if names:
+        note = f"left out of the inputs: {listing(names)}, named as the target"
+    return Raw(
+        table.where,
+        kept,
+        (),
+        task=RECONSTRUCTION,
+        weights=None if weights is None else _weights(table, table[weights]),
+        notes=(*table.notes, note),
+    )
+
+
+_LEFT_OUT = "data.target names columns to be left out"
+
+
 def raw_from_series(
     table: Table,
     said: Series,
@@ -145,10 +184,32 @@ def raw_from_series(
 
 def raw_from_parts(parts: Parts, task: str | None = None) -> Raw:
     """Rows whose task is found by their targets, unless it is given."""
+    if task == RECONSTRUCTION:
+        return _without_targets(parts)
     found = find_task(parts.where, parts.targets, task)
     told = task_notes(parts.targets, found, task)
     noted = replace(parts, notes=(*parts.notes, *told))
     return Raw(**vars(noted), task=found)
+
+
+def _without_targets(parts: Parts) -> Raw:
+    """The inputs alone, as rows that are their own target."""
+    names = [column.name for column in parts.targets]
+    notes = [f"left out: the targets {listing(names)}"] if names else []
+    test = None if parts.test is None else (parts.test[0], ())
+    kept = replace(parts, targets=(), test=test, notes=(*parts.notes, *notes))
+    if _count(parts.inputs) == 0:
+        raise fail(parts.where, "no rows; expected at least 2", "check the source")
+    return Raw(**vars(kept), task=RECONSTRUCTION)
+
+
+def _count(inputs: Table | Array) -> int:
+    return inputs.rows if isinstance(inputs, Table) else len(inputs)
+
+
+def inputs_alone(inputs: Any, where: str) -> Parts:
+    """An array of inputs that have no targets."""
+    return Parts(where, as_inputs(inputs, where=where), ())
 
 
 def parts_of(

@@ -14,7 +14,12 @@ from nervure.data._raw import Parts
 from nervure.data.columns import Table, integers, reals, table_of, texts
 from nervure.data.download import downloaded
 from nervure.data.frames import column_of
-from nervure.data.idx import read_idx_folder
+from nervure.data.idx import (
+    idx_files,
+    idx_images_of,
+    read_idx,
+    read_idx_folder,
+)
 
 TABLES = ("iris", "wine", "breast_cancer", "diabetes")
 DOWNLOADS = ("mnist", "fashion_mnist")
@@ -52,8 +57,20 @@ def read_builtin(name: str) -> Parts:
     return idx_parts(downloaded(name), name, labels)
 
 
-def idx_parts(folder: Any, where: str, labels: tuple[str, ...] = ()) -> Parts:
-    """Images of an IDX folder with their classes, named by ``labels`` if given."""
+def idx_images(file: Any) -> Any:
+    """The images of one IDX file."""
+    return _channels(read_idx(file))
+
+
+def idx_parts(
+    folder: Any, where: str, labels: tuple[str, ...] = (), *, labelled: bool = True
+) -> Parts:
+    """Images of an IDX folder with their classes, named by ``labels`` if given.
+
+    Images without classes are taken where they need not be ``labelled``.
+    """
+    if not labelled:
+        return _unlabelled(folder, where)
     (images, classes), test = read_idx_folder(folder)
 
     def target(values: Any) -> Any:
@@ -68,6 +85,16 @@ def idx_parts(folder: Any, where: str, labels: tuple[str, ...] = ()) -> Parts:
         scale=1 / 255 if images.dtype == np.uint8 else None,
         test=None if test is None else (_channels(test[0]), (target(test[1]),)),
     )
+
+
+def _unlabelled(folder: Any, where: str) -> Parts:
+    train, test = idx_images_of(folder)
+    scale = 1 / 255 if train.dtype == np.uint8 else None
+    other = None if test is None else (_channels(test), ())
+    labels = any(key.endswith("labels") for key in idx_files(folder))
+    notes = ("left out: the labels",) if labels else ()
+    rows = _channels(train)
+    return Parts(where, rows, (), scale=scale, test=other, notes=notes)
 
 
 def _channels(images: Any) -> Any:

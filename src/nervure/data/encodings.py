@@ -46,6 +46,7 @@ class Encodings:
             "characters" the same character by character. What is named here is never
             dropped as an identifier.
         most_one_hot: largest number of levels that "auto" turns into one input each.
+        embeds: whether "auto" may give codes; else it drops columns of more levels.
 
     Raises:
         DataError: a word that is none of these.
@@ -55,6 +56,7 @@ class Encodings:
     categories: Categories = "auto"
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     most_one_hot: int = MOST_ONE_HOT
+    embeds: bool = True
 
     def __post_init__(self) -> None:
         for what, word, words in (

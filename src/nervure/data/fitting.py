@@ -14,14 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nervure.base.words import many
-from nervure.data._errors import fail
+from nervure.data._errors import DataError, fail
 from nervure.data._fit_table import Notes, fit_table, join
-from nervure.data._raw import Raw
+from nervure.data._raw import RECONSTRUCTION, Raw
 from nervure.data.arrays import check_finite
 from nervure.data.columns import Table
 from nervure.data.encodings import Encodings
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts, ArrayInput, Classes, Inputs, TableInput
+from nervure.data.records import (
+    Amounts,
+    ArrayInput,
+    Classes,
+    Inputs,
+    Reconstruction,
+    SequenceInput,
+    TableInput,
+    Target,
+)
 from nervure.data.scaling import moments
 from nervure.data.sequences import fit_sequences
 
@@ -30,6 +39,9 @@ Rows = NDArray[Any]
 
 MOST_RECORD = 10 << 20
 """Bytes of a record as JSON: a model file holds it beside the network."""
+
+MOST_REBUILT = 100
+"""Levels of a category up to which a reconstruction has an input for each."""
 
 _CHUNK = 1 << 18
 
@@ -58,10 +70,14 @@ def fit_preprocessing(
         own = _of_inputs(encodings, raw)
         found = fit_sequences(raw.inputs, rows, own, notes)
         inputs = found or fit_table(raw.inputs, rows, own, notes)
+        if found is not None and raw.task == RECONSTRUCTION:
+            raise _no_reconstruction(found, raw.where)
     else:
         inputs = _fit_array(raw.inputs, raw.scale, rows, notes, raw.where)
-    target: Classes | Amounts
-    if raw.task == "classification":
+    target: Target
+    if raw.task == RECONSTRUCTION:
+        target, line = Reconstruction("code"), "target: the inputs themselves"
+    elif raw.task == "classification":
         target, line = _fit_classes(raw)
     else:
         target, line = _fit_amounts(raw, rows, standardize_target)
@@ -78,7 +94,36 @@ def _of_inputs(encodings: Encodings | None, raw: Raw) -> Encodings:
     encodings = encodings or Encodings()
     targets = {column.name for column in raw.targets}
     others = {n: use for n, use in encodings.columns.items() if n not in targets}
-    return replace(encodings, columns={**_of_series(encodings, raw), **others})
+    columns = {**_of_series(encodings, raw), **others}
+    if raw.task == RECONSTRUCTION:
+        return _for_reconstruction(encodings, columns, raw.where)
+    return replace(encodings, columns=columns)
+
+
+def _for_reconstruction(
+    encodings: Encodings, columns: dict[str, str], where: str
+) -> Encodings:
+    """Encodings without codes, whose distances mean nothing to a squared error."""
+    codes = [name for name, use in columns.items() if use == "embedding"]
+    if codes or encodings.categories == "embedding":
+        what = f"column {codes[0]!r}" if codes else "categories"
+        raise fail(
+            where,
+            f"{what} as codes for an embedding; expected values that can be given "
+            "again",
+            "encode them one_hot, or drop them",
+        )
+    wide = max(encodings.most_one_hot, MOST_REBUILT)
+    return replace(encodings, columns=columns, most_one_hot=wide, embeds=False)
+
+
+def _no_reconstruction(record: SequenceInput, where: str) -> DataError:
+    return fail(
+        where,
+        f"column {record.name!r} holds sequences; expected rows of one shape, which "
+        "can be given again",
+        "leave it out, or cut the sequences into columns",
+    )
 
 
 def _of_series(encodings: Encodings, raw: Raw) -> dict[str, str]:
@@ -112,7 +157,7 @@ def _parts(record: Preprocessing) -> list[tuple[str, int]]:
     target, inputs = record.target, record.inputs
     columns = inputs.columns if isinstance(inputs, TableInput) else ()
     sizes = [(column.name, len(repr(column))) for column in columns]
-    return [*sizes, (record.target_names[0], len(repr(target)))]
+    return [*sizes, (", ".join(record.target_names[:1]), len(repr(target)))]
 
 
 # -- targets ------------------------------------------------------------------------

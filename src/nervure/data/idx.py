@@ -163,12 +163,33 @@ def read_idx_folder(folder: str | Path) -> tuple[Pair, Pair | None]:
     has_test = any(key.startswith("test") for key in files)
     test = _read_pair(folder, files, "test") if has_test else None
     if test is not None and test[0].shape[1:] != train[0].shape[1:]:
-        raise fail(
-            folder.name,
-            f"training images {train[0].shape[1:]}, test images {test[0].shape[1:]}",
-            "keep files of one data set together",
-        )
+        raise _uneven(folder, train[0], test[0])
     return train, test
+
+
+def idx_images_of(folder: str | Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Training images of a folder, and those of its test part, labelled or not.
+
+    Raises:
+        DataError: a file is missing or broken, or the parts differ in shape.
+    """
+    folder = Path(folder)
+    files = idx_files(folder)
+    if "train images" not in files:
+        return read_idx_folder(folder)[0][0], None  # raises, and says what is missing
+    train = read_idx(files["train images"])
+    test = read_idx(files["test images"]) if "test images" in files else None
+    if test is not None and test.shape[1:] != train.shape[1:]:
+        raise _uneven(folder, train, test)
+    return train, test
+
+
+def _uneven(folder: Path, train: NDArray[Any], test: NDArray[Any]) -> DataError:
+    return fail(
+        folder.name,
+        f"training images {train.shape[1:]}, test images {test.shape[1:]}",
+        "keep files of one data set together",
+    )
 
 
 def _read_pair(folder: Path, files: dict[str, Path], part: str) -> Pair:

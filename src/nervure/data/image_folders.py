@@ -135,7 +135,11 @@ def _below(folder: Path) -> list[Path]:
 
 
 def image_parts(
-    found: Folder, image_size: Size | None = None, *, skip_bad: bool = False
+    found: Folder,
+    image_size: Size | None = None,
+    *,
+    skip_bad: bool = False,
+    labelled: bool = True,
 ) -> Parts:
     """Images of a folder with their classes; a test part if it holds one.
 
@@ -145,6 +149,7 @@ def image_parts(
         image_size: height and width; by default the medians of the images, with the
             longer side no longer than `LARGEST_SIDE`.
         skip_bad: leave out images that cannot be read, with a warning.
+        labelled: whether images need a class each.
 
     Raises:
         DataError: images without a class, classes without an image, files that are no
@@ -153,22 +158,27 @@ def image_parts(
     where = found.name
     train, test = _train_and_test(found)
     for part in (train, test):
-        if part is not None:
+        if part is not None and labelled:
             _check_classes(part)
     files = [*train.files, *(test.files if test else ())]
     read = _read(files, found, image_size, skip_bad=skip_bad)
     train, test = train.only(read.files), test and test.only(read.files)
-    _check_classes(train)
+    if labelled:
+        _check_classes(train)
     count = len(train.files)
     return Parts(
         where,
         read.pixels[:count],
-        (train.labels(),),
+        _classes_of(train),
         BYTE,
-        None if test is None else (read.pixels[count:], (test.labels(),)),
+        None if test is None else (read.pixels[count:], _classes_of(test)),
         (read.note, *_skipped(found, train, test)),
         read.size,
     )
+
+
+def _classes_of(part: Folder) -> tuple[Column, ...]:
+    return (part.labels(),) if part.classes else ()
 
 
 def _train_and_test(found: Folder) -> tuple[Folder, Folder | None]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from nervure.base.words import unknown
 from nervure.data._errors import DataError, fail, listing
-from nervure.data._raw import Parts, parts_of
-from nervure.data.builtin import BUILTIN, idx_parts, read_builtin
+from nervure.data._raw import RECONSTRUCTION, Parts, inputs_alone, parts_of
+from nervure.data.builtin import BUILTIN, idx_images, idx_parts, read_builtin
 from nervure.data.columns import Table
 from nervure.data.encodings import AS_TEXT
 from nervure.data.frames import is_frame, table_from_frame, table_from_mapping
@@ -29,8 +29,10 @@ from nervure.data.records import (
     Classes,
     Inputs,
     Numeric,
+    Reconstruction,
     TableColumn,
     TableInput,
+    Target,
     Text,
 )
 
@@ -50,7 +52,7 @@ class How:
     query: str | None = None
     task: str | None = None
     inputs: Inputs | None = None
-    target: Classes | Amounts | None = None
+    target: Target | None = None
     image_size: tuple[int, int] | None = None
     uses: Mapping[str, str] = field(default_factory=dict[str, str])
     dates: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -72,6 +74,12 @@ class How:
         if isinstance(target, Amounts) and target.written is not None:
             names |= set(target.names)
         return frozenset(names)
+
+    @property
+    def alone(self) -> bool:
+        """Whether rows need no targets: they are their own."""
+        wanted = isinstance(self.target, Reconstruction)
+        return wanted or self.task == RECONSTRUCTION
 
     @property
     def known(self) -> frozenset[str]:
@@ -130,7 +138,7 @@ def _open(source: Any, how: How) -> tuple[Table | Parts, bool]:
 
 
 def _open_named(source: str | os.PathLike[str], how: How) -> tuple[Table | Parts, bool]:
-    from nervure.data.archive import arrays_of, read_npz
+    from nervure.data.archive import arrays_of, read_npy, read_npz
     from nervure.data.tables import TYPED, read_table, table_format
 
     if source in BUILTIN and how.query is None:
@@ -143,15 +151,21 @@ def _open_named(source: str | os.PathLike[str], how: How) -> tuple[Table | Parts
     if how.query is not None:
         raise fail(path.name, "a query over a file without a table", _FILES)
     if is_idx(path):
-        return idx_parts(path, path.name), True
+        return idx_parts(path, path.name, labelled=not how.alone), True
+    if how.alone and path.is_file() and "-ubyte" in path.name:
+        return inputs_alone(idx_images(path), path.name), True
+    if how.alone and path.suffix.lower() == ".npy":
+        return inputs_alone(read_npy(path), path.name), True
     found = _images(path, how)
     if found is not None:
         return found, True
     if path.is_dir():
         _foreign_folder(path)
     if path.suffix.lower() == ".npz":
-        arrays = arrays_of(read_npz(path), path.name)
+        arrays = arrays_of(read_npz(path), path.name, targets=not how.alone)
         inputs, targets, test = arrays.inputs, arrays.targets, arrays.test
+        if targets is None:
+            return inputs_alone(inputs, path.name), True
         return parts_of(inputs, targets, path.name, how.task, test), True
     raise fail(path.name, f"a {path.suffix or 'nameless'} file; expected data", _FILES)
 
@@ -180,8 +194,12 @@ def _images(path: Path, how: How) -> Parts | None:
     if found is None:
         return None
     if how.inputs is None:
-        return image_parts(found, how.image_size, skip_bad=how.skip_bad)
+        labelled = not how.alone
+        size, skip_bad = how.image_size, how.skip_bad
+        return image_parts(found, size, skip_bad=skip_bad, labelled=labelled)
     pixels, labels = images_for(found, how.inputs, skip_bad=how.skip_bad)
+    if how.alone:
+        return Parts(found.name, pixels, ())
     if labels is None:
         raise fail(
             found.name,

@@ -8,6 +8,7 @@ checked, written, read, and applied.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
@@ -25,8 +26,10 @@ from nervure.data.records import (
     ArrayInput,
     Classes,
     Inputs,
+    Reconstruction,
     SequenceInput,
     TableInput,
+    Target,
 )
 from nervure.data.scaling import DAMAGED
 from nervure.data.series.records import SeriesRecord
@@ -38,6 +41,14 @@ MOST_TEXT = 32 << 20
 """Bytes of a record that is read."""
 
 MOST_FAULTS = 10
+
+Task = Literal["classification", "regression", "reconstruction"]
+_TASKS: dict[str, Task] = {
+    "classes": "classification",
+    "amounts": "regression",
+    "reconstruction": "reconstruction",
+}
+_HOLDS = {"classes": "classes", "amounts": "amounts", "reconstruction": "no target"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Preprocessing:
     """
 
     inputs: Inputs
-    target: Classes | Amounts
+    target: Target
     version: Literal[1] = 1
     query: str | None = None
     header: bool | None = None
@@ -79,9 +90,9 @@ class Preprocessing:
     # -- what it describes ------------------------------------------------------
 
     @property
-    def task(self) -> Literal["classification", "regression"]:
+    def task(self) -> Task:
         """What the target calls for."""
-        return "classification" if isinstance(self.target, Classes) else "regression"
+        return _TASKS[self.target.kind]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,8 +119,10 @@ class Preprocessing:
 
     @property
     def outputs(self) -> int:
-        """Number of classes, or of amounts."""
+        """Number of classes, of amounts, or of the inputs that are given again."""
         target = self.target
+        if isinstance(target, Reconstruction):
+            return math.prod(self.shape)
         return len(target.labels if isinstance(target, Classes) else target.names)
 
     @property
@@ -119,8 +132,10 @@ class Preprocessing:
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Names of the target's columns."""
+        """Names of the target's columns; none where rows are their own target."""
         target = self.target
+        if isinstance(target, Reconstruction):
+            return ()
         return (target.name,) if isinstance(target, Classes) else target.names
 
     def feature_names(self) -> list[str]:
@@ -185,21 +200,35 @@ class Preprocessing:
         Raises:
             DataError: a label that was not there in training, a missing value.
         """
+        if isinstance(self.target, Reconstruction):
+            fact = "targets for a network that gives its inputs again"
+            raise fail("targets", fact, "leave them out")
         return encode_targets(self.target, raw, np.dtype(dtype))
+
+    def as_targets(self, inputs: Array, *, dtype: DTypeLike = np.float32) -> Array:
+        """Encoded inputs as the targets ``(rows, features)`` of a reconstruction."""
+        rows = inputs.reshape(len(inputs), -1)
+        if rows.dtype == np.uint8:
+            return rows * np.asarray(self.scale, dtype)
+        return np.asarray(rows, dtype)
 
     def decode_classes(self, indices: Any) -> Array:
         """The labels of class indices ``(rows,)``, in their own type."""
         if not isinstance(self.target, Classes):
-            raise fail("target", "amounts, not classes", "use decode_targets")
+            raise fail("target", f"{self._holds}, not classes", "use decode_targets")
         labels = np.array(self.target.labels)
         return labels[np.asarray(indices)]
 
     def decode_targets(self, outputs: Any) -> NDArray[np.float64]:
         """Amounts of network outputs ``(rows, targets)``: ``y * scale + mean``."""
         if not isinstance(self.target, Amounts):
-            raise fail("target", "classes, not amounts", "use decode_classes")
+            raise fail("target", f"{self._holds}, not amounts", "use decode_classes")
         scaled = np.asarray(outputs, np.float64)
         return scaled * np.array(self.target.scale) + np.array(self.target.mean)
+
+    @property
+    def _holds(self) -> str:
+        return _HOLDS[self.target.kind]
 
     # -- as data ----------------------------------------------------------------
 

@@ -341,6 +341,37 @@ class Amounts:
             )
 
 
+@dataclass(frozen=True)
+class Reconstruction:
+    """No target of its own: a network gives its inputs again, through a code.
+
+    ``code`` names the layer of the code. Rows that come out with a mean squared error
+    above ``threshold`` are anomalies: the ``quantile`` of the errors of the ``rows``
+    that were trained on, or held out for validation.
+    """
+
+    code: str
+    threshold: float | None = None
+    quantile: float = 0.99
+    rows: Literal["training", "validation"] = "training"
+    kind: Literal["reconstruction"] = "reconstruction"
+
+    def __post_init__(self) -> None:
+        _check_name(self.code)
+        found = 0.0 if self.threshold is None else self.threshold
+        if not (_finite(found) and found >= 0 and 0 <= self.quantile <= 1):
+            raise fail(
+                "reconstruction",
+                f"threshold {self.threshold} at quantile {self.quantile}; expected "
+                "one of at least 0, at a quantile in [0, 1]",
+                DAMAGED,
+            )
+
+
+Target = Classes | Amounts | Reconstruction
+"""What a network's outputs stand for."""
+
+
 def _check_name(name: str) -> None:
     if len(name) > LONGEST_NAME:
         raise fail("columns", f"a name of {len(name):,} characters", "shorten it")

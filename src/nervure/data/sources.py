@@ -14,7 +14,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from nervure.data._dataset import Dataset, make_dataset
 from nervure.data._errors import DataError, fail, listing
-from nervure.data._raw import Raw, raw_from_parts, raw_from_series, raw_from_table
+from nervure.data._raw import (
+    RECONSTRUCTION,
+    Raw,
+    raw_from_parts,
+    raw_from_series,
+    raw_from_table,
+    raw_of_inputs,
+)
 from nervure.data.builtin import BUILTIN
 from nervure.data.columns import Column, Table
 from nervure.data.encodings import MOST_ONE_HOT, Categories, Encodings, Method
@@ -22,7 +29,7 @@ from nervure.data.meaning.labels import Labels
 from nervure.data.meaning.understanding import apply_form
 from nervure.data.opening import How, features_of, is_idx, is_table, open_source
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts, Classes, LetterInput
+from nervure.data.records import Classes, LetterInput, Reconstruction, Target
 from nervure.data.series.parts import parts_in_time
 from nervure.data.series.records import Series
 from nervure.data.splitting import split
@@ -71,7 +78,8 @@ def load(
         target: column to predict (several for a regression); by default the last.
         query: SQL over a file, which is the table ``data`` in it.
         task: "classification" or "regression"; by default as the target suggests:
-            text, booleans and integers of few values are classes.
+            text, booleans and integers of few values are classes. "reconstruction"
+            takes rows as their own targets, and leaves a ``target`` out of them.
         weights: column with the rows' weights.
         image_size: height and width that image files are resized to; by default
             their medians, at most 64.
@@ -169,7 +177,9 @@ def read(
             "leave image_size out",
         )
     if isinstance(found, Table):
-        if series is not None:
+        if task == RECONSTRUCTION:
+            raw = _own_target(found, target, weights, series)
+        elif series is not None:
             raw = raw_from_series(found, series, target, task, weights)
         else:
             raw = raw_from_table(found, target, task, weights, labels)
@@ -182,6 +192,18 @@ def read(
                 f"leave {option} out",
             )
     return raw_from_parts(found, task)
+
+
+def _own_target(
+    table: Table, target: Any, weights: str | None, series: Series | None
+) -> Raw:
+    if series is None:
+        return raw_of_inputs(table, target, weights)
+    raise fail(
+        table.where,
+        "a series whose windows are to be their own targets; expected rows",
+        "leave series out, or forecast it",
+    )
 
 
 def _named(series: Series | None) -> list[str]:
@@ -326,10 +348,13 @@ def with_targets(
     """
     number, record = np.dtype(dtype), preprocessing
     found = _opened(source, record, query, skip_bad, open_source)
+    own = isinstance(record.target, Reconstruction)
     if isinstance(found, Table):
         return Labelled(*_labelled_table(found, record, number))
 
     def encoded(inputs: Any, columns: tuple[Column, ...]) -> tuple[Array, Array]:
+        if own:
+            return _as_their_own(record, inputs, number, found.where)
         targets = columns[0] if len(columns) == 1 else _values(columns)
         x = record.encode(inputs, dtype=number, where=found.where)
         return x, record.encode_targets(targets, dtype=number)
@@ -387,6 +412,8 @@ def row_names(source: Any, *, skip_bad: bool = False) -> list[str] | None:
 def _labelled_table(
     table: Table, record: Preprocessing, dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
+    if isinstance(record.target, Reconstruction):
+        return _as_their_own(record, table, dtype, table.where)
     names = record.target_names
     absent = [name for name in names if name not in table.columns]
     if absent:
@@ -415,11 +442,20 @@ def _labelled_table(
     return inputs, record.encode_targets(amounts, dtype=dtype)
 
 
-def _with_numbers(table: Table, target: Classes | Amounts) -> Table:
+def _as_their_own(
+    record: Preprocessing, rows: Any, dtype: np.dtype[Any], where: str
+) -> tuple[Array, Array]:
+    inputs = record.encode(rows, dtype=dtype, where=where)
+    return inputs, record.as_targets(inputs, dtype=dtype)
+
+
+def _with_numbers(table: Table, target: Target) -> Table:
     """The table with targets of text as the numbers that they were in training."""
     if isinstance(target, Classes):
         labels_are_text = isinstance(target.labels[0], str | bool)
         names, written = (() if labels_are_text else (target.name,)), None
+    elif isinstance(target, Reconstruction):
+        return table
     else:
         names, written = target.names, target.written
     texts = [table[name] for name in names if table[name].kind == "text"]

@@ -32,7 +32,7 @@ from nervure.network.network import Network
 from nervure.record import NAME, Record, RecordError
 from nervure.runs.building import network_for, network_of
 from nervure.runs.loading import load_network
-from nervure.runs.training import arguments_of
+from nervure.runs.training import arguments_of, rows_for
 from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
 from nervure.spec.tables import Spec, TrainingSpec
@@ -356,6 +356,9 @@ def _with_rows(
     missing: tuple[str, ...],
 ) -> Subject:
     given = arguments_of(spec, rows)
+    dataset = rows if isinstance(rows, Dataset) else None
+    if dataset is not None:
+        rows = rows_for(spec, net, dataset)
     objective = net.objective(given["loss"], given["loss_weights"])
     prepared = prepare(
         net,
@@ -366,7 +369,6 @@ def _with_rows(
         class_weight=given.get("class_weight"),
         seed=spec.seed,
     )
-    dataset = rows if isinstance(rows, Dataset) else None
     return Subject(
         spec, net.graph, net, prepared, objective, dataset, path=path, missing=missing
     )

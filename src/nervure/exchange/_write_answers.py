@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts, Classes
+from nervure.data.records import Amounts, Classes, Reconstruction
 from nervure.exchange._writer import Value, Writer
 from nervure.graph.graph import Graph
 from nervure.graph.objective import activation_of, answering
@@ -34,7 +34,7 @@ class Answer:
 def answer_names(graph: Graph, record: Preprocessing | None) -> list[str]:
     """Names of the outputs."""
     names = graph.output_names
-    if record is None:
+    if record is None or isinstance(record.target, Reconstruction):
         return list(names)
     classes = record.task == "classification"
     words = ("label", "probabilities") if classes else ("variable",)
@@ -64,7 +64,9 @@ def answers(
     for i, (name, own, y) in enumerate(zip(names, records, ends, strict=True)):
         y, prefix = writer.as_last(y), _prefix(graph, name)
         target: Any = own.target
-        if isinstance(target, Classes):
+        if isinstance(target, Reconstruction):
+            found.append(Answer(y.name, writer.dtype, y.shape))
+        elif isinstance(target, Classes):
             logs = activation_of(graph.nodes[answering(graph, i)].layer)
             flat = _flat(writer, y, name)
             found += _classes(writer, target, flat, logs == "log_softmax", prefix)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.base.words import unknown
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged
-from nervure.data.records import TableInput, Text
+from nervure.data.records import Reconstruction, TableInput, Text
 from nervure.executors import Data
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Cost, Objective
@@ -146,3 +147,6 @@ def check_record(graph: Graph, record: Preprocessing) -> None:
         )
     check_outputs(graph, record)
     check_categories(graph, record)
+    target = record.target
+    if isinstance(target, Reconstruction) and target.code not in graph.groups:
+        raise ValueError(unknown("autoencoder", "layer", target.code, graph.groups))

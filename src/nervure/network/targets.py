@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nervure.base.words import many
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Amounts
+from nervure.data.records import Amounts, Reconstruction
 from nervure.graph.graph import Graph
 
 Array = npt.NDArray[Any]
@@ -63,13 +63,17 @@ def check_outputs(graph: Graph, record: Preprocessing) -> None:
     Raises:
         ValueError: the text says what is wrong and what was expected.
     """
-    outputs = zip(graph.output_names, graph.output_shapes, strict=True)
-    for (name, shape), own in zip(outputs, records_of(graph, record), strict=True):
+    outputs = list(zip(graph.output_names, graph.output_shapes, strict=True))
+    records = records_of(graph, record)
+    if isinstance(record.target, Reconstruction):  # others are terms of the cost
+        outputs, records = outputs[:1], records[:1]
+    for (name, shape), own in zip(outputs, records, strict=True):
         found, wanted = math.prod(shape), len(own.quantiles) or own.outputs
         one_for_two = own.task == "classification" and (found, wanted) == (1, 2)
         if found != wanted and not one_for_two:
             what = "class" if own.task == "classification" else "amount"
             what = "quantile" if own.quantiles else what
+            what = "input" if own.task == "reconstruction" else what
             raise ValueError(
                 f"output {name!r} gives {many(found, 'number')} for a target of "
                 f"{many(wanted, what)}; expected one for each"

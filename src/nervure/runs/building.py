@@ -9,7 +9,9 @@ from nervure.data import Dataset
 from nervure.data.preprocessing import Preprocessing
 from nervure.graph.written import graph_of
 from nervure.layers.entrance import Codes
+from nervure.network import autoencoding
 from nervure.network.network import Network
+from nervure.spec.autoencoders import terms_of
 from nervure.spec.tables import Spec
 from nervure.zoo import ZooNetwork
 
@@ -33,7 +35,10 @@ def network_of(
     """
     training = spec.training
     seed = spec.seed if seed is None else seed
-    if spec.network is not None:
+    if spec.autoencoder is not None:
+        found = terms_of(spec, input_shape, record)
+        net = autoencoding.network_of(found, seed, spec.dtype)
+    elif spec.network is not None:
         net = _of_zoo(spec.network, input_shape, record, seed, spec.dtype)
     else:
         graph = graph_of(spec.layers, spec.outputs, input_shape, categories)

@@ -13,6 +13,7 @@ from typing import Any
 from nervure.base.words import cut, is_list, is_table, many, short
 from nervure.base.words import found as found_word
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Reconstruction
 from nervure.ensemble.ensemble import Ensemble
 from nervure.graph.graph import Graph
 from nervure.graph.naming import with_parameters
@@ -93,7 +94,10 @@ def _record(data: object, drafts: Iterable[_Draft], where: str) -> Preprocessing
         )
     try:
         record = Preprocessing.from_json(data)
-        for draft in drafts:
+        several = list(drafts)
+        if len(several) > 1 and isinstance(record.target, Reconstruction):
+            raise ValueError("an ensemble of autoencoders; expected one network")
+        for draft in several:
             check_record(draft.graph, record)
     except ValueError as error:
         raise _contradicting(where, "network and preprocessing", error) from error

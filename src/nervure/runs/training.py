@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from nervure.data import Dataset
 from nervure.ensemble.ensemble import Ensemble, EnsembleRun
 from nervure.ensemble.training import member_folder
+from nervure.graph.node import Entry
+from nervure.network import autoencoding
+from nervure.network.network import Network
+from nervure.network.scoring import find_threshold
 from nervure.runs.building import network_for, network_of
 from nervure.runs.loading import take_weights
+from nervure.spec.autoencoders import chain_of, terms_of
 from nervure.spec.reading import load_spec
 from nervure.spec.rows import load_data
 from nervure.spec.stopping import EarlyStopping
-from nervure.spec.tables import Spec, TrainingSpec
+from nervure.spec.tables import Spec, SpecError, TrainingSpec
 from nervure.training.described import labels_of
 from nervure.training.fit import fit
 from nervure.training.folder import RunFolder, RunFolderError
 from nervure.training.run import Run
-
-if TYPE_CHECKING:
-    pass
 
 
 def fit_spec(
@@ -62,6 +67,8 @@ def fit_spec(
     if dataset is None:
         dataset = load_data(spec.data, spec.seed, spec.dtype)
     folder = None if directory is None else RunFolder(directory, spec.data)
+    if folder is not None and spec.autoencoder is not None:
+        folder.chain = _whole_chain(spec, dataset)
     arguments = arguments_of(spec, dataset, overrides)
     return _fit(spec, dataset, None, directory=folder, **arguments)
 
@@ -75,6 +82,8 @@ def fit_arrays(spec: Spec, X: Any, y: Any, **overrides: Any) -> Run | EnsembleRu
 def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
     """Train what the spec describes; rows are a `Dataset`, or arrays with ``y``."""
     network = network_for(spec, rows) if isinstance(rows, Dataset) else network_of(spec)
+    if spec.autoencoder is not None:
+        return _fit_autoencoder(spec, network, rows, **arguments)
     several = spec.ensemble
     ensemble = None if several is None else Ensemble.of(network, several.members)
     weights = spec.training.weights if spec.training else None
@@ -84,6 +93,53 @@ def _fit(spec: Spec, rows: Any, y: Any, **arguments: Any) -> Run | EnsembleRun:
     if ensemble is None or several is None:
         return fit(network, rows, y, **arguments)
     return ensemble.fit(rows, y, bagged=several.bagged, **arguments)
+
+
+def _fit_autoencoder(spec: Spec, network: Network, rows: Any, **arguments: Any) -> Run:
+    """Train an autoencoder; its model says from which error on rows are anomalies."""
+    if not isinstance(rows, Dataset):
+        raise SpecError(
+            "[autoencoder] arrays without a record of how they were read; expected a "
+            "Dataset; in Python use nv.Autoencoder and its fit"
+        )
+    weights = spec.training.weights if spec.training else None
+    if weights is not None and not arguments.get("resume"):
+        take_weights(network, weights)
+    run = fit(network, rows_for(spec, network, rows), **arguments)
+    _find_thresholds(spec, run, rows)
+    return run
+
+
+def rows_for(spec: Spec, network: Network, rows: Dataset) -> Dataset:
+    """Rows with targets for all that the network of a spec gives.
+
+    Beside the reconstruction an autoencoder gives what its code costs.
+    """
+    if spec.autoencoder is None or len(network.graph.outputs) == 1:
+        return rows
+    found = terms_of(spec, rows.preprocessing.input_shape, rows.preprocessing)
+    wanted = autoencoding.targets_of(network.graph, found, rows.targets)
+    return dataclasses.replace(rows, targets=np.hstack(wanted))
+
+
+def _find_thresholds(spec: Spec, run: Run, rows: Dataset) -> None:
+    """Put it into the network, and into the model file with its best weights."""
+    assert spec.autoencoder is not None
+    quantile, best = spec.autoencoder.quantile, run.best_network()
+    find_threshold(best, rows, quantile)
+    if np.array_equal(best.values, run.network.values):
+        run.network.preprocessing = best.preprocessing
+    else:
+        find_threshold(run.network, rows, quantile)
+    if run.directory is not None:
+        best.save(RunFolder(run.directory).model)
+
+
+def _whole_chain(spec: Spec, dataset: Dataset) -> Spec:
+    """The spec with all layers of its autoencoder, the input first."""
+    record = dataset.preprocessing
+    layers = chain_of(spec, record.input_shape, record)
+    return dataclasses.replace(spec, layers=tuple(map(Entry, layers)))
 
 
 def resume(
@@ -120,7 +176,7 @@ def resume(
     spec = load_spec(folder.spec)
     _check_given(folder, spec.ensemble is not None, overrides)
     rows = _data_again(folder, spec) if X is None else X
-    folder.data = spec.data
+    folder.data, folder.chain = spec.data, spec if spec.autoencoder else None
     arguments = arguments_of(spec, rows, overrides)
     return _fit(spec, rows, y, directory=folder, resume=True, **arguments)
 
@@ -135,6 +191,10 @@ def arguments_of(
     given |= {"augmentation": spec.augmentation, **(overrides or {})}
     if spec.network is not None and given["loss_weights"] is None:
         given["loss_weights"] = spec.network.loss_weights
+    if spec.autoencoder is not None:
+        found = terms_of(spec, None if record is None else record.input_shape, record)
+        own = autoencoding.arguments_of(found)
+        given |= {key: one for key, one in own.items() if key not in (overrides or {})}
     stopping = training.early_stopping
     own = any(isinstance(one, EarlyStopping) for one in given["callbacks"])
     if stopping and not own:

@@ -17,11 +17,14 @@ import nervure as nv
 from nervure.base.checks import number
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import one_each
-from nervure.data.records import Amounts, Classes
+from nervure.data.records import Amounts, Classes, Reconstruction
+from nervure.ensemble.ensemble import Ensemble
 from nervure.executors import Rows
 from nervure.network.conformal import Conformal
 from nervure.network.finite import tell_not_finite
+from nervure.network.halves import scored
 from nervure.network.modelfile import ModelFileError
+from nervure.network.network import Network
 from nervure.network.predicting import Predictor, decoded, ready
 from nervure.network.targets import records_of
 from nervure.uncertainty.outputs import as_probabilities
@@ -39,6 +42,8 @@ def model_file(path: Path) -> Path:
 def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
     """The network or ensemble of a model file or run folder, with its preprocessing.
 
+    Of an autoencoder the network that gives codes and errors (see `scored`).
+
     Raises:
         ModelFileError: no model there, or one that was not trained on a source.
     """
@@ -49,7 +54,16 @@ def open_model(path: Path) -> tuple[Predictor, Preprocessing]:
             f"[{file}] has no record of its data's preprocessing; expected a network "
             "trained with nervure train or on a Dataset; use net.predict in Python"
         )
-    return network, network.preprocessing
+    return answering(network), network.preprocessing
+
+
+def answering(network: Network | Ensemble) -> Network | Ensemble:
+    """What is asked for answers: of an autoencoder the codes and errors of rows."""
+    record = network.preprocessing
+    target = None if record is None else record.target
+    if isinstance(target, Reconstruction) and isinstance(network, Network):
+        return scored(network, target.code)
+    return network
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,8 @@ def check_wanted(
     Raises:
         ValueError: it predicts amounts, or was not calibrated.
     """
+    if isinstance(record.target, Reconstruction):
+        return _check_rebuilding(wanted, mark)
     if wanted.probabilities and not isinstance(record.target, Classes):
         raise ValueError(
             f"[{mark}probabilities] the model predicts amounts; expected one that "
@@ -87,6 +103,16 @@ def check_wanted(
             f"[{mark}interval] the model holds no calibration; expected one that was "
             "trained with rows kept for it; use nervure train --calibrate"
         )
+
+
+def _check_rebuilding(wanted: Wanted, mark: str) -> None:
+    asked = {"probabilities": wanted.probabilities, "interval": wanted.interval}
+    for name, value in asked.items():
+        if value:
+            raise ValueError(
+                f"[{mark}{name}] the model is an autoencoder, which gives codes and "
+                "errors; expected one that predicts; leave the option out"
+            )
 
 
 def raw_outputs(network: Predictor, record: Preprocessing, inputs: Array) -> list[Rows]:
@@ -105,7 +131,10 @@ def answers(
     Raises:
         NotFiniteError: one is no number, and that is ``strict``.
     """
-    names = network.graph.output_names
+    target, names = record.target, network.graph.output_names
+    if isinstance(target, Reconstruction):
+        tell_not_finite(outputs, strict=wanted.strict)
+        return codes(target, *map(np.asarray, outputs))
     tell_not_finite(decoded(network, outputs), strict=wanted.strict)
     records = records_of(network.graph, record)
     columns: Columns = {}
@@ -133,6 +162,7 @@ def predictions(
             ends = scores.intervals(amounts, wanted.interval)
             columns |= _ends(record.target, ends.reshape(len(ends), -1, 2))
         return columns
+    assert isinstance(record.target, Classes)
     p = outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
     columns: Columns = {"prediction": record.decode_classes(p.argmax(axis=1))}
     labels = record.target.labels
@@ -141,6 +171,15 @@ def predictions(
     if scores is not None and wanted.interval:
         inside = scores.sets(as_probabilities(outputs), wanted.interval)
         columns |= {f"in_set_{label}": inside[:, i] for i, label in enumerate(labels)}
+    return columns
+
+
+def codes(target: Reconstruction, code: Array, score: Array) -> Columns:
+    """The values of the code, the error, and whether that is above the threshold."""
+    columns: Columns = {f"code_{i}": y for i, y in enumerate(code.T, start=1)}
+    columns["score"] = scores = score.reshape(-1)
+    if target.threshold is not None:
+        columns["anomaly"] = scores.astype(np.float64) > target.threshold
     return columns
 
 

@@ -221,7 +221,12 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         weights = self._row_weights(y, sample_weight)
         classes = self._weights_of_classes(y)
         held = self._held(eval_set)
-        return Course(X, self._encoded(y), weights, classes, held, self._seed)
+        losses = self._losses()
+        return Course(X, self._encoded(y), weights, classes, held, self._seed, losses)
+
+    def _losses(self) -> dict[str, Any]:
+        """Losses and their weights, where the network gives more than the target."""
+        return {}
 
     def _held(self, eval_set: Any) -> Any:
         """Own validation data: ``(X, y)`` or ``(X, y, weights)``, also in a list."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -28,7 +28,7 @@ ONE_EPOCH = "one epoch of partial_fit"
 @dataclass(frozen=True)
 class Course:
     """What an estimator trains with: the rows, what they and their classes weigh, what
-    is held against them, the seed."""
+    is held against them, the seed; losses of several outputs where there are some."""
 
     X: Any
     y: Any
@@ -36,6 +36,7 @@ class Course:
     class_weights: Any
     held: Any
     seed: int
+    losses: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def train(estimator: Any, net: Network, course: Course, extra: Sequence[Any]) -> Run:
@@ -85,7 +86,7 @@ def _session(
     stopping = early_stopping_of(estimator.early_stopping)
     settings = settings_of(
         net,
-        loss=estimator.loss,
+        **{"loss": estimator.loss, **course.losses},
         optimizer=estimator.optimizer,
         epochs=max(int(estimator.epochs), begun.epoch + 1 if begun else 1),
         metrics=tuple(estimator.metrics),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from nervure.base import plain, toml
@@ -19,7 +20,7 @@ from nervure.graph.entries import (
     read_inputs,
 )
 from nervure.graph.node import Entry
-from nervure.spec.tables import Spec, SpecError
+from nervure.spec.tables import DataSpec, Spec, SpecError
 
 LARGEST_IMAGE = 4096  # pixels of a side
 
@@ -101,7 +102,7 @@ def parse_spec(source: str | Mapping[str, Any], where: str = "spec") -> Spec:
 
 _READ = (
     "dtype", "outputs", "data", "network", "augmentation", "training", "ensemble",
-    "tune",
+    "tune", "autoencoder",
 )  # fmt: skip
 _KEYS = (*_READ, "layer")
 
@@ -114,17 +115,58 @@ def _read_spec(tables: Mapping[str, Any], at: Place) -> Any:
         for key in _READ
         if key in tables
     }
+    if values.get("autoencoder") not in (None, BAD):
+        _check_autoencoder(tables, values, at)
+    elif _task_of(values) == "reconstruction":
+        fact = 'found "reconstruction" without [autoencoder]; expected both'
+        at.key("data").key("task").bad(f"{fact}; add the table, or leave the task out")
     if "network" in tables:
         for key in ("layer", "outputs"):
             if key in tables:
                 at.key(key).bad("found beside [network]; expected one of the two")
         return BAD if at.faults.lines else Spec(**values)
-    layers = _read_layers(tables.get("layer"), at.key("layer"))
+    given = tables.get("layer")
+    chosen = given is None and "autoencoder" in tables
+    layers = [] if chosen else _read_layers(given, at.key("layer"))
     if at.faults.lines:
         return BAD
     outputs = values.get("outputs", ())
-    check_entries(layers, outputs, at.key("layer"), at.key("outputs"))
+    if not chosen:
+        check_entries(layers, outputs, at.key("layer"), at.key("outputs"))
     return Spec(layers=tuple(layers), **values)
+
+
+_ALONE = ("network", "ensemble", "outputs")
+"""Tables that [autoencoder] cannot stand beside."""
+
+
+def _check_autoencoder(
+    tables: Mapping[str, Any], values: dict[str, Any], at: Place
+) -> None:
+    """Whether all belongs to an autoencoder; its task is written into the data."""
+    for key in _ALONE:
+        if key in tables:
+            at.key(key).bad("found beside [autoencoder]; expected one of the two")
+    if "layer" not in tables and values["autoencoder"].code is None:
+        place = at.key("autoencoder").key("code")
+        place.bad('missing; expected a number of values, or a [[layer]] named "code"')
+    data = values.get("data", DataSpec())
+    if data is BAD:
+        return
+    for key, usual in (("series", None), ("calibration", 0.0)):
+        if getattr(data, key) != usual:
+            place = at.key("data").key(key)
+            place.bad("found beside [autoencoder]; expected rows without a target")
+    task = data.task or "reconstruction"
+    if task != "reconstruction":
+        fact = f'found "{task}" beside [autoencoder]; expected "reconstruction"'
+        at.key("data").key("task").bad(f"{fact}; leave one of them out")
+    values["data"] = replace(data, task=task)
+
+
+def _task_of(values: Mapping[str, Any]) -> str | None:
+    data = values.get("data")
+    return data.task if isinstance(data, DataSpec) else None
 
 
 def _read_layers(data: object, at: Place) -> list[Entry]:

@@ -11,25 +11,34 @@ import numpy.typing as npt
 
 from nervure.data import DataError, Dataset, Raw, make_dataset, read, split
 from nervure.data.series.parts import Parts, parts_in_time
+from nervure.spec.autoencoders import default_autoencoder
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
-from nervure.spec.tables import DataSpec, Spec, SpecError
+from nervure.spec.tables import AutoencoderSpec, DataSpec, Spec, SpecError
 
 Rows = npt.NDArray[np.int64]
 
 
 def default_for(
-    data: DataSpec, seed: int = 0, dtype: str = "float32"
+    data: DataSpec,
+    seed: int = 0,
+    dtype: str = "float32",
+    autoencoder: AutoencoderSpec | None = None,
 ) -> tuple[Spec, Dataset]:
     """The spec that is chosen for a source, and its rows, some of them held out.
+
+    ``autoencoder`` asks for one, on rows that are their own target.
 
     Raises:
         SpecError, DataError: see `read_data`.
     """
     raw = read_data(data)
     data = dataclasses.replace(held_apart(data, raw), image_size=raw.image_size)
-    if not isinstance(raw.inputs, np.ndarray) and data.numbers is None:
+    table = not isinstance(raw.inputs, np.ndarray)
+    if table and data.numbers is None and autoencoder is None:
         data = dataclasses.replace(data, numbers="robust")
     dataset = load_data(data, seed, dtype, raw)
+    if autoencoder is not None:
+        return default_autoencoder(dataset, data, autoencoder, seed), dataset
     return default_spec(dataset, data, seed), dataset
 
 

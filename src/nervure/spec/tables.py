@@ -20,6 +20,7 @@ from nervure.data.series.records import Series
 from nervure.graph.node import Entry
 from nervure.losses import Loss
 from nervure.metrics import METRICS
+from nervure.network.autoencoding import Variant
 from nervure.optimizers import Adam, Optimizer
 from nervure.regularizers import Regularizer
 from nervure.spec.space import TuneSpec
@@ -53,7 +54,7 @@ class DataSpec:
     source: str | None = None
     target: str | tuple[str, ...] | None = None
     query: str | None = None
-    task: Literal["classification", "regression"] | None = None
+    task: Literal["classification", "regression", "reconstruction"] | None = None
     weights: str | None = None
     image_size: tuple[int, int] | None = None
     validation: float | None = None
@@ -81,6 +82,30 @@ class DataSpec:
         return Encodings(
             self.numbers or "standard", self.categories, self.columns or {}
         )
+
+
+MOST_CODE = 1_000_000
+"""Numbers of a code."""
+
+
+@dataclass(frozen=True)
+class AutoencoderSpec(Variant):
+    """That the layers are an autoencoder: their target is what comes in.
+
+    ``code`` is the number of values of the code; without layers it decides about the
+    network. Of a spec's layers the one that is named "code" gives it: those up to it
+    are the encoder, the others the decoder. The other keys are those of
+    `nervure.Autoencoder`. A row is an anomaly above the ``quantile`` of the errors of
+    the validation rows, or where these are too few of the training rows.
+    """
+
+    code: int | None = None
+    quantile: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds = {"code": {"least": 1, "most": MOST_CODE}}
+        _check(self, "autoencoder", {**bounds, "quantile": {"least": 0, "most": 1}})
 
 
 @dataclass(frozen=True)
@@ -190,7 +215,8 @@ class Spec:
 
     ``layers`` are the tables ``[[layer]]``; in their place ``network``, the table
     ``[network]``, names an architecture of the zoo: ``zoo = "resnet18"``. ``training``
-    None is a spec of a network alone, ``ensemble`` None one of a single network.
+    None is a spec of a network alone, ``ensemble`` None one of a single network,
+    ``autoencoder`` None one with targets.
     ``outputs`` names the layers whose values the network gives; empty are those that
     no other layer reads. ``augmentation`` is how training changes images
     (``[[augmentation]]``). ``tune`` is the space that `nervure.tune` searches; training
@@ -206,6 +232,7 @@ class Spec:
     ensemble: EnsembleSpec | None = None
     network: ZooNetwork | None = None
     tune: TuneSpec | None = None
+    autoencoder: AutoencoderSpec | None = None
 
     @property
     def seed(self) -> int:

@@ -37,12 +37,13 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
     tables["augmentation"] = [plain.write_fields(a) for a in spec.augmentation]
     found = {key: tables[key] for key in _WRITTEN if key in tables}
     # A table [ensemble] without keys says that there is one.
-    return {key: table for key, table in found.items() if table or key == "ensemble"}
+    said = ("ensemble", "autoencoder")
+    return {key: table for key, table in found.items() if table or key in said}
 
 
 _WRITTEN = (
-    "outputs", "dtype", "network", "data", "layer", "augmentation", "training",
-    "ensemble", "tune",
+    "outputs", "dtype", "network", "data", "autoencoder", "layer", "augmentation",
+    "training", "ensemble", "tune",
 )  # fmt: skip
 """The keys of a spec in the order in which it is written."""
 

@@ -32,6 +32,20 @@ def spec_of(net: Network, settings: Settings, data: DataSpec) -> Spec:
     )
 
 
+def as_chain(whole: Spec, chain: Spec) -> Spec:
+    """The spec of an autoencoder: its terms follow from its layers and its table."""
+    training = whole.training
+    if training is not None:
+        own = chain.training.loss if chain.training else None
+        training = dataclasses.replace(
+            training, loss=own, loss_weights=None, metrics=None
+        )
+    layers, said = chain.layers, chain.autoencoder
+    return dataclasses.replace(
+        whole, layers=layers, outputs=(), training=training, autoencoder=said
+    )
+
+
 def code_of(settings: Settings) -> list[str]:
     """Arguments of `fit` that are code, so that no file can hold them."""
     code = {

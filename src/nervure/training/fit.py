@@ -13,7 +13,7 @@ from nervure.network.network import Network
 from nervure.spec.tables import DataSpec
 from nervure.spec.written import write_spec
 from nervure.training.checks import check_states
-from nervure.training.described import code_of, spec_of
+from nervure.training.described import as_chain, code_of, spec_of
 from nervure.training.divergence import DivergenceError
 from nervure.training.folder import RunFolder
 from nervure.training.prepare import Prepared, prepare
@@ -238,5 +238,7 @@ def _open(folder: RunFolder, session: Session, again: list[str], resume: bool) -
         return
     settings = session.settings
     data = folder.data or DataSpec(validation=session.prepared.share or None)
-    spec = write_spec(spec_of(session.net, settings, data))
-    folder.create(spec, session.state, fingerprint, code_of(settings) + again)
+    spec, code = spec_of(session.net, settings, data), code_of(settings)
+    if folder.chain is not None:
+        spec, code = as_chain(spec, folder.chain), [c for c in code if c != "loss"]
+    folder.create(write_spec(spec), session.state, fingerprint, code + again)

@@ -19,7 +19,7 @@ from nervure.base.words import is_list, is_table
 from nervure.data.sparse import Sparse
 from nervure.record import FORMAT as RECORD_FORMAT
 from nervure.record import NAME, line_of
-from nervure.spec.tables import DataSpec
+from nervure.spec.tables import DataSpec, Spec
 from nervure.training import checkpoint
 from nervure.training.state import State
 
@@ -34,7 +34,8 @@ class RunFolderError(ValueError):
 class RunFolder:
     """Files of one run; every one is written atomically or appended line by line.
 
-    ``data`` says where the rows come from, for the spec.
+    ``data`` says where the rows come from, for the spec. ``chain`` is the spec of an
+    autoencoder: its layers, from which the network with all its terms is made.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RunFolder:
     ) -> None:
         self.path = Path(path)
         self.data = data
+        self.chain: Spec | None = None
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.safetensors"
         self.spec = self.path / "spec.toml"

@@ -20,6 +20,7 @@ from nervure.base.plain import Faults, read, write
 from nervure.base.words import unknown
 from nervure.data import Dataset
 from nervure.metrics import METRICS
+from nervure.network.autoencoding import CODE
 from nervure.runs.building import network_for
 from nervure.runs.training import fit_spec
 from nervure.spec.defaults import VALIDATION
@@ -179,6 +180,8 @@ def default_space(spec: Spec) -> dict[str, Range]:
     dense = [i for i, e in enumerate(spec.layers) if e.layer.kind in _DENSE]
     for i, entry in enumerate(spec.layers):
         layer: Any = entry.layer
+        if spec.autoencoder is not None and layer.name == CODE:
+            continue  # how wide a code is to be is not a matter of the loss
         if i in dense[:-1]:
             choices = tuple(max(1, round(layer.units * f)) for f in (0.5, 1, 2))
             found[f"layer.{i}.units"] = Range(choices=choices)

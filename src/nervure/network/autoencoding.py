@@ -132,6 +132,21 @@ def network_of(terms: Sequence[Term], seed: int, dtype: str) -> Network:
     return Network(inputs=source, outputs=ends, seed=seed, dtype=dtype)
 
 
+def arguments_of(terms: Sequence[Term]) -> dict[str, Any]:
+    """What `nervure.fit` is told of the terms: no metrics, unless others are given."""
+    losses, weights = [t.loss for t in terms], [t.weight for t in terms]
+    return {"loss": losses, "loss_weights": weights, "metrics": {}}
+
+
+def targets_of(graph: Graph, terms: Sequence[Term], rows: Array) -> list[Array]:
+    """The targets of all outputs: the rows, and for each term what it wants."""
+    others = [
+        np.full((len(rows), math.prod(shape)), term.target, rows.dtype)
+        for term, shape in zip(terms[1:], graph.output_shapes[1:], strict=True)
+    ]
+    return [rows.reshape(len(rows), -1), *others]
+
+
 def through(layers: Sequence[Layer], x: Symbol) -> Symbol:
     """The last of some layers, each called on the one before."""
     for layer in layers:

@@ -11,7 +11,16 @@ import numpy as np
 from nervure.base.words import unknown
 from nervure.graph.graph import Graph, leading_to
 from nervure.graph.node import Entry, Node, owner_of
-from nervure.layers import Input, Layer, Tied, TransposedDense
+from nervure.layers import (
+    Flatten,
+    Input,
+    Layer,
+    Multiply,
+    Reduce,
+    Subtract,
+    Tied,
+    TransposedDense,
+)
 from nervure.network.network import Network
 
 
@@ -44,6 +53,47 @@ def behind(whole: Network, cut: str, end: str) -> Network:
             _check_feeds(entry, cut, earlier, known)
             found.append(replace(entry, layer=_untied(graph, entry)))
     return _filled(whole, Graph.of(found, (end,)))
+
+
+def scored(whole: Network, code: str) -> Network:
+    """From the inputs to the code, in a row, and the error of the reconstruction.
+
+    Outputs: ``codes`` ``(rows, units)`` and ``score`` ``(rows, 1)``, the mean square of
+    what the first output of the whole lacks of its input.
+
+    Raises:
+        ValueError: there is no layer of this name.
+    """
+    _check(whole, code)
+    graph, end = whole.graph, whole.graph.output_names[0]
+    (source,) = (graph.nodes[i].name for i in graph.inputs)
+    entries = leading_to(graph.entries, [code, end])
+    names = _free({entry.name for entry in entries}, *_SCORING)
+    flat, given, back, error, square, score = names
+    entries += [
+        Entry(Flatten(), flat, (code,)),
+        Entry(Flatten(), given, (source,)),
+        Entry(Flatten(), back, (end,)),
+        Entry(Subtract(), error, (back, given)),
+        Entry(Multiply(), square, (error, error)),
+        Entry(Reduce("mean"), score, (square,)),
+    ]
+    made = _filled(whole, Graph.of(entries, (flat, score)))
+    made.preprocessing = whole.preprocessing
+    return made
+
+
+_SCORING = ("codes", "given", "given_again", "error", "squared_error", "score")
+
+
+def _free(taken: Collection[str], *names: str) -> list[str]:
+    """The names, with as many strokes behind them as make them new."""
+    found: list[str] = []
+    for name in names:
+        while name in taken:
+            name += "_"
+        found.append(name)
+    return found
 
 
 def _check(whole: Network, cut: str) -> None:
