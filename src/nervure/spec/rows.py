@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nervure.data import DataError, Dataset, Raw, make_dataset, read, split
 from nervure.data.series.parts import Parts, parts_in_time
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
+from nervure.spec.for_sequences import told
 from nervure.spec.tables import DataSpec, Spec, SpecError
 
 Rows = npt.NDArray[np.int64]
@@ -30,7 +31,11 @@ def default_for(
     if not isinstance(raw.inputs, np.ndarray) and data.numbers is None:
         data = dataclasses.replace(data, numbers="robust")
     dataset = load_data(data, seed, dtype, raw)
-    return default_spec(dataset, data, seed), dataset
+    spec = default_spec(dataset, data, seed)
+    if dataset.preprocessing.inputs.kind == "sequences":
+        lines = (*dataset.description, told(dataset, spec))
+        dataset = dataclasses.replace(dataset, description=lines)
+    return spec, dataset
 
 
 def held_apart(data: DataSpec, raw: Raw) -> DataSpec:
