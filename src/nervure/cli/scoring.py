@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from nervure.cli.judging import judge
 from nervure.cli.standard_input import called, from_standard_input
-from nervure.cli.telling import reports, told_score
+from nervure.cli.telling import reports, told_scores
 from nervure.data import Dataset
 from nervure.data.builtin import BUILTIN
 from nervure.data.preprocessing import Preprocessing
+from nervure.data.records import Amounts
 from nervure.data.sources import with_targets
-from nervure.forecasting.forecaster import score_of
-from nervure.forecasting.scoring import score_source
+from nervure.forecasting.forecaster import scores_of
+from nervure.forecasting.scoring import scores_of_source
 from nervure.network.predicting import Predictor
 from nervure.serving.answers import open_model
 from nervure.spec.reading import load_spec
@@ -107,16 +108,24 @@ def _evaluate_series(
     spec, name = spec_beside(model), called(source)
     if spec is not None and not everything and _same_source(spec.data, source, query):
         dataset = load_data(spec.data, spec.seed, spec.dtype)
-        kept = dataset.preprocessing
-        same = (kept.inputs, kept.target) == (record.inputs, record.target)
-        found = score_of(network, dataset) if same else None
-        if found is not None:
-            print(told_score(found, f"{name} held out"))
+        same = _encodes_alike(dataset.preprocessing, record)
+        found = scores_of(network, dataset) if same else ()
+        if found:
+            print(told_scores(found, f"{name} held out"))
             return
     with from_standard_input(source) as place:
-        found = score_source(network, place, query=query)
+        found = scores_of_source(network, place, query=query)
     seen = "" if spec is None else ", those of training among them"
-    print(told_score(found, f"{name}, every time{seen}"))
+    print(told_scores(found, f"{name}, every time{seen}"))
+
+
+def _encodes_alike(one: Preprocessing, other: Preprocessing) -> bool:
+    """Whether two records are of the same rows; quantiles are what a network adds."""
+    targets = [
+        replace(target, quantiles=()) if isinstance(target, Amounts) else target
+        for target in (one.target, other.target)
+    ]
+    return one.inputs == other.inputs and targets[0] == targets[1]
 
 
 def spec_beside(model: Path) -> Spec | None:
@@ -133,8 +142,7 @@ def training_of(spec: Spec | None) -> TrainingSpec:
 def _kept_apart(spec: Spec, record: Preprocessing) -> tuple[Rows | None, str]:
     """The rows that a run held out; None, and why, if it is not known."""
     dataset = load_data(spec.data, spec.seed, spec.dtype)
-    found = dataset.preprocessing
-    if (found.inputs, found.target) != (record.inputs, record.target):
+    if not _encodes_alike(dataset.preprocessing, record):
         return None, "the data have changed since it was trained on some of them"
     return held_out(dataset), "training held none of them out"
 

@@ -65,7 +65,8 @@ def check_outputs(graph: Graph, record: Preprocessing) -> None:
     """
     outputs = zip(graph.output_names, graph.output_shapes, strict=True)
     for (name, shape), own in zip(outputs, records_of(graph, record), strict=True):
-        found, wanted = math.prod(shape), len(own.quantiles) or own.outputs
+        found, each = math.prod(shape), len(own.quantiles) or 1
+        wanted = each * own.outputs
         one_for_two = own.task == "classification" and (found, wanted) == (1, 2)
         if found != wanted and not one_for_two:
             what = "class" if own.task == "classification" else "amount"
