@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import nervure as nv
 from nervure.cli.app import run
 from nervure.data import DataError, Series
 from nervure.data.preprocessing import Preprocessing
+from nervure.findings.rules import labels_shifted
 from nervure.forecasting.ahead import forecasts_of
 from nervure.forecasting.forecaster import scores_of
 from nervure.forecasting.scoring import scores_of_source, sizes_of, with_intervals
@@ -704,3 +706,14 @@ def test_damaged_records_of_several_targets() -> None:
         broken = {**tables, "series": {**tables["series"], **changed}}
         with pytest.raises(DataError, match=said):
             Preprocessing.from_json(broken)
+
+
+def test_windows_that_hold_what_others_forecast_are_no_shift() -> None:
+    def found(series: Series | None) -> Any:
+        spec = SimpleNamespace(data=DataSpec(series=series))
+        deep = {"shifted": 0.54, "shift_by": -3}
+        case: Any = SimpleNamespace(spec=spec, deep=deep, best=0.26)
+        return labels_shifted.check(case)
+
+    assert found(None).code == "labels-shifted"
+    assert found(Series("t", 7)) is None
