@@ -42,11 +42,19 @@ def read() -> tuple[Any, Any]:
     return columns[:, 0], columns[:, 1].astype(float)
 
 
-def from_origin(months: Any, passengers: Any, origin: int, seed: int = 0) -> Errors:
+def from_origin(
+    months: Any,
+    passengers: Any,
+    origin: int,
+    seed: int = 0,
+    intervals: Any = "conformal",
+) -> Errors:
     """Train on the first ``origin`` months and forecast the twelve that follow."""
     past, truth = passengers[:origin], passengers[origin : origin + HORIZON]
     known = {"month": months[:origin], "passengers": past}
-    model = nv.Forecaster(HORIZON, season=SEASON, test=0, seed=seed)
+    model = nv.Forecaster(
+        HORIZON, season=SEASON, test=0, seed=seed, intervals=intervals
+    )
     said = model.fit(known, "passengers", time="month").predict(known, level=LEVEL)
     naive = np.resize(past[-SEASON:], HORIZON)
     return Errors(
@@ -61,13 +69,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--origins", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--intervals", choices=("conformal", "pinball"), default="conformal"
+    )
     given = parser.parse_args()
     months, passengers = read()
     last = len(passengers) - HORIZON
     begin, found = time.perf_counter(), []
     print("last month known      MAE    naive   in interval")
     for origin in range(last - given.origins + 1, last + 1):
-        one = from_origin(months, passengers, origin, given.seed)
+        one = from_origin(months, passengers, origin, given.seed, given.intervals)
         found.append(one)
         print(
             f"{months[origin - 1]:<16}{one.own.mean():9.1f}{one.naive.mean():9.1f}"

@@ -1087,6 +1087,8 @@ def test_quantiles_from_training_to_predictions(
     np.testing.assert_allclose(rows[:, 0] - rows[:, 3], moved, atol=1e-9)
     told = told_here(capsys, "inspect", tmp_path / "a")
     assert "(quantiles 0.9, 0.1, 0.5)" in told
+    told = told_here(capsys, "evaluate", tmp_path / "a", "diabetes")
+    assert "rows held out, which training never saw" in told
     network = nv.load(tmp_path / "a" / "model.safetensors")
     assert network.evaluate(nv.data.load("diabetes"))["loss"] > 0
 

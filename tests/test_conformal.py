@@ -108,6 +108,20 @@ def test_adaptive_sets_cover() -> None:
     assert sizes[True] < sizes[False] < 4
 
 
+def test_quantiles_of_several_targets_by_hand() -> None:
+    """Each target has scores of its own: how far it lies outside of its quantiles."""
+    y = [[1.0, 10.0], [2.0, 30.0], [5.0, 15.0]]
+    quantiles = np.broadcast_to([[0.0, 1.0, 3.0], [10.0, 20.0, 20.0]], (3, 2, 3))
+    scores = Conformal.of_amounts(y, quantiles, method="cqr")
+    assert scores.scores.tolist() == [[-1, -5], [-1, 0], [2, 10]]
+    ends = scores.intervals(quantiles[:1], level=0.75)
+    assert ends.tolist() == [[[-2, 5], [0, 30]]]
+    with pytest.raises(
+        ConformalError, match=r"predictions \(3, 2\) for targets \(3, 3\)"
+    ):
+        Conformal.of_amounts(np.zeros((3, 3)), quantiles, method="cqr")
+
+
 def test_networks_cover_new_rows() -> None:
     """The share of many new rows below the k-th of n scores is beta-binomial."""
     rng = np.random.default_rng(1)

@@ -101,6 +101,20 @@ def test_an_lstm_reads_digits_row_by_row(monkeypatch: pytest.MonkeyPatch) -> Non
     assert float(found[1]) > 95
 
 
+def test_the_default_for_sequences_beats_features_of_them() -> None:
+    lines = run("sequences_by_default.py", "digits").splitlines()
+    assert lines[0] == "1,438 sequences of 8 to 8 steps"
+    default, simple = (
+        float(re.match(pattern, line)[1])
+        for pattern, line in zip(
+            (r"by default: ([\d.]+)% of 359", r"logistic regression .*: ([\d.]+)%"),
+            lines[1:],
+            strict=True,
+        )
+    )
+    assert default > 97 > 92 > simple
+
+
 def test_codes_of_an_autoencoder_tell_digits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

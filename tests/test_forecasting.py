@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +19,10 @@ import nervure as nv
 from nervure.cli.app import run
 from nervure.data import DataError, Series
 from nervure.data.preprocessing import Preprocessing
-from nervure.forecasting.forecaster import score_of
-from nervure.forecasting.scoring import score_source, sizes_of, with_intervals
+from nervure.findings.rules import labels_shifted
+from nervure.forecasting.ahead import forecasts_of
+from nervure.forecasting.forecaster import scores_of
+from nervure.forecasting.scoring import scores_of_source, sizes_of, with_intervals
 from nervure.runs.training import fit_spec
 from nervure.spec.defaults import default_spec
 from nervure.spec.reading import parse_spec
@@ -27,6 +32,7 @@ from nervure.spec.written import write_spec
 
 AIR = Path(__file__).resolve().parents[1] / "examples" / "air_passengers.csv"
 Nervure = Callable[..., str]
+NAMES = ("prediction", "low", "high")
 SHORT = ("--set", "training.epochs=30", "-q")
 
 
@@ -235,13 +241,12 @@ def test_scores_by_hand() -> None:
     assert dataset.origins.places.tolist() == list(range(1, 22))
     assert dataset.test_origins.places.tolist() == [23, 24, 25, 26, 27]
     sizes = sizes_of(dataset)
-    assert sizes[0] == pytest.approx(np.abs(np.diff(y))[1:22].mean(), rel=1e-5)
+    assert sizes[0, 0] == pytest.approx(np.abs(np.diff(y))[1:22].mean(), rel=1e-5)
     network = nv.Network([nv.Input(dataset.inputs.shape[1]), nv.Dense(2)], seed=0)
     network.preprocessing = dataset.preprocessing
-    found = score_of(network, dataset)
-    assert found is not None
+    (found,) = scores_of(network, dataset)
     np.testing.assert_allclose(found.naive_mae, [3, 6], rtol=1e-4)
-    assert found.naive_mase == pytest.approx(4.5 / sizes[0], rel=1e-4)
+    assert found.naive_mase == pytest.approx(4.5 / sizes[0, 0], rel=1e-4)
     assert found.coverage is None
 
 
@@ -342,12 +347,10 @@ def test_an_ensemble_of_a_series() -> None:
     sure = with_intervals(run.ensemble, dataset)
     assert sure is not None
     assert len(nv.forecast(sure, str(AIR))["prediction"]) == 3
-    assert score_source(sure, str(AIR)).rows > 100
+    assert scores_of_source(sure, str(AIR))[0].rows > 100
 
 
 def _without_folder(spec: Any) -> Any:
-    import dataclasses
-
     training = dataclasses.replace(spec.training, checkpoint_seconds=None)
     return dataclasses.replace(spec, training=training)
 
@@ -433,3 +436,284 @@ def test_what_the_naive_forecast_lacks_is_not_taken_for_shuffled_targets(
     fit_spec(parse_spec(text), directory=tmp_path / "run", progress=False)
     found = nv.diagnose(tmp_path / "run", experiments=0)
     assert "labels-shuffled" not in [finding.code for finding in found]
+
+
+# -- quantiles -------------------------------------------------------------------------
+
+
+def test_quantiles_are_in_order_and_moved_by_errors_held_out() -> None:
+    model = fitted(noisy(400), intervals="pinball", validation=0.2, test=0.3)
+    score, record = model.score_, model.network_.preprocessing
+    assert record is not None
+    assert record.quantiles == (0.05, 0.5, 0.95)
+    assert model.network_.graph.output_shapes == ((9,),)
+    scores = model.network_.conformal
+    assert scores is not None
+    assert (scores.method, scores.scores.shape[1]) == ("cqr", 3)
+    assert score is not None
+    assert score.coverage == pytest.approx(0.9, abs=0.06)
+    assert f"quantiles as learnt {100 * (score.learnt or 0):.1f} %" in str(score)
+    assert score.mae.mean() < 0.7 * score.naive_mae.mean()
+    found = model.predict(noisy(400))
+    assert list(found) == ["t", "prediction", "low", "high"]
+    assert (found["low"] < found["prediction"]).all()
+    assert (found["prediction"] < found["high"]).all()
+    narrow = model.predict(noisy(400), level=0.3)
+    assert (narrow["low"] <= narrow["prediction"]).all()
+    assert (narrow["prediction"] <= narrow["high"]).all()
+    assert (narrow["high"] - narrow["low"]).sum() < (found["high"] - found["low"]).sum()
+
+
+def test_quantiles_travel_in_the_file(tmp_path: Path) -> None:
+    model = fitted(intervals="pinball")
+    model.network_.save(tmp_path / "a.safetensors")
+    again: Any = nv.load(tmp_path / "a.safetensors")
+    wanted, found = model.predict(noisy()), nv.forecast(again, noisy())
+    for name, column in wanted.items():
+        np.testing.assert_array_equal(found[name], column)
+
+
+def crossing(quantiles: tuple[float, ...]) -> tuple[nv.Network, Any]:
+    """A network that always says 1, 3, 2 of each of two steps, and the rows."""
+    said = Series("t", 2, season=1, window=2)
+    data = DataSpec(target="y", validation=0.0, test=0.2, series=said)
+    dataset = dataset_of(nv.data.read(noisy(), target="y", series=said), data)
+    network = nv.Network([nv.Input(dataset.inputs.shape[1]), nv.Dense(6)], seed=0)
+    network.parameters["dense.weight"][:] = 0
+    network.parameters["dense.bias"][:] = [1, 3, 2] * 2
+    record = dataset.preprocessing
+    target: Any = record.target
+    changed = {"quantiles": quantiles, "mean": (0.0,) * 2, "scale": (1.0,) * 2}
+    target = dataclasses.replace(target, **changed)
+    network.preprocessing = dataclasses.replace(record, target=target)
+    return network, dataset
+
+
+def test_quantiles_that_cross_are_put_in_order_and_told() -> None:
+    network, dataset = crossing((0.1, 0.5, 0.9))
+    found = forecasts_of(network, network.preprocessing, dataset.inputs)
+    assert found.quantiles[0].tolist() == [[1, 2, 3]] * 2
+    assert found.crossed == 1.0
+    (score,) = scores_of(network, dataset)
+    assert score.level == pytest.approx(0.8)
+    assert "quantiles crossed in 100.0 % of the steps and were put in order" in str(
+        score
+    )
+    network, dataset = crossing((0.1, 0.9, 0.5))  # as a loss may name them
+    found = forecasts_of(network, network.preprocessing, dataset.inputs)
+    assert (found.levels, found.crossed) == ((0.1, 0.5, 0.9), 0.0)
+
+
+def test_quantiles_without_errors_held_out_have_one_level() -> None:
+    model = fitted(intervals="pinball", validation=0, test=0)
+    found = model.predict(noisy())
+    assert list(found) == ["t", "prediction", "low", "high"]
+    with pytest.raises(DataError) as caught:
+        model.predict(noisy(), level=0.5)
+    assert str(caught.value) == (
+        "[forecast] level 0.5 of a network that gives the quantiles 0.05 and 0.95, and "
+        "holds no errors of origins held out; expected 0.9; ask for 0.9 (level=, "
+        "--interval), or train with data.validation or data.calibration"
+    )
+    wrong: Any = "quantile"
+    with pytest.raises(ValueError, match="unknown kind 'quantile'; Known: conformal"):
+        fitted(intervals=wrong)
+
+
+def test_intervals_of_quantiles_on_the_command_line(
+    nervure: Nervure, tmp_path: Path
+) -> None:
+    words = ("train", AIR, "--time", "month", "--horizon", "6", "--out", "run")
+    out = nervure(*words, "--intervals", "pinball", "--refit", *SHORT)
+    assert "--refit trains both networks for all epochs" in out
+    assert (
+        "intervals by the errors of 10 origins held out, around the quantiles 0.05 and "
+        "0.95"
+    ) in out
+    assert "quantiles as learnt" in out.replace("\n  ", " ")
+    spec = (tmp_path / "run/spec.toml").read_text()
+    assert 'loss = {type = "pinball", quantile = [0.05, 0.5, 0.95]}' in spec
+    own = nervure("evaluate", "run", AIR).replace("\n  ", " ")
+    assert "air_passengers.csv held out, 17 origins" in own
+    one: Any = nv.load(tmp_path / "run/model.safetensors")
+    whole: Any = nv.load(tmp_path / "run/whole/model.safetensors")
+    assert (one.conformal.method, whole.conformal.method) == ("cqr", "cqr")
+    rows = rows_of(nervure("predict", "run/whole", AIR))
+    ends = [(float(r["low"]), float(r["prediction"]), float(r["high"])) for r in rows]
+    assert all(low < middle < high for low, middle, high in ends)
+
+
+def test_errors_of_a_network_that_stopped_early_are_not_those_of_another(
+    nervure: Nervure, tmp_path: Path
+) -> None:
+    words = ("train", AIR, "--time", "month", "--horizon", "6")
+    nervure(*words, "--intervals", "pinball", "--out", "a", *SHORT)
+    spec = ("--spec", "a/spec.toml", "--refit", "-q")
+    out = nervure("train", *spec, "--out", "b").replace("\n  ", " ")
+    assert "intervals are the quantiles 0.05 and 0.95 as learnt" in out
+    whole: Any = nv.load(tmp_path / "b/whole/model.safetensors")
+    assert whole.conformal is None
+    assert "low" in rows_of(nervure("predict", "b/whole", AIR))[0]
+
+
+# -- several targets -------------------------------------------------------------------
+
+
+def both(count: int = 160) -> dict[str, Any]:
+    """A noisy series, and another that follows it a step later, 50 times as large."""
+    first = noisy(count)
+    late = np.r_[first["y"][0], first["y"][:-1]]
+    return {**first, "late": 50 * late}
+
+
+def test_two_targets_are_forecast_together() -> None:
+    model = nv.Forecaster(3, season=4, epochs=40, refit=False)
+    model.fit(both(), ["y", "late"], time="t")
+    record = model.network_.preprocessing
+    assert record is not None
+    assert record.target_names[2:4] == ("y ahead 3", "late ahead 1")
+    assert Preprocessing.from_json(record.to_json()) == record
+    found, truth = model.predict(both()), both(163)
+    names = [f"{what}_{of}" for of in ("y", "late") for what in NAMES]
+    assert list(found) == ["t", *names]
+    assert found["t"].tolist() == [160, 161, 162]
+    # The next of late is known: it is the last y.
+    late = found["prediction_late"]
+    assert late[0] == pytest.approx(50 * both()["y"][-1], rel=0.03)
+    assert np.abs(found["prediction_y"] - truth["y"][-3:]).max() < 0.5
+    assert (found["low_late"] < late).all()
+    assert list(model.scores_) == ["y", "late"]
+    for score in model.scores_.values():
+        assert score.mae.mean() < 0.7 * score.naive_mae.mean()
+    assert model.scores_["late"].mae.mean() > 10 * model.scores_["y"].mae.mean()
+    assert model.score_ is model.scores_["y"]
+    assert "target 'y', 'late', 3 steps ahead" in model.summary_
+
+
+def test_targets_alone_have_the_windows_that_they_have_together() -> None:
+    """Levels, scales and naive forecasts of each are its own."""
+    said = Series("t", 3, season=4)
+    together = nv.data.read(both(), target=["y", "late"], series=said).origins
+    assert together is not None
+    for i, name in enumerate(("y", "late")):
+        table = {key: both()[key] for key in ("t", name)}
+        alone = nv.data.read(table, target=name, series=said).origins
+        assert alone is not None
+        own = slice(3 * i, 3 * i + 3)
+        np.testing.assert_array_equal(together.naive[:, own], alone.naive)
+        np.testing.assert_array_equal(together.scale[:, [i]], alone.scale)
+
+
+def test_targets_in_groups_that_begin_and_end_apart() -> None:
+    t = np.tile(np.arange(60.0), 2)
+    y, z = t + np.repeat([0, 500], 60), np.sin(t)
+    y[:5], z[55:60], z[70] = np.nan, np.nan, np.nan
+    columns = {"t": t, "y": y, "z": z, "g": ["a"] * 60 + ["b"] * 60}
+    said = Series("t", 2, group="g", season=1, window=4)
+    raw = nv.data.read(columns, target=["y", "z"], series=said)
+    assert raw.origins is not None
+    places = [raw.origins.places[raw.origins.series == i] for i in (0, 1)]
+    assert (places[0].min(), places[0].max()) == (8, 52)
+    gap = {8, 9, 10}  # the origins that would have it, or its step, as a target
+    assert gap.isdisjoint(places[1].tolist())
+    assert (
+        "target 'z' of 'a' ends 5 steps before another one: forecasts begin after the "
+        "last step that has all"
+    ) in raw.notes
+    assert any(
+        note.startswith("target 'z': gaps: 1 of 115 steps") for note in raw.notes
+    )
+    model = nv.Forecaster(2, season=1, window=4, epochs=2, refit=False)
+    model.fit(columns, ["y", "z"], time="t", group="g")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = model.predict(columns)
+    assert found["t"].tolist() == [55, 56, 60, 61]
+    assert any("'a' ends 5 steps before another" in str(one.message) for one in told)
+
+
+def test_a_target_that_is_constant_is_told() -> None:
+    columns = {**noisy(), "flat": np.full(120, 5.0)}
+    model = nv.Forecaster(3, season=4, epochs=30, refit=False, intervals="pinball")
+    model.fit(columns, ["y", "flat"], time="t")
+    assert (
+        "target 'flat' is 5 in every step: so will be its forecasts" in model.summary_
+    )
+    np.testing.assert_allclose(model.predict(columns)["prediction_flat"], 5, rtol=1e-2)
+    assert "MASE" not in str(model.scores_["flat"])
+
+
+BAD_TARGETS: list[tuple[list[str], str]] = [
+    (["y", "y"], "column 'y' is target and target (2.) at once; expected different"),
+    (["y", "t"], "column 't' is time and target (2.) at once; expected different"),
+    (["y", "z"], "unknown target (2.) column 'z'"),
+    (["y", "none"], "target 'none' holds nothing but missing values; expected numbers"),
+    (["y", "words"], "target 'words' holds text ('a'); expected numbers to forecast"),
+    (
+        ["early", "y later"],
+        "no series has steps with values of all targets ('early', 'y later'); forecast",
+    ),
+]
+
+
+@pytest.mark.parametrize(("targets", "said"), BAD_TARGETS)
+def test_targets_that_do_not_go_together(targets: list[str], said: str) -> None:
+    columns = noisy()
+    t, y = columns["t"], columns["y"]
+    columns |= {
+        "none": np.full(120, np.nan),
+        "words": ["a"] * 120,
+        "early": np.where(t < 60, y, np.nan),
+        "y later": np.where(t < 60, np.nan, y),
+    }
+    with pytest.raises(DataError) as caught:
+        nv.Forecaster(3).fit(columns, targets, time="t")
+    assert said in str(caught.value)
+
+
+def test_two_targets_on_the_command_line(nervure: Nervure, tmp_path: Path) -> None:
+    columns = both()
+    rows = zip(columns["t"], columns["y"], columns["late"], strict=True)
+    lines = ["t;y;late", *(f"{t};{y:.3f};{1000 * late:,.1f}" for t, y, late in rows)]
+    (tmp_path / "two.csv").write_text("\n".join(lines))
+    words = ("--time", "t", "--horizon", "3", "--season", "4", "--target", "late")
+    out = nervure("train", "two.csv", *words, "--target", "y", "--out", "run", *SHORT)
+    assert "held-out, 'late', " in out
+    assert "held-out, 'y', " in out
+    assert 'target = ["late", "y"]' in (tmp_path / "run/spec.toml").read_text()
+    found = rows_of(nervure("predict", "run", "two.csv"))
+    assert list(found[0])[:3] == ["t", "prediction_late", "low_late"]
+    late = 50_000 * columns["y"][-1]
+    assert float(found[0]["prediction_late"]) == pytest.approx(late, rel=0.1)
+    own = nervure("evaluate", "run", "two.csv")
+    assert "two.csv held out, 'y', " in own
+    told = nervure("inspect", "run")
+    assert told.count("naive mae") == 2
+    assert "late" in told
+
+
+def test_damaged_records_of_several_targets() -> None:
+    model = nv.Forecaster(3, season=4, epochs=1, refit=False)
+    record: Any = model.fit(both(), ["y", "late"], time="t").network_.preprocessing
+    tables = record.to_json()
+    for others, forms, said in (
+        ([], [], "6 targets for a horizon of 3"),
+        (["late", "more"], [], "6 targets for a horizon of 3 of each of 3"),
+        (["y"], [], "a target twice"),
+        (["late"], [None, None], "forms of other targets than there are"),
+    ):
+        changed = {"others": others, "others_written": forms}
+        broken = {**tables, "series": {**tables["series"], **changed}}
+        with pytest.raises(DataError, match=said):
+            Preprocessing.from_json(broken)
+
+
+def test_windows_that_hold_what_others_forecast_are_no_shift() -> None:
+    def found(series: Series | None) -> Any:
+        spec = SimpleNamespace(data=DataSpec(series=series))
+        deep = {"shifted": 0.54, "shift_by": -3}
+        case: Any = SimpleNamespace(spec=spec, deep=deep, best=0.26)
+        return labels_shifted.check(case)
+
+    assert found(None).code == "labels-shifted"
+    assert found(Series("t", 7)) is None

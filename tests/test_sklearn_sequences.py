@@ -259,7 +259,10 @@ def test_targets_of_steps_are_refused(y: Any) -> None:
 
 
 WRONG_LAYERS = {
-    "nothing along time": (None, r"^\[layers\] 'dense_1' gives a value for each step"),
+    "nothing along time": (
+        [nv.Dense(3)],
+        r"^\[layers\] 'dense_1' gives a value for each step",
+    ),
     "steps": (
         [nv.LSTM(3, return_sequences=True)],
         r"^\[layers\] 'dense' gives a value for each step, but y has one for each row; "

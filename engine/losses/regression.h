@@ -129,7 +129,7 @@ struct Poisson {  // mean a - t log(a + epsilon)
 
 struct Pinball {  // mean of q e for e = t - a >= 0, else (q - 1) e
   static constexpr std::string_view name = "pinball";
-  std::vector<double> quantiles;  // one for all outputs, or one per output
+  std::vector<double> quantiles;  // one for all outputs, or for each target some
   static Pinball read(const Attributes& attributes) {
     return {attributes.numbers("quantiles")};
   }
@@ -138,15 +138,15 @@ struct Pinball {  // mean of q e for e = t - a >= 0, else (q - 1) e
   double row(const T* a, const Target<T>& target, int64_t outputs, T* gradient) const {
     const T* t = target.values;
     const double* q = quantiles.data();
-    const int64_t stride = quantiles.size() > 1 ? 1 : 0;
+    const auto count = static_cast<int64_t>(quantiles.size());
     return losses::mean_of(
         outputs, gradient,
-        [a, t, q, stride](int64_t j) {
+        [a, t, q, count](int64_t j) {
           const double e = static_cast<double>(t[j]) - static_cast<double>(a[j]);
-          return e * (e >= 0 ? q[j * stride] : q[j * stride] - 1);
+          return e * (e >= 0 ? q[j % count] : q[j % count] - 1);
         },
-        [a, t, q, stride](int64_t j) {
-          return t[j] >= a[j] ? -q[j * stride] : 1 - q[j * stride];
+        [a, t, q, count](int64_t j) {
+          return t[j] >= a[j] ? -q[j % count] : 1 - q[j % count];
         });
   }
 };

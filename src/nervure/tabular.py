@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nervure.data import Dataset, load
+from nervure.spec.for_sequences import sequence_spec
 from nervure.spec.for_tables import (
     MEMBERS,
     MOST_WAVES,
@@ -28,7 +29,8 @@ def default(
         X, y: what `nervure.data.load` reads as ``(X, y)``; or a `nervure.data.Dataset`,
             or a source such as ``"table.csv"``, as ``X`` alone.
         task: "classification" or "regression"; by default as the target suggests.
-        members: networks of the ensemble, at least 1.
+        members: networks of the ensemble, at least 1; a table whose only input is a
+            column of sequences has one recurrent network instead.
 
     Returns:
         A `Spec`: `nervure.spec.write_spec` gives its text, and
@@ -51,4 +53,6 @@ def default(
     source = str(X) if isinstance(X, str | Path) else None
     task = dataset.preprocessing.task
     data = DataSpec(source=source, task=task, numbers="robust")
+    if dataset.preprocessing.inputs.kind == "sequences":
+        return sequence_spec(dataset, data)
     return table_spec(dataset, data, members)

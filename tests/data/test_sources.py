@@ -567,3 +567,10 @@ def test_importing_is_cheap():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_target_that_is_named_twice() -> None:
+    columns = {"a": [1.0, 2.0], "y": [3.0, 4.0]}
+    text = r"target 'y' is named twice; expected different columns; name it once"
+    with pytest.raises(DataError, match=text):
+        load(columns, target=["y", "y"])

@@ -40,7 +40,10 @@ Source = Annotated[str, typer.Argument(help=PIPED, autocompletion=sources)]
 AnySource = Annotated[str | None, typer.Argument(help=SOURCE, autocompletion=sources)]
 Model = Annotated[Path, typer.Argument(help=MODEL)]
 Target = Annotated[
-    str | None, typer.Option(help="Column to predict; by default the last.")
+    list[str] | None,
+    typer.Option(
+        help="Column to predict; by default the last. Several: once for each."
+    ),
 ]
 Query = Annotated[
     str | None, typer.Option(help="SQL over a table file, which is called data in it.")
@@ -197,6 +200,13 @@ def train(
             "--refit", help="Of a series: train once more, on all steps, into whole/."
         ),
     ] = False,
+    intervals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="conformal|pinball",
+            help="Of a series: by errors on steps held out, or quantiles too.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
@@ -258,7 +268,7 @@ def train(
     request = Request(
         source,
         spec,
-        target,
+        _targets(target),
         asked,
         out,
         resume,
@@ -268,8 +278,14 @@ def train(
         series,
         refit,
         autoencoder,
+        intervals,
     )
     raise typer.Exit(train(request))
+
+
+def _targets(given: list[str] | None) -> str | list[str] | None:
+    """Columns to predict as a spec has them: one by its name."""
+    return given[0] if given and len(given) == 1 else given or None
 
 
 @app.command()
@@ -318,7 +334,8 @@ def tune(
     from nervure.cli.training import Request
     from nervure.cli.tuning import tune
 
-    request = Request(source, spec, target, tuple(sets or ()), out, resume, quiet=quiet)
+    of = _targets(target)
+    request = Request(source, spec, of, tuple(sets or ()), out, resume, quiet=quiet)
     limits = {"trials": trials, "seconds": seconds}
     raise typer.Exit(tune(request, tuple(vary or ()), limits))
 

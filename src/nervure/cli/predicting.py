@@ -18,7 +18,7 @@ from nervure.data import prepare, row_names
 from nervure.data.columns import Column
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.sources import columns_beside, is_table_file
-from nervure.forecasting.ahead import LEVEL, forecast
+from nervure.forecasting.ahead import described, forecast, usual_level
 from nervure.network.predicting import Predictor
 from nervure.serving.answers import (
     Columns,
@@ -98,12 +98,13 @@ def _forecast(network: Predictor, source: str, wanted: Wanted, wish: Wish) -> Co
                 f"[{option}] the model forecasts a series, whose rows are still to "
                 "come; expected one that predicts for rows; leave the option out"
             )
-    if wanted.interval is not None and network.conformal is None:
+    sure = network.conformal is not None or described(network)[0].quantiles
+    if wanted.interval is not None and not sure:
         raise ValueError(
             "[--interval] the model holds no errors of origins held out; expected "
             "one trained with some; set data.validation or data.calibration"
         )
-    level = LEVEL if wanted.interval is None else wanted.interval
+    level = usual_level(network) if wanted.interval is None else wanted.interval
     with from_standard_input(source) as place:
         return forecast(
             network, place, level=level, query=wish.query, strict=wanted.strict

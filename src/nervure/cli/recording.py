@@ -32,14 +32,16 @@ def record_scores(folder: Path, found: Sequence[Judgement], rows: str) -> None:
 
 
 def record_values(
-    folder: Path, values: Mapping[str, float], of: str, rows: int
+    folder: Path, values: Mapping[str, float], of: str, rows: int, output: str = ""
 ) -> None:
     """Write values of so many rows into the record of a run.
+
+    ``output`` says which of several outputs or targets they are of.
 
     Raises:
         WriteError: it cannot be written.
     """
-    _log(folder, [_event_of(values, of, rows)])
+    _log(folder, [_event_of(values, of, rows, output)])
 
 
 def _log(folder: Path, events: Sequence[Event]) -> None:

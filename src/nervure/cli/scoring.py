@@ -12,14 +12,14 @@ import numpy.typing as npt
 from nervure.cli.judging import judge
 from nervure.cli.rebuilding import judge_codes, told_rebuilt
 from nervure.cli.standard_input import called, from_standard_input
-from nervure.cli.telling import reports, told_score
+from nervure.cli.telling import reports, told_scores
 from nervure.data import Dataset
 from nervure.data.builtin import BUILTIN
 from nervure.data.preprocessing import Preprocessing
-from nervure.data.records import Reconstruction
+from nervure.data.records import Amounts, Reconstruction
 from nervure.data.sources import with_targets
-from nervure.forecasting.forecaster import score_of
-from nervure.forecasting.scoring import score_source
+from nervure.forecasting.forecaster import scores_of
+from nervure.forecasting.scoring import scores_of_source
 from nervure.network.predicting import Predictor
 from nervure.serving.answers import open_model
 from nervure.spec.reading import load_spec
@@ -109,16 +109,15 @@ def _evaluate_series(
     spec, name = spec_beside(model), called(source)
     if spec is not None and not everything and _same_source(spec.data, source, query):
         dataset = load_data(spec.data, spec.seed, spec.dtype)
-        kept = dataset.preprocessing
-        same = _alike(kept, record)
-        found = score_of(network, dataset) if same else None
-        if found is not None:
-            print(told_score(found, f"{name} held out"))
+        same = _alike(dataset.preprocessing, record)
+        found = scores_of(network, dataset) if same else ()
+        if found:
+            print(told_scores(found, f"{name} held out"))
             return
     with from_standard_input(source) as place:
-        found = score_source(network, place, query=query)
+        found = scores_of_source(network, place, query=query)
     seen = "" if spec is None else ", those of training among them"
-    print(told_score(found, f"{name}, every time{seen}"))
+    print(told_scores(found, f"{name}, every time{seen}"))
 
 
 def spec_beside(model: Path) -> Spec | None:
@@ -135,17 +134,22 @@ def training_of(spec: Spec | None) -> TrainingSpec:
 def _kept_apart(spec: Spec, record: Preprocessing) -> tuple[Rows | None, str]:
     """The rows that a run held out; None, and why, if it is not known."""
     dataset = load_data(spec.data, spec.seed, spec.dtype)
-    found = dataset.preprocessing
-    if not _alike(found, record):
+    if not _alike(dataset.preprocessing, record):
         return None, "the data have changed since it was trained on some of them"
     return held_out(dataset), "training held none of them out"
 
 
 def _alike(one: Preprocessing, other: Preprocessing) -> bool:
-    """Whether two records are of the same rows; thresholds come out of training."""
-    both = (one.target, other.target)
-    own = all(isinstance(target, Reconstruction) for target in both)
-    return one.inputs == other.inputs and (own or both[0] == both[1])
+    """Whether two records are of the same rows."""
+    targets = [_as_data_say(record.target) for record in (one, other)]
+    return one.inputs == other.inputs and targets[0] == targets[1]
+
+
+def _as_data_say(target: Any) -> Any:
+    """A target without what a training or a network has added."""
+    if isinstance(target, Amounts):
+        return replace(target, quantiles=())
+    return Reconstruction if isinstance(target, Reconstruction) else target
 
 
 def _same_source(data: DataSpec, source: str, query: str | None) -> bool:

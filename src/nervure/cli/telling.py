@@ -143,6 +143,13 @@ def calibrated(network: Predictor) -> str:
     return words + ("" if temperature is None else f", temperature {temperature:.3g}")
 
 
+def told_scores(found: Sequence[Score], name: str) -> str:
+    """How good forecasts of each target are, in words, and errors by step ahead."""
+    several = len(found) > 1
+    named = [f"{name}, {one.target!r}" if several else name for one in found]
+    return "\n".join(map(told_score, found, named))
+
+
 def told_score(found: Score, name: str) -> str:
     """How good forecasts are, in words, and their errors by step ahead."""
     origins, steps = many(found.rows, "origin"), len(found.mae)
@@ -165,12 +172,21 @@ def told_score(found: Score, name: str) -> str:
 def told_intervals(network: Predictor | None, level: float = LEVEL) -> str:
     """What the intervals of forecasts are made of, in words."""
     scores = None if network is None else network.conformal
+    quantiles = _quantiles(network)
+    if scores is None and quantiles:
+        said = (
+            f"intervals are the {quantiles} as learnt: no origins are held out to see "
+            "how often they hold; data.validation or data.calibration keeps some"
+        )
+        return textwrap.fill(said, WIDTH, subsequent_indent="  ")
     if scores is None:
         return (
             "no intervals: no origins are held out; data.validation or "
             "data.calibration keeps some"
         )
     said = f"intervals by the errors of {many(scores.rows, 'origin')} held out"
+    if quantiles:
+        said = f"{said}, around the {quantiles}"
     if np.isfinite(scores.quantile(level)).all():
         return said
     least = math.ceil(level / (1 - level) - 1e-9)
@@ -179,6 +195,13 @@ def told_intervals(network: Predictor | None, level: float = LEVEL) -> str:
         f"{least} are enough (more of the series: --set data.validation=0.3)"
     )
     return textwrap.fill(few, WIDTH, subsequent_indent="  ")
+
+
+def _quantiles(network: Predictor | None) -> str:
+    """The outer quantiles of a network, in words; nothing where it gives none."""
+    record = None if network is None else network.preprocessing
+    found = sorted(record.quantiles) if record is not None else []
+    return f"quantiles {found[0]:g} and {found[-1]:g}" if len(found) > 1 else ""
 
 
 def confused(found: Judgement) -> list[str]:

@@ -22,14 +22,15 @@ from nervure.cli.rebuilding import (
 from nervure.cli.recording import record_scores, record_values
 from nervure.cli.scoring import held_out, training_of
 from nervure.cli.standard_input import refuse_standard_input
-from nervure.cli.telling import calibrated, reports, told_intervals, told_score
+from nervure.cli.telling import calibrated, reports, told_intervals, told_scores
 from nervure.data import Dataset, Raw
 from nervure.ensemble.ensemble import EnsembleRun
-from nervure.forecasting.forecaster import score_of
+from nervure.forecasting.forecaster import scores_of
 from nervure.forecasting.scoring import with_intervals
 from nervure.layers.source import Input
 from nervure.runs.training import fit_spec, resume
 from nervure.serving.answers import answering
+from nervure.spec.for_series import check_intervals, with_quantiles
 from nervure.spec.reading import apply_sets, parse_spec, read_tables
 from nervure.spec.rows import default_for, held_apart, load_data, read_data
 from nervure.spec.tables import DataSpec, Spec, SpecError, TrainingSpec
@@ -66,7 +67,7 @@ class Request:
 
     source: str | None = None
     spec: Path | None = None
-    target: str | None = None
+    target: str | list[str] | None = None
     sets: tuple[str, ...] = ()
     out: Path | None = None
     resume: bool = False
@@ -76,6 +77,7 @@ class Request:
     series: tuple[tuple[str, Any], ...] = ()
     refit: bool = False
     autoencoder: int | None = None
+    intervals: str | None = None
 
 
 def train(request: Request) -> int:
@@ -84,11 +86,7 @@ def train(request: Request) -> int:
         return _go_on(request)
     refuse_standard_input(request.source, "train")
     spec, dataset = asked_for(request)
-    if request.refit and spec.data.series is None:
-        raise SpecError(
-            "[--refit] the source is taken as rows, not as a series; expected --time "
-            "and --horizon; leave the option out"
-        )
+    _check_of_series(request, spec)
     how: dict[str, Any] = {"progress": not request.quiet}
     if request.logs:
         how["callbacks"] = _writers(request, spec)
@@ -96,6 +94,16 @@ def train(request: Request) -> int:
         print(dataset.summary(), flush=True)
         run = fit_spec(spec, dataset, directory=folder, **how)
         return _finish(run, spec, dataset, folder, request)
+
+
+def _check_of_series(request: Request, spec: Spec) -> None:
+    """Raises where options of a series are given without one."""
+    for option, given in (("refit", request.refit), ("intervals", request.intervals)):
+        if given and spec.data.series is None:
+            raise SpecError(
+                f"[--{option}] the source is taken as rows, not as a series; expected "
+                "--time and --horizon; leave the option out"
+            )
 
 
 def _go_on(request: Request) -> int:
@@ -178,6 +186,12 @@ def _described(request: Request) -> tuple[Spec, Dataset]:
             "one of the two; leave one out (a spec has a table [autoencoder] and a "
             'layer that is named "code")'
         )
+    if request.intervals is not None:
+        raise SpecError(
+            "[--intervals] a spec says by its loss what the network gives; expected "
+            "the option without --spec; leave it out, or set training.loss = {type = "
+            '"pinball", quantile = [0.05, 0.5, 0.95]} and as many outputs for each step'
+        )
     spec = _spec(request.spec, request, request.sets)
     raw = read_data(spec.data)
     if spec.data.validation is None:
@@ -239,10 +253,30 @@ def _chosen(request: Request) -> tuple[Spec, Dataset]:
             "[train] neither a source nor --spec; expected data to train on; try: "
             "nervure train digits"
         )
+    if request.intervals is not None:
+        check_intervals(request.intervals, "--intervals")
     asked = _asked(request)
     spec, dataset = default_for(asked.data, asked.seed, asked.dtype, asked.autoencoder)
+    if request.intervals == "pinball" and spec.data.series is not None:
+        spec = _of_quantiles(spec, request)
     tables = apply_sets(spec_to_dict(spec), request.sets)
     return parse_spec(tables, "--set"), dataset
+
+
+def _of_quantiles(spec: Spec, request: Request) -> Spec:
+    """The default with quantiles; where it is trained once more, for all epochs.
+
+    Errors of the first network move the quantiles of the second, which then has to be
+    trained as long: the longer, the narrower they are.
+    """
+    spec = with_quantiles(spec)
+    if not request.refit:
+        return spec
+    print(
+        "--refit trains both networks for all epochs, so that their quantiles compare"
+    )
+    training = spec.training or TrainingSpec()
+    return replace(spec, training=replace(training, early_stopping=None))
 
 
 def _asked(request: Request) -> Spec:
@@ -316,7 +350,8 @@ def _finish(
         print(f"interrupted; go on with: nervure train --resume --out {folder}")
         return INTERRUPTED
     if dataset.origins is not None:
-        return _whole(network, spec, folder, request)
+        scores = _scores_of_both(network, run, dataset, spec)
+        return _whole(scores, spec, folder, request)
     return 0
 
 
@@ -329,20 +364,22 @@ def _finish_series(network: Any, dataset: Dataset, folder: Path) -> Any:
     sure = with_intervals(network, dataset)
     if sure is not None:
         sure.save(folder / "model.safetensors")
-    print(told_intervals(sure))
     network = sure or network
-    found = score_of(network, dataset)
-    if found is not None:
-        print(told_score(found, "held-out"))
-        record_values(folder, found.values(), "held-out", found.rows)
+    print(told_intervals(network))
+    found = scores_of(network, dataset)
+    if found:
+        print(told_scores(found, "held-out"))
+    for one in found:
+        which = one.target if len(found) > 1 else ""
+        record_values(folder, one.values(), "held-out", one.rows, which)
     return network
 
 
-def _whole(scored: Any, spec: Spec, folder: Path, request: Request) -> int:
+def _whole(scores: Any, spec: Spec, folder: Path, request: Request) -> int:
     """Train on all steps, as long and in the same way, if that is asked for.
 
-    That network lies in a folder of its own: the first one is what was scored. Errors
-    of outputs are in units of the windows, so that they are those of both.
+    That network lies in a folder of its own: the first one is what was scored, with
+    ``scores`` that hold for the second too.
     """
     if not request.refit:
         print(
@@ -356,13 +393,34 @@ def _whole(scored: Any, spec: Spec, folder: Path, request: Request) -> int:
         again = _of_all_steps(spec)
         run = fit_spec(again, directory=inner, progress=not request.quiet)
     network = nv.load(inner / "model.safetensors")
-    network.conformal = scored.conformal
+    network.conformal = scores
     network.save(inner / "model.safetensors")
     print(f"{_trained(run)}, on all steps")
+    if network.conformal is None:
+        print(told_intervals(network))
     print(
         f"saved in {inner}; forecast with: nervure predict {inner} {spec.data.source}"
     )
     return INTERRUPTED if run.stopped == "interrupted" else 0
+
+
+def _scores_of_both(
+    scored: Any, run: nv.Run | EnsembleRun, dataset: Dataset, spec: Spec
+) -> Any:
+    """The errors that hold for the network on all steps too.
+
+    Those of outputs are in units of the windows, so that they do. Those of quantiles
+    do where both networks were trained equally long: not those of the epoch that was
+    best for the steps held out, but those after the last.
+    """
+    scores = scored.conformal
+    if scores is None or scores.method != "cqr":
+        return scores
+    early = spec.training is not None and spec.training.early_stopping is not None
+    if early or isinstance(run, EnsembleRun):
+        return None
+    sure = with_intervals(run.network, dataset)
+    return None if sure is None else sure.conformal
 
 
 def _of_all_steps(spec: Spec) -> Spec:

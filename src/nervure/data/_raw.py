@@ -164,13 +164,13 @@ def raw_from_series(
     for fact, odd in (
         (f"task {task!r} of a series; expected regression", task == TASKS[0]),
         (f"weights {weights!r} of a series; expected none", weights is not None),
-        (f"targets {listing(names)} of a series; expected one", len(names) > 1),
     ):
         if odd:
             raise fail(table.where, fact, "leave it out")
-    windows, record, notes = windows_of(table, said, names[0] if names else None)
-    ahead = windows.targets.T
-    columns = [reals(f"{record.target} ahead {k}", y) for k, y in enumerate(ahead, 1)]
+    windows, record, notes = windows_of(table, said, names)
+    ahead = [f"{n} ahead {k + 1}" for n in record.targets for k in range(said.horizon)]
+    values = zip(ahead, windows.targets.T, strict=True)
+    columns = [reals(name, y) for name, y in values]
     return Raw(
         table.where,
         windows.table,
@@ -309,6 +309,9 @@ def _target_names(
             raise _unknown_target(table, name)
         if name == weights:
             raise fail(table.where, f"{name!r} is target and weight", "use two columns")
+        if names.count(name) > 1:
+            fact = f"target {name!r} is named twice; expected different columns"
+            raise fail(table.where, fact, "name it once")
     return names
 
 

@@ -182,7 +182,8 @@ def _fit_amounts(raw: Raw, rows: Rows | None, standardize: bool) -> tuple[Amount
     scales = tuple(scale or 1.0 for _, scale in found)
     named = ", ".join(map(repr, names[:6])) + (" ..." if len(names) > 6 else "")
     if raw.series is not None:
-        named = f"{raw.series.target!r}, {many(len(names), 'step')} ahead"
+        listed = ", ".join(map(repr, raw.series.targets))
+        named = f"{listed}, {many(raw.series.horizon, 'step')} ahead"
     how = "numbers, standardized" if standardize else "numbers"
     written = next((c.written for c in raw.targets if c.written), None)
     target = Amounts(names, means, scales, written=written)

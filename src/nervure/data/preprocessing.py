@@ -83,9 +83,22 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.query is not None and len(self.query) > LONGEST_NAME:
             raise fail("query", f"{len(self.query):,} characters", DAMAGED)
-        if self.series is not None and self.series.horizon != self.outputs:
-            fact = f"{self.outputs:,} targets for a horizon of {self.series.horizon:,}"
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        series = self.series
+        if series is not None and series.outputs != self.outputs:
+            several = len(series.targets) > 1
+            each = f" of each of {len(series.targets):,}" if several else ""
+            fact = f"{self.outputs:,} targets for a horizon of {series.horizon:,}{each}"
             raise fail("series", fact, DAMAGED)
+        if series is None and self.quantiles and self.outputs > 1:
+            raise fail(
+                "targets",
+                f"quantiles {self.quantiles} of {self.outputs:,} numbers; expected "
+                "them of a single one",
+                DAMAGED,
+            )
 
     # -- what it describes ------------------------------------------------------
 
@@ -127,7 +140,7 @@ class Preprocessing:
 
     @property
     def quantiles(self) -> tuple[float, ...]:
-        """The quantiles that the network gives, in the order of its outputs."""
+        """The quantiles that the network gives of each amount, in its order."""
         return self.target.quantiles if isinstance(self.target, Amounts) else ()
 
     @property
@@ -220,11 +233,19 @@ class Preprocessing:
         return labels[np.asarray(indices)]
 
     def decode_targets(self, outputs: Any) -> NDArray[np.float64]:
-        """Amounts of network outputs ``(rows, targets)``: ``y * scale + mean``."""
+        """Amounts of network outputs ``(rows, targets)``: ``y * scale + mean``.
+
+        Where it gives quantiles these are ``(rows, targets quantiles)``, those of a
+        target side by side.
+        """
         if not isinstance(self.target, Amounts):
             raise fail("target", f"{self._holds}, not amounts", "use decode_classes")
         scaled = np.asarray(outputs, np.float64)
-        return scaled * np.array(self.target.scale) + np.array(self.target.mean)
+        scale, mean = np.array(self.target.scale), np.array(self.target.mean)
+        each = len(self.quantiles)
+        if each and len(mean) > 1 and scaled.shape[-1] == each * len(mean):
+            scale, mean = np.repeat(scale, each), np.repeat(mean, each)
+        return scaled * scale + mean
 
     @property
     def _holds(self) -> str:

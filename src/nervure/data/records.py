@@ -307,7 +307,8 @@ class Classes:
 class Amounts:
     """A target of one or more numbers, learned as ``(y - mean) / scale``.
 
-    ``quantiles``, if any, are what the network gives of a single number, in order;
+    ``quantiles``, if any, are what the network gives of a single number, or of each
+    step of a series, in order;
     ``written`` is how the numbers stood in a text file, if not plainly.
     """
 
@@ -330,13 +331,10 @@ class Amounts:
                 "expected one finite mean and one positive scale per target",
                 DAMAGED,
             )
-        if self.quantiles and (
-            len(self.names) > 1 or not all(0 < q < 1 for q in self.quantiles)
-        ):
+        if not all(0 < q < 1 for q in self.quantiles):
             raise fail(
                 "targets",
-                f"quantiles {self.quantiles} of {len(self.names)} numbers; expected "
-                "them in (0, 1), of a single one",
+                f"quantiles {self.quantiles}; expected them in (0, 1)",
                 DAMAGED,
             )
 

@@ -27,7 +27,8 @@ def fit_sequences(
     """The record of a column of lists, or None where a table has none.
 
     Steps of reals are standardized by those of the training rows; whole numbers, which
-    may be codes, stay as they are unless "standard" is asked for.
+    may be codes, stay as they are unless "standard" is asked for. "embedding" says that
+    they are codes.
 
     Raises:
         DataError: other columns beside it, another encoding, steps that do not fit.
@@ -40,16 +41,19 @@ def fit_sequences(
     check_names(table, encodings)
     _check_alone(own, kept, table.where)
     use = encodings.columns.get(own.name)
-    if use not in (None, "standard"):
+    if use not in (None, "standard", "embedding"):
         raise fail(
             table.where,
-            f"column {own.name!r} of sequences as {use!r}; expected 'standard'",
+            f"column {own.name!r} of sequences as {use!r}; expected 'standard', or "
+            "'embedding' of codes",
             "leave it out of columns",
         )
     steps = sequences_in(own, table.where)
+    if use == "embedding":
+        _check_codes(own.name, steps, table.where)
     others = [name for name in table.columns if name != own.name]
     notes.dropped += [f"{name} (as asked for)" for name in others]
-    record = _fitted(own.name, steps, rows, standard=use is not None)
+    record = _fitted(own.name, steps, rows, standard=use == "standard")
     notes.sequences.append(_told(record, steps))
     return record
 
@@ -119,6 +123,21 @@ def _vectors(rows: Ragged, where: str) -> Ragged:
             "lay the numbers of a step side by side",
         )
     return rows
+
+
+def _check_codes(name: str, steps: Ragged, where: str) -> None:
+    """Raise for what is to be embedded and has steps that are no codes."""
+    count = steps.values.shape[1]
+    if count == 1 and _whole(steps.packed()):
+        return
+    found = "numbers that are no whole ones from 0 on"
+    found = found if count == 1 else f"steps of {many(count, 'number')}"
+    raise fail(
+        where,
+        f"column {name!r} as 'embedding' holds {found}; expected steps of one code, a "
+        "whole number from 0 on",
+        "leave it out of columns",
+    )
 
 
 def _drops(encodings: Encodings, name: str) -> bool:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,9 @@ def forecast(
 
     Returns:
         Columns of ``series * horizon`` rows: the group, if there is one, the time,
-        ``prediction``, and ``low`` and ``high`` where the model was calibrated.
+        ``prediction``, and ``low`` and ``high`` where the model was calibrated or
+        gives quantiles. Of several targets each has its own, ``prediction_<target>``
+        and so on.
 
     Raises:
         DataError: a model of something else, or rows that do not fit it.
@@ -71,9 +75,50 @@ def forecast(
     for note in ahead.notes:
         warnings.warn(DataWarning(f"[{table.where}] {note}"), stacklevel=2)
     inputs = encoded(record, ahead.windows, model.dtype, table.where)
-    outputs = outputs_of(model, record, inputs)
-    tell_not_finite([outputs], strict=strict)
-    return _columns(model, said, ahead, outputs, level)
+    found = forecasts_of(model, record, inputs)
+    tell_not_finite([found.quantiles], strict=strict)
+    level = _given_level(model, found, level)
+    return _columns(model, said, ahead, found, level)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """What a network says of rows, in units of their scale.
+
+    Attributes:
+        levels: of the quantiles, ascending; ``(0.5,)`` stands for one value.
+        quantiles: in order, ``(rows, targets horizon, quantiles)``.
+        crossed: share of the steps where the network had them in another order.
+    """
+
+    levels: tuple[float, ...]
+    quantiles: Floats
+    crossed: float = 0.0
+
+    @property
+    def middle(self) -> Floats:
+        """The value that is forecast: the quantile next to the median."""
+        away = [abs(level - 0.5) for level in self.levels]
+        return self.quantiles[:, :, away.index(min(away))]
+
+    @property
+    def several(self) -> bool:
+        """Whether they are quantiles, not one value."""
+        return len(self.levels) > 1
+
+    @property
+    def level(self) -> float:
+        """The share that shall lie between the outer quantiles."""
+        return self.levels[-1] - self.levels[0]
+
+
+def usual_level(model: Predictor) -> float:
+    """The level of intervals that nobody asked for: `LEVEL`, or that of quantiles which
+    no errors of origins held out move."""
+    record, _ = described(model)
+    if model.conformal is not None or len(record.quantiles) < 2:
+        return LEVEL
+    return max(record.quantiles) - min(record.quantiles)
 
 
 def described(model: Predictor) -> tuple[Preprocessing, SeriesRecord]:
@@ -98,48 +143,99 @@ def encoded(record: Preprocessing, windows: Windows, dtype: Any, where: str) -> 
     return found.warned(where, 3)
 
 
-def outputs_of(model: Predictor, record: Preprocessing, inputs: Array) -> Floats:
-    """What the network says of rows, ``(rows, horizon)``, in units of their scale.
+def forecasts_of(model: Predictor, record: Preprocessing, inputs: Array) -> Forecasts:
+    """What the network says of rows; quantiles that cross are put in order.
 
     Raises:
         DataError: it gives another number of values.
     """
     outputs = model.executor().outputs(ready(model, record, inputs))
     rows = one_each(outputs[0], "forecast").reshape(len(inputs), -1)
-    if len(outputs) > 1 or rows.shape[1] != record.outputs:
+    levels = record.quantiles or (0.5,)
+    wanted = record.outputs * len(levels)
+    if len(outputs) > 1 or rows.shape[1] != wanted:
         raise fail(
             "forecast",
             f"{many(len(outputs), 'output')}, the first of {rows.shape[1]:,} values "
-            f"for each row; expected one of {record.outputs:,}",
+            f"for each row; expected one of {wanted:,}",
             "train a network with one output of as many values as the horizon",
         )
-    return record.decode_targets(rows)
+    given = record.decode_targets(rows).reshape(len(rows), -1, len(levels))
+    given = given[:, :, np.argsort(levels)]
+    crossed = (np.diff(given, axis=2) < 0).any(axis=2)
+    share = float(crossed.mean()) if crossed.size else 0.0
+    return Forecasts(tuple(sorted(levels)), np.sort(given, axis=2), share)
 
 
 def ends_of(
-    model: Predictor, origins: Origins, outputs: Floats, level: float
+    model: Predictor, origins: Origins, found: Forecasts, level: float
 ) -> tuple[Floats, Floats]:
-    """Lower and upper ends ``(rows, horizon)`` of intervals, in units of the series."""
-    assert model.conformal is not None
-    ends = model.conformal.intervals(outputs, level).reshape(*outputs.shape, 2)
-    return origins.values(ends[..., 0]), origins.values(ends[..., 1])
+    """Lower and upper ends ``(rows, targets horizon)`` of intervals, in units of the
+    series; without errors of origins held out, the outer quantiles as learnt."""
+    scores = model.conformal
+    if scores is None:
+        return learnt_ends(origins, found)
+    given = found.quantiles if scores.method == "cqr" else found.middle
+    ends = scores.intervals(given, level).reshape(*found.middle.shape, 2)
+    # Errors may pull wide quantiles together, but not past the value that is forecast.
+    low = np.minimum(ends[..., 0], found.middle)
+    high = np.maximum(ends[..., 1], found.middle)
+    return origins.values(low), origins.values(high)
+
+
+def learnt_ends(origins: Origins, found: Forecasts) -> tuple[Floats, Floats]:
+    """The outer quantiles, in units of the series."""
+    low, high = found.quantiles[:, :, 0], found.quantiles[:, :, -1]
+    return origins.values(low), origins.values(high)
+
+
+def _given_level(
+    model: Predictor, found: Forecasts, level: float | None
+) -> float | None:
+    """The level of intervals; None where there are none."""
+    if level is None or model.conformal is not None:
+        return level
+    if not found.several:
+        return None
+    if not math.isclose(level, found.level):
+        shown = " and ".join(f"{q:g}" for q in (found.levels[0], found.levels[-1]))
+        raise fail(
+            "forecast",
+            f"level {level:g} of a network that gives the quantiles {shown}, and holds "
+            f"no errors of origins held out; expected {found.level:g}",
+            f"ask for {found.level:g} (level=, --interval), or train with "
+            "data.validation or data.calibration",
+        )
+    return level
 
 
 def _columns(
     model: Predictor,
     said: SeriesRecord,
     ahead: Ahead,
-    outputs: Floats,
+    forecasts: Forecasts,
     level: float | None,
 ) -> Columns:
     origins = ahead.windows.origins
     names = np.repeat(np.array(origins.names)[origins.series], said.horizon)
     first: Columns = {} if said.group is None else {said.group: names}
     first |= {said.time: ahead.times.reshape(-1)}
-    found = {PREDICTION: origins.values(outputs).reshape(-1)}
-    if level is not None and model.conformal is not None:
-        low, high = ends_of(model, origins, outputs, level)
-        found |= {LOW: low.reshape(-1), HIGH: high.reshape(-1)}
+    values = {PREDICTION: origins.values(forecasts.middle)}
+    if level is not None:
+        low, high = ends_of(model, origins, forecasts, level)
+        values |= {LOW: low, HIGH: high}
+    found = _by_target(said, values)
     # A column of the table that is called as one of ours makes way.
     renamed = {f"{name}_" if name in found else name: c for name, c in first.items()}
     return {**renamed, **found}
+
+
+def _by_target(said: SeriesRecord, values: Columns) -> Columns:
+    """Columns of each target: ``prediction``, or ``prediction_<target>`` of several."""
+    several = len(said.targets) > 1
+    found: Columns = {}
+    for i, target in enumerate(said.targets):
+        own = slice(i * said.horizon, (i + 1) * said.horizon)
+        suffix = f"_{target}" if several else ""
+        found |= {f"{k}{suffix}": v[:, own].reshape(-1) for k, v in values.items()}
+    return found

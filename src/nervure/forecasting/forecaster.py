@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,11 +11,12 @@ from nervure.data import Dataset, read
 from nervure.data.series.records import Series
 from nervure.ensemble.ensemble import Ensemble
 from nervure.forecasting.ahead import LEVEL, Columns, forecast
-from nervure.forecasting.scoring import Score, score, sizes_of, with_intervals
+from nervure.forecasting.scoring import Score, scores, sizes_of, with_intervals
 from nervure.network.network import Network
 from nervure.network.predicting import Predictor
 from nervure.runs.training import fit_spec
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
+from nervure.spec.for_series import Intervals, check_intervals, with_quantiles
 from nervure.spec.rows import dataset_of
 from nervure.spec.tables import DataSpec, TrainingSpec
 
@@ -34,6 +36,9 @@ class Forecaster:
         season, window, known: as in `nervure.data.Series`.
         validation, test: shares of the steps that are held out, in [0, 1).
         refit: whether to train once more, on all steps.
+        intervals: "conformal": as wide as errors on steps held out (``validation``);
+            "pinball": the network learns the quantiles 0.05, 0.5 and 0.95, which such
+            errors move.
         epochs: passes over the windows; None: as many as the rows ask for.
         seed: of the weights and the training.
         verbose: whether to show progress.
@@ -41,7 +46,9 @@ class Forecaster:
     Attributes:
         network_: the trained network; ``network_.save(path)`` keeps all that
             `nervure.forecast` and ``nervure predict`` need.
-        score_: errors of the first network on the steps held out as ``test``, or None.
+        score_: errors of the first network on the steps held out as ``test``, or None;
+            of several targets those of the first.
+        scores_: the same by target; empty without such steps.
         summary_: what was read, chosen, filled and left out, in lines.
 
     Raises:
@@ -49,7 +56,7 @@ class Forecaster:
 
     Source: direct multi-step forecasts, Ben Taieb et al., *Expert Systems with
     Applications* 39 (2012), section 2; intervals by split conformal prediction, Lei et
-    al. (2018).
+    al. (2018), of quantiles Romano, Patterson, Candès (2019).
 
     >>> import numpy as np
     >>> t = np.arange(80)
@@ -63,6 +70,7 @@ class Forecaster:
 
     network_: Network | Ensemble
     score_: Score | None
+    scores_: dict[str, Score]
     summary_: str
 
     def __init__(
@@ -75,6 +83,7 @@ class Forecaster:
         validation: float = VALIDATION,
         test: float = TEST,
         refit: bool = True,
+        intervals: Intervals = "conformal",
         epochs: int | None = None,
         seed: int = 0,
         verbose: bool = False,
@@ -86,6 +95,7 @@ class Forecaster:
         self.validation = validation
         self.test = test
         self.refit = refit
+        self.intervals = intervals
         self.epochs = epochs
         self.seed = seed
         self.verbose = verbose
@@ -93,7 +103,7 @@ class Forecaster:
     def fit(
         self,
         series: Any,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         *,
         time: str,
         group: str | None = None,
@@ -101,10 +111,14 @@ class Forecaster:
         """Train on a data frame, a dict of columns or a table file.
 
         Args:
-            target: column to forecast; by default the last that is nothing else.
+            target: column to forecast, or several, which are forecast together; by
+                default the last that is nothing else.
             time: column of dates or numbers.
             group: column that says which series a row belongs to.
         """
+        check_intervals(self.intervals, "forecaster")
+        if not isinstance(target, str | None):
+            target = tuple(target)
         said = Series(
             time, self.horizon, group, self.window, self.season, tuple(self.known)
         )
@@ -119,7 +133,9 @@ class Forecaster:
         dataset = dataset_of(raw, data, self.seed)
         network = self._trained(dataset, data)
         self.network_ = with_intervals(network, dataset) or network
-        self.score_ = score_of(self.network_, dataset)
+        found = scores_of(self.network_, dataset)
+        self.score_ = found[0] if found else None
+        self.scores_ = {one.target: one for one in found}
         if self.refit and (self.validation or self.test):
             scores = self.network_.conformal
             data = replace(data, validation=0.0, test=0.0)
@@ -132,6 +148,7 @@ class Forecaster:
 
     def _trained(self, dataset: Dataset, data: DataSpec) -> Network:
         spec = default_spec(dataset, data, self.seed)
+        spec = with_quantiles(spec) if self.intervals == "pinball" else spec
         training = spec.training or TrainingSpec()
         stopping = None if self.refit else training.early_stopping
         training = replace(
@@ -149,9 +166,11 @@ class Forecaster:
         return forecast(self.network_, series, level=level)
 
 
-def score_of(network: Predictor, dataset: Dataset) -> Score | None:
-    """How good forecasts of the steps are that training never saw, if there are any."""
-    record, origins = dataset.preprocessing, dataset.test_origins
+def scores_of(network: Predictor, dataset: Dataset) -> tuple[Score, ...]:
+    """How good forecasts of the steps are that training never saw, target by target;
+    nothing if there are none."""
+    record, origins = network.preprocessing, dataset.test_origins
     if dataset.test is None or origins is None:
-        return None
-    return score(network, record, dataset.test, origins, sizes_of(dataset))
+        return ()
+    assert record is not None
+    return scores(network, record, dataset.test, origins, sizes_of(dataset))

@@ -27,7 +27,8 @@ from nervure.forecasting.ahead import (
     described,
     encoded,
     ends_of,
-    outputs_of,
+    forecasts_of,
+    learnt_ends,
 )
 from nervure.network.network import Network
 from nervure.network.predicting import Predictor
@@ -49,6 +50,10 @@ class Score:
         coverage, width: share of the values inside of the intervals, and their mean
             width; None without intervals.
         level: share that the intervals shall hold.
+        target: the column that is forecast.
+        learnt: share of the values between the outer quantiles as the network gives
+            them; None where it gives none, or errors of origins held out move none.
+        crossed: share of the steps where its quantiles had to be put in order.
     """
 
     rows: int
@@ -59,6 +64,9 @@ class Score:
     coverage: float | None = None
     width: float | None = None
     level: float = LEVEL
+    target: str = ""
+    learnt: float | None = None
+    crossed: float | None = None
 
     def values(self) -> dict[str, float]:
         """All of it by name, for the record of a run."""
@@ -69,6 +77,7 @@ class Score:
             "naive mase": self.naive_mase,
             "coverage": self.coverage,
             "width": self.width,
+            "coverage as learnt": self.learnt,
         }
         return {k: v for k, v in found.items() if v is not None and np.isfinite(v)}
 
@@ -82,47 +91,77 @@ class Score:
             share = f"{100 * self.coverage:.1f} % of the values"
             held = f"; {100 * self.level:g} % intervals hold {share}"
             held += f" (width {self.width:.4g} on average)"
+        if self.learnt is not None:
+            held += f", quantiles as learnt {100 * self.learnt:.1f} %"
+        if self.crossed:
+            held += (
+                f"; quantiles crossed in {100 * self.crossed:.1f} % of the steps and "
+                "were put in order"
+            )
         return f"{first}{held}"
 
 
-def score(
+def scores(
     model: Predictor,
     record: Preprocessing,
     rows: tuple[Array, Array],
     origins: Origins,
     sizes: Floats | None = None,
     level: float = LEVEL,
-) -> Score:
-    """Compare forecasts with what came.
+) -> tuple[Score, ...]:
+    """Compare forecasts with what came, target by target.
 
     Args:
         rows: encoded inputs and targets.
         origins: where they stand.
-        sizes: what errors of each series are divided by for MASE.
+        sizes: what errors of each series are divided by for MASE, ``(series,
+            targets)``.
+        level: of intervals; without errors of origins held out it is that of the
+            network's quantiles.
     """
-    inputs, targets = rows
-    outputs = outputs_of(model, record, inputs)
+    said, (inputs, targets) = record.series, rows
+    assert said is not None
+    found = forecasts_of(model, record, inputs)
     truth = origins.values(record.decode_targets(targets))
-    wrong = np.abs(origins.values(outputs) - truth)
-    naive = np.abs(origins.naive - truth)
-    found = Score(len(origins), wrong.mean(axis=0), naive.mean(axis=0), level=level)
-    if sizes is not None:
-        of_rows = sizes[origins.series][:, None]
-        found = replace(
-            found, mase=_mean(wrong / of_rows), naive_mase=_mean(naive / of_rows)
-        )
-    if model.conformal is None:
-        return found
-    low, high = ends_of(model, origins, outputs, level)
-    inside = (low <= truth) & (truth <= high)
-    return replace(
-        found, coverage=float(inside.mean()), width=float((high - low).mean())
-    )
+    values = {
+        "wrong": np.abs(origins.values(found.middle) - truth),
+        "naive": np.abs(origins.naive - truth),
+    }
+    if model.conformal is not None or found.several:
+        low, high = ends_of(model, origins, found, level)
+        values |= {"inside": (low <= truth) & (truth <= high), "width": high - low}
+    if model.conformal is None and found.several:
+        level = found.level
+    if model.conformal is not None and found.several:
+        low, high = learnt_ends(origins, found)
+        values["learnt"] = (low <= truth) & (truth <= high)
+    made: list[Score] = []
+    for i, target in enumerate(said.targets):
+        own = slice(i * said.horizon, (i + 1) * said.horizon)
+        size = None if sizes is None else sizes[origins.series][:, [i]]
+        one = _score({k: v[:, own] for k, v in values.items()}, size)
+        crossed = found.crossed if found.several else None
+        made.append(replace(one, level=level, target=target, crossed=crossed))
+    return tuple(made)
 
 
-def score_source(
+def _score(values: dict[str, Array], size: Floats | None) -> Score:
+    """The score of one target; ``size`` is what its errors are divided by."""
+    wrong, naive = values["wrong"], values["naive"]
+    found = Score(len(wrong), wrong.mean(axis=0), naive.mean(axis=0))
+    if size is not None:
+        mase, naive_mase = _mean(wrong / size), _mean(naive / size)
+        found = replace(found, mase=mase, naive_mase=naive_mase)
+    if "inside" in values:
+        coverage, width = values["inside"].mean(), values["width"].mean()
+        found = replace(found, coverage=float(coverage), width=float(width))
+    learnt = values.get("learnt")
+    return found if learnt is None else replace(found, learnt=float(learnt.mean()))
+
+
+def scores_of_source(
     model: Predictor, source: Any, *, query: str | None = None, level: float = LEVEL
-) -> Score:
+) -> tuple[Score, ...]:
     """Compare forecasts from every time of a source with what came.
 
     Raises:
@@ -134,7 +173,7 @@ def score_source(
     inputs = encoded(record, windows, model.dtype, table.where)
     named = zip(record.target_names, windows.targets.T, strict=True)
     targets = record.encode_targets(dict(named), dtype=model.dtype)
-    return score(model, record, (inputs, targets), windows.origins, level=level)
+    return scores(model, record, (inputs, targets), windows.origins, level=level)
 
 
 def _mean(values: Floats) -> float:
@@ -143,16 +182,19 @@ def _mean(values: Floats) -> float:
 
 
 def sizes_of(dataset: Dataset) -> Floats:
-    """Mean error of the seasonal naive forecast in the training part of each series."""
-    origins = dataset.origins
+    """Mean error of the seasonal naive forecast, one step ahead, in the training part
+    of each series, ``(series, targets)``."""
+    origins, said = dataset.origins, dataset.preprocessing.series
     assert origins is not None
+    assert said is not None
     rows = np.arange(dataset.rows) if dataset.train_rows is None else dataset.train_rows
-    ahead = dataset.preprocessing.decode_targets(dataset.targets[rows])[:, 0]
+    decoded = dataset.preprocessing.decode_targets(dataset.targets[rows])
     of = origins.take(rows)
+    errors = np.abs(decoded[:, :: said.horizon]) * of.scale
     count = len(origins.names)
-    total = np.bincount(of.series, np.abs(ahead) * of.scale, minlength=count)
+    total = [np.bincount(of.series, own, minlength=count) for own in errors.T]
     with np.errstate(invalid="ignore", divide="ignore"):
-        sizes = total / np.bincount(of.series, minlength=count)
+        sizes = np.array(total).T / np.bincount(of.series, minlength=count)[:, None]
     return np.where(sizes > 0, sizes, np.nan)
 
 
@@ -164,8 +206,10 @@ def with_intervals(
     Those of ``calibration``; where there are none the validation origins, by which the
     epoch was chosen as well. None where there are neither.
 
-    Windows overlap, so that errors are less independent than split conformal
-    prediction asks for: coverage is near the level, not guaranteed.
+    Of quantiles these are the errors of conformalized quantile regression (Romano,
+    Patterson, Candès, 2019, eq. 6). Windows overlap, so that errors are less
+    independent than split conformal prediction asks for: coverage is near the level,
+    not guaranteed.
     """
     rows = dataset.held_out_rows
     if dataset.calibration is None and rows is not None and len(rows):

@@ -227,15 +227,17 @@ class Pinball(Loss):
     """Quantile loss, ``max(q e, (q - 1) e)`` with ``e = t - a``; mean over outputs.
 
     ``quantile`` is one number in (0, 1) for all outputs, or a tuple with one quantile
-    per output; a target with one column then serves all of them.
+    per output; a target with one column then serves all of them. Of several targets
+    the quantiles of each stand side by side: ``a[:, Q i + k]`` is quantile k of Q, of
+    target i.
 
     Shape:
-        output ``(batch, quantiles)``, target the same or one column, costs
-        ``(batch,)``.
+        output ``(batch, targets quantiles)``, target the same or ``(batch, targets)``,
+        costs ``(batch,)``.
 
     Raises:
         ValueError: a quantile outside (0, 1), or none.
-        LossError: there is not one output per quantile.
+        LossError: there is not one output per quantile, of each target.
 
     Source: Koenker and Bassett, *Econometrica* 46 (1978), 33-50.
 
@@ -266,25 +268,32 @@ class Pinball(Loss):
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:
         kinds = (cls(), cls(0.8), cls((0.1, 0.5, 0.9)))
-        return tuple(LossExample(loss, _OUTPUT, _TARGET) for loss in kinds)
+        output = tuple((*row, -1.5) for row in _OUTPUT)
+        target = tuple((*row, 0.3) for row in _TARGET)
+        return (
+            *(LossExample(loss, _OUTPUT, _TARGET) for loss in kinds),
+            LossExample(cls((0.1, 0.9)), output, target),
+        )
 
     def attributes(self) -> dict[str, Attribute]:
         return {"quantiles": tuple(float(q) for q in self.quantiles)}
 
     def formula(self, xp: Any, output: Array, target: Array) -> Array:
-        q = xp.asarray(self.quantiles, dtype=output.dtype)
         error = target - output
+        count = error.shape[-1] // len(self.quantiles)
+        own = self.quantiles * count if len(self.quantiles) > 1 else self.quantiles
+        q = xp.asarray(own, dtype=output.dtype)
         return mean_rows(xp.where(error >= 0, q, q - 1) * error)
 
     def check_output(
         self, kind: str, function: str | None, size: int, *, name: str | None = None
     ) -> None:
         wanted = len(self.quantiles)
-        if wanted not in (1, size):
+        if size % wanted:
             raise self.fail(
                 f"output layer '{name or kind}' has {size} outputs, expected one per "
                 f"quantile ({wanted})",
-                f"use units={wanted}",
+                f"use units={wanted}, times the number of targets",
             )
 
     def check_target(
@@ -296,8 +305,10 @@ class Pinball(Loss):
         dtype: npt.DTypeLike = np.float64,
     ) -> npt.NDArray[Any]:
         found = _targets.plain(target, self.fail)
-        if len(self.quantiles) > 1 and found.size == len(found):
-            found = np.repeat(found.reshape(-1, 1), output_size, axis=1)
+        found = found.reshape(len(found), -1)
+        each, columns = len(self.quantiles), found.shape[1]
+        if each > 1 and columns in (1, output_size // each):
+            found = np.repeat(found, output_size // columns, axis=1)
         return _targets.rows(found, output_size, self.fail, dtype)
 
 

@@ -87,23 +87,21 @@ class Conformal:
 
         Args:
             y: the truth, ``(rows,)`` or ``(rows, targets)``.
-            predictions: as ``y``; for ``cqr`` the quantiles ``(rows, quantiles)``, of
-                which the outer two count.
+            predictions: as ``y``; for ``cqr`` the quantiles ``(rows, quantiles)``, or
+                ``(rows, targets, quantiles)``, of which the outer two count.
             spread: for ``normalized``, how hard each row is, above 0.
 
         Raises:
             ConformalError: shapes that do not fit, or no finite numbers.
         """
         _known(method, [m for m in METHODS if m not in OF_CLASSES])
-        a, wanted = _columns(predictions), _columns(y)
+        wanted = _columns(y)
         if method == "cqr":
-            low, high = _outer(a)
+            low, high = _outer(predictions)
+            _same_shape(low, wanted)
             return cls._of(method, np.maximum(low - wanted, wanted - high))
-        if a.shape != wanted.shape:
-            raise ConformalError(
-                f"[conformal] predictions {a.shape} for targets {wanted.shape}; "
-                "expected as many; give one prediction per target"
-            )
+        a = _columns(predictions)
+        _same_shape(a, wanted)
         return cls._of(method, np.abs(wanted - a) / _spread(method, spread, len(a)))
 
     @classmethod
@@ -176,14 +174,14 @@ class Conformal:
             ConformalError: the scores are of classes, or shapes do not fit.
         """
         _known(self.method, [m for m in METHODS if m not in OF_CLASSES])
-        q, a = self.quantile(level), _columns(predictions)
-        low, high = _outer(a) if self.method == "cqr" else (a, a)
+        q, cqr = self.quantile(level), self.method == "cqr"
+        low, high = _outer(predictions) if cqr else (_columns(predictions),) * 2
         if low.shape[1] != len(q):
             raise ConformalError(
                 f"[conformal] {low.shape[1]} predictions per row, but scores of "
                 f"{len(q)} targets; expected as many; use the calibrated model"
             )
-        reach = q * _spread(self.method, spread, len(a))
+        reach = q * _spread(self.method, spread, len(low))
         # Where quantiles were too wide, q < 0 may pull the ends past each other.
         middle = (low + high) / 2
         ends = np.minimum(low - reach, middle), np.maximum(high + reach, middle)
@@ -261,14 +259,24 @@ def _columns(values: Any) -> Floats:
     return array.reshape(len(array), -1) if array.size else array.reshape(0, 1)
 
 
-def _outer(quantiles: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest of predicted quantiles, in order."""
-    if quantiles.shape[1] < 2:
+def _same_shape(predictions: Floats, wanted: Floats) -> None:
+    if predictions.shape != wanted.shape:
+        raise ConformalError(
+            f"[conformal] predictions {predictions.shape} for targets {wanted.shape}; "
+            "expected as many; give one prediction per target"
+        )
+
+
+def _outer(predictions: Any) -> tuple[Floats, Floats]:
+    """The lowest and the highest of predicted quantiles, ``(rows, targets)``."""
+    array = np.asarray(predictions, np.float64)
+    quantiles = array if array.ndim == 3 else _columns(array)[:, None, :]
+    if quantiles.shape[2] < 2:
         raise ConformalError(
             "[conformal] one prediction per row; expected at least two quantiles for "
             "cqr; train with loss=nv.losses.Pinball((0.05, 0.95))"
         )
-    return quantiles.min(axis=1, keepdims=True), quantiles.max(axis=1, keepdims=True)
+    return quantiles.min(axis=2), quantiles.max(axis=2)
 
 
 def _spread(method: str, spread: Any, rows: int) -> Any:

@@ -68,7 +68,8 @@ def check_outputs(graph: Graph, record: Preprocessing) -> None:
     if isinstance(record.target, Reconstruction):  # others are terms of the cost
         outputs, records = outputs[:1], records[:1]
     for (name, shape), own in zip(outputs, records, strict=True):
-        found, wanted = math.prod(shape), len(own.quantiles) or own.outputs
+        found, each = math.prod(shape), len(own.quantiles) or 1
+        wanted = each * own.outputs
         one_for_two = own.task == "classification" and (found, wanted) == (1, 2)
         if found != wanted and not one_for_two:
             what = "class" if own.task == "classification" else "amount"

@@ -111,7 +111,7 @@ def _check_scores(model: Network | Ensemble, where: str) -> None:
         return
     columns = conformal.scores.shape[1] if conformal.scores.ndim > 1 else 1
     classes = record.task == "classification"
-    several = not classes and conformal.method != "cqr"
+    several = not classes and (conformal.method != "cqr" or record.series is not None)
     wanted = record.outputs if several else 1
     if conformal.gives_sets != classes or columns != wanted:
         fact = ValueError(f"scores by {conformal.method} of {many(columns, 'target')}")

@@ -52,6 +52,7 @@ from nervure.sklearn._table_encoder import (
     wants_encoding,
 )
 from nervure.sklearn._training import ONE_EPOCH, Course, train, train_on
+from nervure.spec.for_sequences import layers_for
 from nervure.training.run import Run
 from nervure.training.state import State
 
@@ -199,9 +200,10 @@ class BaseNet(NestedParameters, CallbackSupport, BaseEstimator):
         dtype = self._float_type(X)
         encoder = self.__dict__.get("table_encoder_")
         begin = Entrance(X.shape[1:], () if encoder is None else encoder.codes_)
-        self.network_ = make_network(
-            self.layers, begin, self._head(), self._seed, dtype
-        )
+        head, layers = self._head(), self.layers
+        if layers is None and isinstance(X, Ragged):
+            layers = layers_for(X, head.outputs, head.activation)
+        self.network_ = make_network(layers, begin, head, self._seed, dtype)
         if isinstance(X, Ragged):
             check_reads_sequences(self.network_)
         if encoder is not None:

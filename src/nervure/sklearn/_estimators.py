@@ -43,7 +43,9 @@ class NeuralNetClassifier(TagsMixin, ClassifierMixin, BaseNet):
             path of a spec file, or a name of the zoo (``"resnet20"``), for which rows
             are square images, gray or of three colours. A list needs no `Input` and no
             output layer: a softmax or logistic one is put on top unless it ends in one.
-            For sequences it is to make one row of them: ``[nv.LSTM(32)]``.
+            For sequences it is to make one row of them: ``[nv.LSTM(32)]``. None: 100
+            nodes; for sequences two recurrent layers in both directions, behind an
+            embedding where steps look like codes, else a scaling by the steps of X.
         loss: name, table or `Loss`; by default the one that fits the output.
         optimizer: name, table or `Optimizer`, with its schedule.
         epochs: passes over the data.

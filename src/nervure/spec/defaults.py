@@ -22,7 +22,8 @@ from nervure.layers import (
 from nervure.losses import MSE, CrossEntropy, Loss
 from nervure.optimizers import Adam
 from nervure.optimizers.schedules import Cosine
-from nervure.spec.for_tables import check_rows, table_spec
+from nervure.spec.for_sequences import sequence_spec
+from nervure.spec.for_tables import table_spec
 from nervure.spec.stopping import EarlyStopping
 from nervure.spec.tables import DataSpec, Spec, TrainingSpec
 
@@ -70,7 +71,8 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
     that narrow, dropout, Adam with a falling rate. All end with the weights of the
     epoch with the lowest validation loss. Images begin with blocks of a convolution, a
     normalization and a pooling, as many as leave 6 to 12 pixels of the shorter side;
-    training turns, scales and shifts them a little.
+    training turns, scales and shifts them a little. Sequences go through recurrent
+    layers in both directions (`nervure.spec.for_sequences`).
 
     >>> from nervure.data import load
     >>> spec = default_spec(load("iris"), DataSpec("iris"))
@@ -79,9 +81,10 @@ def default_spec(dataset: Dataset, data: DataSpec, seed: int = 0) -> Spec:
 'dropout', 'ensemble_dense', 'ensemble_mean']
     """
     record = dataset.preprocessing
-    check_rows(dataset)
     if record.inputs.kind == "table":
         return _of_table(dataset, data, seed)
+    if record.inputs.kind == "sequences":
+        return _kept(sequence_spec(dataset, data, seed))
     images = _are_images(record.shape)
     sizes = _IMAGES if images else _ARRAYS
     size = next(size for most, size in sizes if dataset.rows < most)
@@ -111,6 +114,14 @@ def _of_table(dataset: Dataset, data: DataSpec, seed: int) -> Spec:
         early_stopping=EarlyStopping(patience=patience) if data.validation else None,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         seed=seed,
+    )
+    return replace(spec, training=training)
+
+
+def _kept(spec: Spec) -> Spec:
+    """The spec with checkpoints, since training may take long."""
+    training = replace(
+        spec.training or TrainingSpec(), checkpoint_seconds=CHECKPOINT_SECONDS
     )
     return replace(spec, training=training)
 

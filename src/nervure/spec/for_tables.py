@@ -56,7 +56,6 @@ _ROWS_SEEN, _EPOCHS = 64_000, (20, 200)
 
 def table_spec(dataset: Dataset, data: DataSpec, members: int = MEMBERS) -> Spec:
     """The network and training for the rows of a data set."""
-    check_rows(dataset)
     record = dataset.preprocessing
     series = record.series is not None
     activation = "softmax" if record.task == "classification" else None
@@ -74,16 +73,6 @@ def table_spec(dataset: Dataset, data: DataSpec, members: int = MEMBERS) -> Spec
     if series and dataset.rows < _SHORT:
         training = replace(training, batch_size=_SHORT_BATCH)
     return Spec(tuple(map(Entry, layers)), data, training)
-
-
-def check_rows(dataset: Dataset) -> None:
-    """Raise for sequences, which nothing by default is made for."""
-    if dataset.preprocessing.inputs.kind == "sequences":
-        raise ValueError(
-            f"[{dataset.source}] rows are sequences, for which there is no network by "
-            "default; expected a spec with layers along time; begin with "
-            '[[layer]] type = "lstm", units = 32, and train by it (--spec)'
-        )
 
 
 def default_layers(

@@ -13,6 +13,7 @@ from nervure.data import DataError, Dataset, Raw, make_dataset, read, split
 from nervure.data.series.parts import Parts, parts_in_time
 from nervure.spec.autoencoders import default_autoencoder
 from nervure.spec.defaults import TEST, VALIDATION, default_spec
+from nervure.spec.for_sequences import told
 from nervure.spec.tables import AutoencoderSpec, DataSpec, Spec, SpecError
 
 Rows = npt.NDArray[np.int64]
@@ -39,7 +40,11 @@ def default_for(
     dataset = load_data(data, seed, dtype, raw)
     if autoencoder is not None:
         return default_autoencoder(dataset, data, autoencoder, seed), dataset
-    return default_spec(dataset, data, seed), dataset
+    spec = default_spec(dataset, data, seed)
+    if dataset.preprocessing.inputs.kind == "sequences":
+        lines = (*dataset.description, told(dataset, spec))
+        dataset = dataclasses.replace(dataset, description=lines)
+    return spec, dataset
 
 
 def held_apart(data: DataSpec, raw: Raw) -> DataSpec:

@@ -172,7 +172,9 @@ def _answering(record: Preprocessing, objective: Objective) -> Preprocessing:
     loss, target = objective.costs[0].loss, record.target
     if not isinstance(loss, Pinball) or len(loss.quantiles) == 1:
         return record
-    if not isinstance(target, Amounts) or len(target.names) > 1:
+    if not isinstance(target, Amounts):
+        return record
+    if len(target.names) > 1 and record.series is None:
         return record
     return replace(record, target=replace(target, quantiles=loss.quantiles))
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset
+from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import one_each
 from nervure.ensemble.ensemble import Ensemble
 from nervure.network.conformal import Conformal, ConformalError, Method
@@ -109,7 +110,8 @@ def calibrate(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
     inputs, targets = dataset.calibration
     (y,) = made.executor().outputs(ready(made, dataset.preprocessing, inputs))
     rows = one_each(y, "calibrate").reshape(len(y), -1)
-    made.conformal = _scores(dataset, rows, targets)
+    record = made.preprocessing or dataset.preprocessing
+    made.conformal = _scores(record, rows, targets)
     return made
 
 
@@ -124,13 +126,14 @@ def _tempered(network: Network | Ensemble, dataset: Dataset) -> Network | Ensemb
     return at_temperature(network, held, dataset.targets[rows])
 
 
-def _scores(dataset: Dataset, outputs: Any, targets: Any) -> Conformal:
+def _scores(record: Preprocessing, outputs: Any, targets: Any) -> Conformal:
     """The scores of encoded rows, amounts in their units."""
-    record = dataset.preprocessing
     if record.task == "classification":
         return Conformal.of_classes(targets, as_probabilities(outputs))
     y, a = record.decode_targets(targets), record.decode_targets(outputs)
     quantiles = a.shape[1] > y.shape[1]
+    if quantiles and y.shape[1] > 1:
+        a = a.reshape(*y.shape, -1)
     return Conformal.of_amounts(y, a, method="cqr" if quantiles else "absolute")
 
 

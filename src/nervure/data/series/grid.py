@@ -37,9 +37,10 @@ _EXAMPLE = "SELECT date_trunc('month', t) AS t, avg(y) AS y FROM data GROUP BY A
 class Strand:
     """One series on its grid, from its first value on.
 
-    ``values`` has no gaps; ``present`` says which of them stood in the table; ``rows``
-    are the table's rows, of a gap the one before it; ``known`` is ``(cells, columns)``
-    and goes on where the values end. ``last`` is a time as it stood in the table.
+    ``values`` ``(cells, targets)`` have no gaps; ``present`` says which cells stood in
+    the table; ``rows`` are the table's rows, of a gap the one before it; ``known`` is
+    ``(cells, columns)`` and goes on where the values end. ``last`` is a time as it
+    stood in the table.
     """
 
     name: str
@@ -227,7 +228,7 @@ class _Rows:
         return Strand(
             name,
             first,
-            _filled(values, season),
+            _filled(values, season)[:, None],
             ~np.isnan(values),
             rows[np.maximum.accumulate(held)[:cells]],
             _on_grid(self.known[rows], at, end - first),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from nervure.data.series.columns import (
     time_column,
 )
 from nervure.data.series.grid import Grid, make_grid
-from nervure.data.series.records import Series, SeriesRecord
+from nervure.data.series.joining import constant_notes, joined
+from nervure.data.series.records import Clock, Series, SeriesRecord
 from nervure.data.series.windows import (
     Windows,
     last_windows,
@@ -39,22 +41,23 @@ _SEASONS = 10
 
 
 def windows_of(
-    table: Table, said: Series, target: str | None = None
+    table: Table, said: Series, targets: Sequence[str] = ()
 ) -> tuple[Windows, SeriesRecord, list[str]]:
     """The windows that training learns from, how they came about, and notes.
 
     Args:
-        target: column to forecast; by default the last that is nothing else.
+        targets: columns to forecast; by default the last that is nothing else.
 
     Raises:
         DataError: the table is no series, as the message says.
     """
-    target = _target(table, said) if target is None else target
-    columns = _columns(table, said.time, target, said.group, said.known)
-    grid = make_grid(table, columns, said.season)
+    targets = tuple(targets) or (_target(table, said),)
+    found = _columns(table, said.time, targets, said.group, said.known)
+    columns = found[0]
+    grid = _grid(table, found, said.season)
     record = SeriesRecord(
         said.time,
-        target,
+        targets[0],
         grid.clock,
         said.horizon,
         said.window or _window(grid, said.horizon),
@@ -64,11 +67,14 @@ def windows_of(
         _dates(columns.time.written),
         columns.target.written,
         columns.group is not None and columns.group.kind == "text",
+        targets[1:],
+        tuple(own.target.written for own in found[1:]),
     )
     windows = training_windows(table, grid, record)
     least = record.window + record.horizon
     short = short_notes(grid, least, "a window and a horizon")
-    notes = [_spans(grid), *_choices(said, record), *grid.notes, *short]
+    told = [*grid.notes, *constant_notes(grid, targets), *short]
+    notes = [_spans(grid), *_choices(said, record), *told]
     return windows, record, notes
 
 
@@ -109,21 +115,32 @@ def windows_again(table: Table, record: SeriesRecord) -> Windows:
 
 
 def _grid_again(table: Table, record: SeriesRecord) -> Grid:
-    if record.target_written is not None:
-        column = table[record.target]
+    for name, form in record.written.items():
+        column = table[name]
         if column.kind == "text":
-            made = apply_form(column, record.target_written, table)
-            columns = {**table.columns, record.target: made}
+            made = apply_form(column, form, table)
+            columns = {**table.columns, name: made}
             table = dataclasses.replace(table, columns=columns)
-    columns = _columns(
+    found = _columns(
         table,
         record.time,
-        record.target,
+        record.targets,
         record.group,
         record.known,
         record.time_written,
     )
-    return make_grid(table, columns, record.season, record.clock)
+    return _grid(table, found, record.season, record.clock)
+
+
+def _grid(
+    table: Table,
+    found: Sequence[Columns],
+    season: int | None,
+    clock: Clock | None = None,
+) -> Grid:
+    """The series of all targets side by side."""
+    grids = [make_grid(table, columns, season, clock) for columns in found]
+    return joined(table, grids, [columns.target.name for columns in found])
 
 
 def _target(table: Table, said: Series) -> str:
@@ -141,23 +158,27 @@ def _target(table: Table, said: Series) -> str:
 def _columns(
     table: Table,
     time: str,
-    target: str,
+    targets: Sequence[str],
     group: str | None,
     known: tuple[str, ...],
     written: DateForm | None = None,
-) -> Columns:
-    names = {"time": time, "target": target}
+) -> list[Columns]:
+    """The columns of a series for each target."""
+    numbered = (f" ({i}.)" if i > 1 else "" for i in range(1, len(targets) + 1))
+    names = {"time": time}
+    names |= {f"target{i}": n for i, n in zip(numbered, targets, strict=True)}
     names |= {} if group is None else {"group": group}
     names |= {f"known ({i + 1}.)": name for i, name in enumerate(known)}
     check_names(table, names)
     if not table.rows:
         raise fail(table.where, "no rows; expected a series", "check the source")
-    return Columns(
-        time_column(table[time], written, table),
-        target_column(table[target], table),
-        None if group is None else group_column(table[group], table),
-        tuple(known_column(table[name], table) for name in known),
-    )
+    times = time_column(table[time], written, table)
+    groups = None if group is None else group_column(table[group], table)
+    beside = tuple(known_column(table[name], table) for name in known)
+    return [
+        Columns(times, target_column(table[name], table), groups, beside)
+        for name in targets
+    ]
 
 
 def _dates(written: Form | None) -> DateForm | None:

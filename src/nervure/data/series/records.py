@@ -79,7 +79,8 @@ class SeriesRecord:
     """How the windows of a series came about, so that others are made alike.
 
     ``time_written`` and ``target_written`` are how the columns stood in a text file,
-    if not plainly; ``group_text`` says that groups are named by text.
+    if not plainly; ``group_text`` says that groups are named by text. ``others`` are
+    further targets, and ``others_written`` how these stood in a text file.
     """
 
     time: str
@@ -93,27 +94,54 @@ class SeriesRecord:
     time_written: DateForm | None = None
     target_written: Form | None = None
     group_text: bool = False
+    others: tuple[str, ...] = ()
+    others_written: tuple[Form | None, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("horizon", "window", "season"):
             if not 1 <= getattr(self, name) <= MOST_STEPS:
                 raise fail("series", f"{name} {getattr(self, name)}", DAMAGED)
+        if len(set(self.targets)) < len(self.targets):
+            raise fail("series", "a target twice", DAMAGED)
+        if len(self.others_written) not in (0, len(self.others)):
+            raise fail("series", "forms of other targets than there are", DAMAGED)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are forecast."""
+        return (self.target, *self.others)
+
+    @property
+    def outputs(self) -> int:
+        """Values that are forecast at once: those of all steps of each target."""
+        return len(self.targets) * self.horizon
+
+    @property
+    def written(self) -> dict[str, Form]:
+        """How targets stood in a text file, of those that did not plainly."""
+        forms = (self.target_written, *self.others_written)
+        pairs = zip(self.targets, forms, strict=False)
+        return {name: form for name, form in pairs if form is not None}
 
     @property
     def as_text(self) -> frozenset[str]:
         """Columns that a text file must give as text."""
         found: set[str | None] = {self.group} if self.group_text else set()
         found |= {self.time} if self.time_written else set()
-        found |= {self.target} if self.target_written else set()
+        found |= set(self.written)
         return frozenset(name for name in found if name is not None)
 
     @property
     def lags(self) -> list[str]:
-        """Columns of the values in a window, the latest first."""
-        return [f"{self.target} lag {i}" for i in range(self.window)]
+        """Columns of the values in a window, the latest first, target by target."""
+        return [lag for target in self.targets for lag in self.lags_of(target)]
+
+    def lags_of(self, target: str) -> list[str]:
+        """Those of one target."""
+        return [f"{target} lag {i}" for i in range(self.window)]
 
     @property
     def names(self) -> frozenset[str]:
         """Columns that a series must have."""
         group = [] if self.group is None else [self.group]
-        return frozenset([self.time, self.target, *group, *self.known])
+        return frozenset([self.time, *self.targets, *group, *self.known])

@@ -11,7 +11,9 @@ w the window, m the season, h the horizon. A row has
 
 so that a network learns what the seasonal naive forecast lacks, in units of the series
 as it then was: trends go on and large series are like small ones. Every quantity of a
-row is of its own past; nothing is learned here from other rows.
+row is of its own past; nothing is learned here from other rows. Several targets have
+levels and scales of their own; a row holds the windows of all, and what came of each,
+all steps of the first target before those of the second.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ class Origins:
         names: of the series.
         series: index into ``names``, ``(rows,)``.
         places: of the last value known, on the grid, ``(rows,)``.
-        naive: the seasonal naive forecast ``(rows, horizon)``.
-        scale: what errors of outputs are multiplied with, ``(rows,)``.
+        naive: the seasonal naive forecast ``(rows, targets horizon)``.
+        scale: what errors of outputs are multiplied with, ``(rows, targets)``.
     """
 
     names: tuple[str, ...]
@@ -70,8 +72,14 @@ class Origins:
         )
 
     def values(self, outputs: Any) -> Floats:
-        """Forecasts ``(rows, horizon)`` of decoded outputs: ``naive + scale y``."""
-        return self.naive + self.scale[:, None] * np.asarray(outputs, np.float64)
+        """Forecasts ``(rows, targets horizon)`` of decoded outputs: naive + scale y."""
+        return self.naive + self.scale_of_steps * np.asarray(outputs, np.float64)
+
+    @property
+    def scale_of_steps(self) -> Floats:
+        """The scale of each step of each target, ``(rows, targets horizon)``."""
+        steps = self.naive.shape[1] // self.scale.shape[1]
+        return np.repeat(self.scale, steps, axis=1)
 
     @staticmethod
     def joined(parts: Sequence[Origins]) -> Origins:
@@ -88,7 +96,7 @@ class Origins:
 class Windows:
     """Rows over all series: inputs as a table, origins, and targets if they are known.
 
-    ``targets`` is ``(rows, horizon)``, scaled as above.
+    ``targets`` is ``(rows, targets horizon)``, scaled as above.
     """
 
     table: Table
@@ -187,15 +195,19 @@ def _windows(
     found: list[tuple[Strand, Places]],
 ) -> Windows:
     rows = sum(len(origins) for _, origins in found)
-    width = record.window + (2 + len(record.known)) * record.horizon
+    each = record.window + 2 * record.horizon
+    width = len(record.targets) * each + len(record.known) * record.horizon
     check_size(table.where, rows * width * 8 * 2)
     origins = Origins.joined([_standing(s, o, record) for s, o in found])
     targets = np.concatenate([_ahead(s, o, record.horizon) for s, o in found])
-    targets = (targets - origins.naive) / origins.scale[:, None]
+    targets = (targets - origins.naive) / origins.scale_of_steps
     lags = np.concatenate([_lags(s, o, record) for s, o in found])
-    lags /= origins.scale[:, None]
-    names = [*record.lags, f"{record.target} level"]
-    columns = [reals(n, lags[:, i]) for i, n in enumerate(names)]
+    lags /= origins.scale[:, :, None]
+    columns = [
+        reals(name, lags[:, i, j])
+        for i, target in enumerate(record.targets)
+        for j, name in enumerate([*record.lags_of(target), f"{target} level"])
+    ]
     columns += _calendar(clock, record, origins.places)
     columns += _known(found, record)
     beside = table.without(record.names - {record.group})
@@ -206,14 +218,14 @@ def _windows(
 
 def _standing(strand: Strand, origins: Places, record: SeriesRecord) -> Origins:
     windows = _past(strand, origins, record.window)
-    size = np.abs(windows).mean(axis=1)
-    scale = np.hypot(windows.std(axis=1), _FLAT * size)
+    size = np.abs(windows).mean(axis=2)
+    scale = np.hypot(windows.std(axis=2), _FLAT * size)
     scale[scale == 0] = 1.0
     return Origins(
         (strand.name,),
         np.zeros(len(origins), np.int64),
         origins + strand.first,
-        windows[:, _naive_places(record)],
+        windows[:, :, _naive_places(record)].reshape(len(origins), -1),
         scale,
     )
 
@@ -226,20 +238,27 @@ def _naive_places(record: SeriesRecord) -> list[int]:
 
 
 def _past(strand: Strand, origins: Places, window: int) -> Floats:
-    return sliding_window_view(strand.values, window)[origins - window + 1]
+    """The windows before origins, ``(rows, targets, window)``."""
+    found = sliding_window_view(strand.values, window, axis=0)
+    return np.ascontiguousarray(found[origins - window + 1])
 
 
 def _ahead(strand: Strand, origins: Places, horizon: int) -> Floats:
-    """The values after the origins, NaN where there are none."""
-    beyond = np.r_[strand.values, np.full(horizon, np.nan)]
-    return sliding_window_view(beyond, horizon)[origins + 1]
+    """The values after the origins, ``(rows, targets horizon)``, NaN where none are."""
+    none = np.full((horizon, strand.values.shape[1]), np.nan)
+    beyond = np.concatenate([strand.values, none])
+    found = sliding_window_view(beyond, horizon, axis=0)[origins + 1]
+    return found.reshape(len(origins), -1)
 
 
 def _lags(strand: Strand, origins: Places, record: SeriesRecord) -> Floats:
-    """The window above its level, the latest value first, and that level."""
-    windows = _past(strand, origins, record.window)[:, ::-1]
-    level = windows[:, : record.season].mean(axis=1, keepdims=True)
-    return np.hstack([windows - level, level])
+    """The window above its level, the latest value first, and that level.
+
+    Of each target, ``(rows, targets, window + 1)``.
+    """
+    windows = _past(strand, origins, record.window)[:, :, ::-1]
+    level = windows[:, :, : record.season].mean(axis=2, keepdims=True)
+    return np.concatenate([windows - level, level], axis=2)
 
 
 def _calendar(clock: Clock, record: SeriesRecord, places: Places) -> list[Column]:

@@ -41,6 +41,8 @@ LEAST = 0.3
 
 
 def check(case: Case) -> Finding | None:
+    if case.spec.data.series is not None:
+        return None  # windows overlap: a row holds what others are to forecast
     moved = case.deep.get("shifted", 0.0)
     if not moved > LEAST or not moved > 2 * max(case.best, 0.05):
         return None
