@@ -179,7 +179,7 @@ def _check_whole(values: Array, rows: Whole, where: str) -> None:
     place = at - int(np.searchsorted(rows, row))
     raise fail(
         where,
-        f"row {row}, label {place} is {short(found)}; expected whole numbers",
+        f"row {row}, label {place} is {short(found[0])}; expected whole numbers",
         "encode labels as 0, 1, 2, ... beside the blank",
     )
 

@@ -54,10 +54,13 @@ class LossError(ValueError):
 
 @dataclass(frozen=True)
 class LossExample:
-    """A loss with outputs away from kinks and their targets: a row of the tests."""
+    """A loss with outputs away from kinks and their targets: a row of the tests.
+
+    Those of a loss that `Loss.aligns` are ``(batch, time, classes)``.
+    """
 
     loss: Loss
-    output: tuple[tuple[float, ...], ...]
+    output: tuple[tuple[Any, ...], ...]
     target: tuple[int, ...] | tuple[tuple[float, ...], ...]
 
 

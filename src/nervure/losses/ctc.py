@@ -84,8 +84,11 @@ class CTC(Loss):
 
     @classmethod
     def examples(cls) -> tuple[LossExample, ...]:
-        """None: its rows are sequences."""
-        return ()
+        output = (((0.2, 0.5, 0.3), (0.6, 0.1, 0.3)), ((0.7, 0.1, 0.2),) * 2)
+        return (
+            LossExample(cls(), output, ((1, 2), (2, 0))),
+            LossExample(cls(2, ignore=-1), output, ((1, 0), (2, 2))),
+        )
 
     # -- costs ----------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ def label_error_rate(
     `nervure.ctc_decode` for example.
 
     Raises:
-        ValueError: not as many outputs as targets.
+        ValueError: not as many outputs as targets, or no labels.
 
     Source: Graves et al. (ICML 2006), sec. 2.1; `edit_distances`.
 
@@ -71,20 +71,34 @@ def label_error_rate(
     0.25
     """
     if len(target) != len(output):
-        raise ValueError(
-            f"[metric 'label_error_rate'] {len(target)} targets and {len(output)} "
-            "outputs; expected as many; give the labels of each row"
+        raise _fail(
+            f"{len(target)} targets and {len(output)} outputs; expected as many",
+            "give the labels of each row",
         )
-    known = [np.asarray(row, np.int64).reshape(-1) for row in target]
-    read = [_read(np.asarray(row), blank) for row in output]
+    known = [_labels(np.asarray(row), "target", i) for i, row in enumerate(target)]
+    read = [_read(np.asarray(row), blank, i) for i, row in enumerate(output)]
     wrong, labels = edit_distances(known, read), np.array([len(row) for row in known])
     own = np.ones(len(known)) if weights is None else np.asarray(weights, np.float64)
     total = float(own @ labels)
     return float(own @ wrong) / total if total > 0 else math.nan
 
 
-def _read(row: Values, blank: int) -> Whole:
-    return np.asarray(row, np.int64) if row.ndim == 1 else best_path(row, blank)
+def _read(row: Values, blank: int, i: int) -> Whole:
+    return best_path(row, blank) if row.ndim == 2 else _labels(row, "output", i)
+
+
+def _labels(row: Values, what: str, i: int) -> Whole:
+    if row.ndim == 1 and (row.dtype.kind in "iu" or not row.size):
+        return row.astype(np.int64)
+    raise _fail(
+        f"row {i} of the {what} has shape {row.shape} and type {row.dtype}; expected "
+        "whole numbers (labels,)",
+        "give a list with the labels of each row, outputs as (time, classes)",
+    )
+
+
+def _fail(fact: str, remedy: str) -> ValueError:
+    return ValueError(f"[metric 'label_error_rate'] {fact}; {remedy}")
 
 
 def _distances(known: Sequence[Values], given: Sequence[Values]) -> Whole:

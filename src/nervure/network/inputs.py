@@ -145,7 +145,8 @@ def without_labels(objective: Objective) -> None:
             raise cost.loss.fail(
                 "the targets of a data set are one for each row; expected a sequence "
                 "of labels",
-                "pass dataset.inputs and the labels of each row, a list of lists",
+                "in Python, nv.fit(net, dataset.inputs, y) takes a list of labels for "
+                "each row",
             )
 
 
