@@ -74,19 +74,17 @@ def gap(rng: np.random.Generator, height: int, width: int) -> Any:
     return np.zeros((height, rng.integers(width // 2 + 1)), np.float32)
 
 
-def network(features: int, units: int = UNITS, seed: int = 0) -> nv.Network:
+def network(features: int, seed: int = 0) -> nv.Network:
     """At each step the probabilities of ten digits and a blank."""
     layers = [
         nv.Input((None, features)),
-        nv.Bidirectional(nv.GRU(units, return_sequences=True)),
+        nv.Bidirectional(nv.GRU(UNITS, return_sequences=True)),
         nv.Dense(BLANK + 1, activation="softmax"),
     ]
     return nv.Network(layers, seed=seed)
 
 
-def train(
-    net: nv.Network, X: Any, y: Any, epochs: int, rate: float, **more: Any
-) -> nv.Run:
+def train(net: nv.Network, X: Any, y: Any, epochs: int, rate: float) -> nv.Run:
     return nv.fit(
         net,
         X,
@@ -96,7 +94,6 @@ def train(
         epochs=epochs,
         batch_size=BATCH,
         progress=False,
-        **more,
     )
 
 

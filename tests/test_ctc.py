@@ -746,3 +746,52 @@ def test_beside_another_output(some: Any) -> None:
     )
     assert {name.rpartition("_")[2] for name in run.history} >= {"rate", "r2"}
     assert run.history["loss"][1] < run.history["loss"][0]
+
+
+def test_images_read_by_their_rows(tmp_path: Path) -> None:
+    """Rows of one length, changed as they are gathered, from a layer of steps."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(20, 12, 8, 1)).astype(np.float32)
+    y = [[1, 2]] * 10 + [[3]] * 10
+    layers = [
+        nv.Input((12, 8, 1)),
+        nv.Conv2D(4, 3, padding="same", activation="relu"),
+        nv.MaxPool2D((2, 1)),
+        nv.Reshape((6, -1)),
+        nv.Dense(5, activation="log_softmax"),
+    ]
+    how: dict[str, Any] = {"loss": "ctc", "progress": False, "epochs": 3}
+    run = nv.fit(nv.Network(layers, seed=0), X, y, optimizer=nv.Adam(0.01),
+                 augmentation=[nv.augmentation.Shift(1)], validation=0.2,
+                 metrics=["label_error_rate"], directory=tmp_path / "a", **how)  # fmt: skip
+    losses = run.history["validation_loss"]
+    assert losses[-1] < losses[0]
+    spec = nv.load_spec(tmp_path / "a" / "spec.toml")
+    assert spec.training.metrics == ("label_error_rate",)
+    mixing = [nv.augmentation.Mixup()]
+    with pytest.raises(
+        ValueError, match="mixup with the loss ctc, which takes no shar"
+    ):
+        nv.fit(nv.Network(layers, seed=0), X, y, augmentation=mixing, **how)
+
+
+def test_behind_a_frozen_layer(some: Any) -> None:
+    X, y = some
+    net = reader(8)
+    net.freeze("bidirectional")
+    kept = {name: np.array(view) for name, view in net.parameters.items()}
+    run = fit(net, X, y)
+    assert run.history["loss"][-1] < run.history["loss"][0]
+    moved = [
+        name for name, view in net.parameters.items() if (view != kept[name]).any()
+    ]
+    assert moved == ["dense.weight", "dense.bias"]
+
+
+def test_rows_whose_alignments_fill_the_memory() -> None:
+    X, y = [np.zeros((400_000, 3), np.float32)], [[1, 2] * 100_000]
+    message = (
+        "[ctc] the alignments of the longest row take 1,280.0 GB; expected at most"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        nv.fit(network(), X, y, loss="ctc", progress=False)

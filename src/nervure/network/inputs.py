@@ -120,7 +120,8 @@ def check_alignments(
         if (needed > steps).any():
             raise _impossible(cost, graph, target, steps, needed)
         most = cost.loss.room(int(steps.max()), int(target.counts.max()))
-        check_memory(most, cost.loss.kind, "the alignments of the longest row")
+        what = "the alignments of the longest row"
+        check_memory(most, cost.loss.kind, what, "cut the row, or leave it out")
 
 
 def _impossible(
