@@ -385,7 +385,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fit(classifier(), loss="cros_entropy"),
         "[loss] unknown loss 'cros_entropy'; did you mean 'cross_entropy' or "
         "'binary_cross_entropy'? Known: cross_entropy, binary_cross_entropy, cosine, "
-        "focal, hinge, huber, kl, log_cosh, mae, mse, pinball, poisson, quadratic",
+        "ctc, focal, hinge, huber, kl, log_cosh, mae, mse, pinball, poisson, quadratic",
     ),
     "loss, a number": (
         lambda: fit(classifier(), loss=3),
@@ -420,8 +420,8 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fit(classifier(), metrics=["acuracy"]),
         "[metrics] unknown metric 'acuracy'; did you mean 'accuracy' or "
         "'top_k_accuracy' or 'auc'? Known: accuracy, top_k_accuracy, auc, "
-        "average_precision, balanced_accuracy, f1, log_loss, macro_f1, "
-        "macro_precision, macro_recall, mae, mse, precision, r2, recall, rmse",
+        "average_precision, balanced_accuracy, f1, label_error_rate, log_loss, "
+        "macro_f1, macro_precision, macro_recall, mae, mse, precision, r2, recall, rmse",
     ),
     "metric of classes": (
         lambda: fit(regressor(), y=np.r_[0.5, VALUES[1:]], metrics=["accuracy"]),

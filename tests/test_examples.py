@@ -115,6 +115,24 @@ def test_the_default_for_sequences_beats_features_of_them() -> None:
     assert default > 97 > 92 > simple
 
 
+def test_strips_of_digits_are_read(
+    example: Import, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = example("digit_strips")
+    for name, value in {"STRIPS": 800, "TEST_STRIPS": 60, "UNITS": 32}.items():
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(module, "RATES", ((6, 0.01), (2, 0.002)))
+    monkeypatch.setattr(sys, "argv", ["digit_strips.py", "digits"])
+    module.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"digits: 800 strips of 2\d to 5\d steps", lines[0])
+    rates = [re.search(r"label error rate ([\d.]+)% of 2\d\d digits", x) for x in lines]
+    assert float(rates[2][1]) < 15
+    beam = re.fullmatch(r"beam search of width 8: ([\d.]+)%", lines[3])
+    assert float(beam[1]) < 15
+    assert all("  read as  " in line for line in lines[4:9])
+
+
 def test_codes_of_an_autoencoder_tell_digits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

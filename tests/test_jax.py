@@ -219,7 +219,10 @@ def ends_for(loss, target, width):
         yield activation
 
 
-@pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.kind)
+ROWS = [kind for kind in LOSSES if not kind.aligns]  # the others: test_ctc.py
+
+
+@pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.kind)
 def test_every_loss_equals_the_native_one(kind):
     """All examples, behind every activation they accept, as outputs of one net."""
     x, outputs, losses, targets = nv.Input(2), [], [], []

@@ -61,7 +61,7 @@ def test_losses_are_data(example: LossExample) -> None:
 
 def test_names_are_those_of_the_design() -> None:
     names = "quadratic mse mae huber log_cosh cross_entropy binary_cross_entropy focal"
-    more = "hinge poisson pinball kl cosine"
+    more = "hinge poisson pinball kl cosine ctc"
     assert [kind.kind for kind in LOSSES] == f"{names} {more}".split()
 
 

@@ -38,7 +38,8 @@ from nervure.losses import (
 )
 from nervure.network.network import Network
 
-EXAMPLES = [example for kind in LOSSES for example in kind.examples()]
+ROWS = [kind for kind in LOSSES if not kind.aligns]  # the others: test_ctc.py
+EXAMPLES = [example for kind in ROWS for example in kind.examples()]
 NAMES = [f"{e.loss.kind}-{i}" for i, e in enumerate(EXAMPLES)]
 WEIGHTS = np.array([0.5, 2.0])
 
@@ -306,7 +307,7 @@ VALUES: list[tuple[Loss, Any, Any, float]] = [
 
 
 def test_a_value_is_known_for_every_loss() -> None:
-    assert {type(one) for one, *_ in VALUES} == set(LOSSES)
+    assert {type(one) for one, *_ in VALUES} == set(ROWS)
 
 
 @pytest.mark.parametrize(("one", "a", "t", "expected"), VALUES)

@@ -60,16 +60,80 @@ void Costs<T>::prepare(const Gathering<T>& gathering) {
 }
 
 template <class T>
+void Costs<T>::reserve(const Data<T>& data, Rows rows, int workers) {
+  int64_t most = 0;
+  for (size_t which = 0; which < losses_.size() && !data.targets.empty(); ++which) {
+    const LossPlan<T>& plan = losses_[which];
+    if (plan.loss == nullptr || !plan.loss->aligns()) continue;
+    const auto node = static_cast<size_t>(plan.node);
+    const int clock = plan_.nodes[node].clock;
+    const int64_t outputs = nodes_[node].size / std::max<int64_t>(1, plan.places);
+    const int64_t* steps =
+        clock == nowhere
+            ? nullptr
+            : data.inputs[static_cast<size_t>(plan_.clocks[static_cast<size_t>(clock)])]
+                  .sequences.lengths;
+    for (int64_t i = 0; i < rows.count; ++i)
+      most = std::max(
+          most, plan.loss->scratch(steps == nullptr ? plan.places : steps[rows[i]], outputs,
+                                   data.targets[which].sequences.lengths[rows[i]] - 1));
+  }
+  scratch_.resize(static_cast<size_t>(workers));
+  for (std::vector<double>& own : scratch_)
+    if (own.size() < static_cast<size_t>(most)) own.resize(static_cast<size_t>(most));
+}
+
+template <class T>
 void Costs<T>::run(Worker& worker, const Pass& pass) {
   for (size_t which = 0; which < losses_.size(); ++which) {
     const LossPlan<T>& plan = losses_[which];
     if (plan.callback)
       callback(worker, pass, which);
+    else if (plan.loss->aligns())
+      of_sequences(worker, pass, which);
     else if (plan.places == 1)
       native(worker, pass, which);
     else
       of_places(worker, pass, which);
   }
+}
+
+template <class T>
+Lengths Costs<T>::places_of(const Clocks& clocks, const LossPlan<T>& plan) const {
+  const int clock = plan_.nodes[static_cast<size_t>(plan.node)].clock;
+  return clock == nowhere ? Lengths{nullptr, plan.places} : Lengths{clocks.offsets(clock)};
+}
+
+template <class T>
+void Costs<T>::of_sequences(Worker& worker, const Pass& pass, size_t which) {
+  double* scratch = scratch_[static_cast<size_t>(worker.number())].data();
+  worker.each_row(pass.batch.rows.count, 1, [&](int64_t row) {
+    add(which, row, losses_[which].weight * row_of_sequence(pass, which, row, scratch));
+  });
+}
+
+// The cost of a row whose steps have labels together; an end mark is behind these.
+template <class T>
+double Costs<T>::row_of_sequence(const Pass& pass, size_t which, int64_t row,
+                                 double* scratch) {
+  const LossPlan<T>& plan = losses_[which];
+  const Targets<T>& targets = pass.data.targets[which];
+  const Operand<T>& node = nodes_[static_cast<size_t>(plan.node)];
+  const Lengths lengths = places_of(pass.clocks, plan);
+  const int64_t width = node.size / std::max<int64_t>(1, plan.places),
+                begin = lengths.begin(row) * width, of_data = pass.batch.rows[row];
+  T* dy = pass.gradients && node.gradient != nullptr ? node.gradient + begin : nullptr;
+  const double cost =
+      plan.loss->sequence({.output = node.value + begin,
+                           .gradient = dy,
+                           .steps = lengths.of(row),
+                           .outputs = width,
+                           .labels = targets.labels + targets.sequences.starts[of_data],
+                           .count = targets.sequences.lengths[of_data] - 1,
+                           .scratch = scratch});
+  const T factor = static_cast<T>(plan.weight * pass.data.share(pass.batch, row));
+  for (int64_t j = 0; dy != nullptr && j < lengths.of(row) * width; ++j) dy[j] *= factor;
+  return cost;
 }
 
 template <class T>
@@ -85,9 +149,7 @@ double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
   const LossPlan<T>& plan = losses_[which];
   const Targets<T>& targets = pass.data.targets[which];
   const auto index = static_cast<size_t>(plan.node);
-  const int clock = plan_.nodes[index].clock;
-  const Lengths lengths = clock == nowhere ? Lengths{nullptr, plan.places}
-                                           : Lengths{pass.clocks.offsets(clock)};
+  const Lengths lengths = places_of(pass.clocks, plan);
   const int64_t width = nodes_[index].size / std::max<int64_t>(1, plan.places);
   const int64_t begin = lengths.begin(row) * width, of_data = pass.batch.rows[row];
   const T* y = nodes_[index].value + begin;

@@ -27,7 +27,9 @@ struct LossPlan {
   int node = 0;         // whose value the loss reads: the output, or its input where fused
   int64_t members = 1;  // of an ensemble there: each has a cost, the row their mean
   double weight = 1;
-  int64_t places = 1;  // with targets of their own, of a row; 0: each of its steps has one
+  // With targets of their own, of a row; 0: each of its steps has one. Of a loss of
+  // sequences they have one together.
+  int64_t places = 1;
 };
 
 // What the losses of one batch have in common.
@@ -51,6 +53,8 @@ class Costs {
   [[nodiscard]] const std::vector<LossPlan<T>>& losses() const { return losses_; }
   // Makes room for targets that are mixed.
   void prepare(const Gathering<T>& gathering);
+  // Makes room for what losses of sequences work out of any of these rows.
+  void reserve(const Data<T>& data, Rows rows, int workers);
 
   // The costs of all rows of a batch and, where asked for, dC/doutput.
   void run(Worker& worker, const CostPass<T>& pass);
@@ -67,6 +71,10 @@ class Costs {
   void native(Worker& worker, const Pass& pass, size_t which);
   void of_places(Worker& worker, const Pass& pass, size_t which);
   double row_of_places(const Pass& pass, size_t which, int64_t row);
+  void of_sequences(Worker& worker, const Pass& pass, size_t which);
+  double row_of_sequence(const Pass& pass, size_t which, int64_t row, double* scratch);
+  // Where the places of the rows of a batch begin.
+  [[nodiscard]] Lengths places_of(const Clocks& clocks, const LossPlan<T>& plan) const;
   void callback(Worker& worker, const Pass& pass, size_t which);
   Target<T> target(const Pass& pass, size_t which, int64_t row, int64_t size);
   // The cost of a row is the sum over the losses.
@@ -79,7 +87,8 @@ class Costs {
   const std::vector<Operand<T>>& nodes_;
   std::vector<double> rows_;
   std::vector<LossPlan<T>> losses_;
-  std::vector<std::vector<T>> mixed_;  // targets of each loss, (rows, size)
+  std::vector<std::vector<T>> mixed_;         // targets of each loss, (rows, size)
+  std::vector<std::vector<double>> scratch_;  // of each worker
   std::exception_ptr error_;
 };
 

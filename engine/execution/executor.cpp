@@ -285,6 +285,7 @@ int64_t Executor<T>::forward(int workers, const Data<T>& data, Rows rows, PassKe
   const auto started = Clock::now();
   stopping_ = nullptr;
   skipped_.assign(skipped_.size(), false);
+  costs_.reserve(data, rows, workers);
   launch(workers, data, results, [&](Program& program, int) {
     for (int64_t first = begin; first < end; first += plan_.rows) {
       Batch batch{.rows = rows.part(first, std::min(plan_.rows, end - first)),
@@ -310,6 +311,7 @@ double Executor<T>::gradient(int workers, const Data<T>& data, Rows rows, PassKe
   double cost = 0;
   stopping_ = stopping;
   skipped_.assign(skipped_.size(), false);
+  costs_.reserve(data, rows, workers);
   launch(workers, data, results,
          [&](Program& program, int) { program.cost_and_gradient(rows, key, cost); });
   return cost;
@@ -323,6 +325,7 @@ int64_t Executor<T>::train(Workers workers, const Data<T>& data,
   skip_idle_nodes(results);
   gathering_.prepare(workers.most, plan_.rows);
   costs_.prepare(gathering_);
+  costs_.reserve(data, request.rows, workers.most);
   prepare_updates(request);
   stopping_ = request.stopping;
   int64_t taken = 0;

@@ -20,6 +20,13 @@ class LossStep {
                      T* gradient) const = 0;
   // May the target of a row be a class, not only values?
   [[nodiscard]] virtual bool takes_classes() const = 0;
+
+  // Is it one of sequences? Then the following are of use in place of `row`.
+  [[nodiscard]] virtual bool aligns() const = 0;
+  [[nodiscard]] virtual bool fits(int64_t outputs) const = 0;
+  [[nodiscard]] virtual int64_t scratch(int64_t steps, int64_t outputs,
+                                        int64_t count) const = 0;
+  virtual double sequence(const Aligned<T>& row) const = 0;
 };
 
 // Throws where no loss has this name.

@@ -8,6 +8,9 @@
 // the activation) takes the activation's input z for the output. `gradient` does not
 // overlap `output`. Costs are summed in double, in the order of sums.h. A loss that knows
 // what to do with a class in place of values says so by a member `takes_classes`.
+//
+// A loss of sequences (`SequenceLoss`) knows all steps of one row, and its labels, which
+// are fewer. What it needs to work it out lies in scratch of the size that it asks for.
 #pragma once
 
 #include <concepts>
@@ -31,6 +34,29 @@ concept Loss = requires(const L loss, const Attributes& attributes, const T* out
   { L::read(attributes) } -> std::same_as<L>;
   // Returns the cost of the row; writes dcost/doutput (=) unless `gradient` is null.
   { loss.row(output, target, outputs, gradient) } -> std::same_as<double>;
+};
+
+template <class T>
+struct Aligned {              // one row: its steps, and the labels that they should say
+  const T* output = nullptr;  // (steps, outputs)
+  T* gradient = nullptr;      // (steps, outputs) or null
+  int64_t steps = 0, outputs = 0;
+  const int32_t* labels = nullptr;  // (count,)
+  int64_t count = 0;
+  double* scratch = nullptr;
+};
+
+template <class L, class T>
+concept SequenceLoss = requires(const L loss, const Attributes& attributes,
+                                const Aligned<T>& row, int64_t size) {
+  { L::name } -> std::convertible_to<std::string_view>;
+  { L::read(attributes) } -> std::same_as<L>;
+  // Can it go with so many outputs?
+  { loss.fits(size) } -> std::same_as<bool>;
+  // Numbers of scratch for so many (steps, outputs, labels).
+  { loss.scratch(size, size, size) } -> std::same_as<int64_t>;
+  // Returns the cost of the row; writes dcost/doutput (=) unless `gradient` is null.
+  { loss.sequence(row) } -> std::same_as<double>;
 };
 
 }  // namespace nervure

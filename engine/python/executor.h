@@ -84,11 +84,14 @@ class HeldExecutor {
       if (function.is_none()) {
         loss.loss = make_loss<T>(nb::cast<std::string>(entry["kind"]),
                                  attributes(nb::cast<nb::dict>(entry["attributes"])));
-        widths_.push_back(
-            {size / loss.members, loss.loss->takes_classes(), loss.places, node.clock});
+        const bool aligns = loss.loss->aligns();
+        if (!loss.loss->fits(size) || (aligns && loss.members > 1))
+          refuse("loss: not one for outputs of that number");
+        widths_.push_back({size / loss.members, loss.loss->takes_classes(), loss.places,
+                           node.clock, aligns});
       } else {
         loss.callback = callback<T>(nb::cast<nb::callable>(function), all);
-        widths_.push_back({nowhere, true, 1, nowhere});
+        widths_.push_back({nowhere, true, 1, nowhere, false});
       }
     }
     executor_.set_losses(std::move(losses));
@@ -283,9 +286,10 @@ class HeldExecutor {
     if (targets.empty() || widths_.empty()) return;
     if (targets.size() != widths_.size()) refuse("targets: not as many as losses");
     for (size_t i = 0; i < targets.size(); ++i) {
-      const auto& [width, takes_classes, places, clock] = widths_[i];
+      const auto& [width, takes_classes, places, clock, aligns] = widths_[i];
       if (width == nowhere) continue;  // the user's function reads them
       check_places(data, i);
+      if (aligns && targets[i].labels == nullptr) refuse("targets: no labels");
       if (targets[i].labels == nullptr) {
         if (targets[i].columns != width) refuse("targets: not one number for each output");
         continue;
@@ -301,10 +305,10 @@ class HeldExecutor {
   // Where each place has a target, rows have as many as places.
   void check_places(const HeldData<T>& data, size_t which) const {
     const Sequences& rows = data.data().targets[which].sequences;
-    const auto& [width, takes_classes, places, clock] = widths_[which];
-    if (static_cast<bool>(rows) != (places != 1))
+    const auto& [width, takes_classes, places, clock, aligns] = widths_[which];
+    if (static_cast<bool>(rows) != (places != 1 || aligns))
       refuse("targets: not one for each row, or for each place of it");
-    if (!rows) return;
+    if (!rows || aligns) return;
     const int64_t* lengths = nullptr;
     if (clock != nowhere) {
       const int input = executor_.plan().clocks.at(static_cast<size_t>(clock));
@@ -334,6 +338,7 @@ class HeldExecutor {
     bool takes_classes;
     int64_t places;
     int clock;
+    bool aligns;
   };
 
   Vector<T> values_, gradients_;

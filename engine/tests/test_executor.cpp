@@ -228,6 +228,26 @@ class Trained {
     source.at = columns_.data();
   }
 
+  // Outputs are steps of four classes, and none to two labels of a row are aligned with
+  // these; an end mark is behind them.
+  void align(int64_t steps) {
+    for (int64_t i = 0; i < problem_.rows; ++i) {
+      label_starts_.push_back(static_cast<int64_t>(aligned_.size()));
+      for (int64_t j = 0; j < i % 3; ++j)
+        aligned_.push_back(static_cast<int32_t>(1 + (i + j) % 3));
+      aligned_.push_back(0);
+      label_lengths_.push_back(i % 3 + 1);
+    }
+    data.targets = {{.labels = aligned_.data(),
+                     .columns = 1,
+                     .sequences = {label_starts_.data(), label_lengths_.data()}}};
+    std::vector<LossPlan<T>> losses(1);
+    losses[0].loss = make_loss<T>("softmax_ctc", with({{"blank", int64_t{0}}}));
+    losses[0].node = logits();
+    losses[0].places = steps;
+    executor->set_losses(std::move(losses));
+  }
+
   int64_t batch;  // of training; more rows than the plan has room for go in passes
   std::vector<T> weights, gradients;
   std::vector<double> costs;
@@ -238,8 +258,8 @@ class Trained {
   Problem problem_;
   PlanBuilder builder_;
   std::vector<uint8_t> x_, values_;
-  std::vector<int32_t> labels_, columns_;
-  std::vector<int64_t> starts_;
+  std::vector<int32_t> labels_, columns_, aligned_;
+  std::vector<int64_t> starts_, label_starts_, label_lengths_;
   std::vector<int64_t> order_;
   std::vector<double> row_weights_;
   std::vector<std::vector<T>> slots_;
@@ -560,9 +580,39 @@ void workers_augment_alike(const Problem& problem, const Shape& image) {
   for (const int workers : {2, 3, 4}) CHECK(same_bits(run(workers)->weights, one->weights));
 }
 
+// Labels that are aligned: one worker or several, longer batches in passes.
+template <class T>
+void alignments_are_the_same() {
+  const Problem problem{43, 9, 12, 20, 12};
+  std::vector<Trained<T>> nets;
+  nets.reserve(3);
+  for (const int workers : {1, 2, 3}) {
+    Trained<T>& net = nets.emplace_back(problem);
+    net.align(5);
+    net.optimize("sgd", methods()[1].attributes, 0);
+    net.train(workers, 10, 0.05);
+    CHECK(net.costs.back() < net.costs.front());
+    CHECK(same_bits(net.weights, nets[0].weights));
+    CHECK(same_bits(net.costs, nets[0].costs));
+  }
+  const double whole = nets[0].executor->gradient(2, nets[0].data, nets[0].rows(), {}, {});
+  std::vector<double> costs(static_cast<size_t>(problem.rows));
+  for (int64_t done = 0; done < problem.rows;)
+    done = nets[0].executor->forward(2, nets[0].data, {nullptr, 0, problem.rows}, {},
+                                     {.outputs = {}, .costs = costs.data()}, done);
+  double sum = 0, weights = 0;
+  for (size_t i = 0; i < costs.size(); ++i) {
+    sum += nets[0].data.weights[i] * costs[i];
+    weights += nets[0].data.weights[i];
+  }
+  CHECK_CLOSE(sum / weights, whole, 1e-6);
+}
+
 }  // namespace
 
 int main() {
+  alignments_are_the_same<float>();
+  alignments_are_the_same<double>();
   workers_change_no_bit<float>(small, 8);
   workers_change_no_bit<double>(small, 8);
   workers_change_no_bit<float>(narrow, 4);

@@ -173,7 +173,8 @@ void test_values_and_gradients() {
     for (size_t j = 0; j < c.output.size(); ++j)
       CHECK_CLOSE(gradient[j], difference(c, j), 1e-8);
   }
-  for (const std::string& name : loss_names()) CHECK(seen.count(name) == 1);
+  for (const std::string& name : loss_names())  // those of sequences: test_ctc.cpp
+    CHECK(seen.count(name) == (name.ends_with("ctc") ? 0 : 1));
 }
 
 void test_float_follows_double() {

@@ -41,6 +41,7 @@ _MODULES = {
     "nervure.ensemble.ensemble": "Ensemble",
     "nervure.autoencoder.autoencoder": "Autoencoder",
     "nervure.network.trace": "NetworkTrace",
+    "nervure.network.decoding": "ctc_decode",
     "nervure.network.finite": "NotFiniteError NotFiniteWarning",
     "nervure.network.generating": "generate",
     "nervure.network.gradients": "GradientCheck check_gradients",
@@ -56,8 +57,8 @@ _MODULES = {
     "nervure.network.modelfile": "ModelFileError",
     "nervure.data": "Dataset DataError Ragged",
     "nervure.losses": (
-        "BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE MSE "
-        "Pinball Poisson Quadratic"
+        "CTC BinaryCrossEntropy Cosine CrossEntropy Focal Hinge Huber KL LogCosh MAE "
+        "MSE Pinball Poisson Quadratic"
     ),
     "nervure.regularizers": "L1 L2 ElasticNet MaxNorm",
     "nervure.optimizers": (

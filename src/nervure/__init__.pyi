@@ -137,6 +137,7 @@ from nervure.layers import Where as Where
 from nervure.layers import ZeroPadding1D as ZeroPadding1D
 from nervure.layers import ZeroPadding2D as ZeroPadding2D
 from nervure.layers import ZeroPadding3D as ZeroPadding3D
+from nervure.losses import CTC as CTC
 from nervure.losses import KL as KL
 from nervure.losses import MAE as MAE
 from nervure.losses import MSE as MSE
@@ -150,6 +151,7 @@ from nervure.losses import LogCosh as LogCosh
 from nervure.losses import Pinball as Pinball
 from nervure.losses import Poisson as Poisson
 from nervure.losses import Quadratic as Quadratic
+from nervure.network.decoding import ctc_decode as ctc_decode
 from nervure.network.finite import NotFiniteError as NotFiniteError
 from nervure.network.finite import NotFiniteWarning as NotFiniteWarning
 from nervure.network.generating import generate as generate

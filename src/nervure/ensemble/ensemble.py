@@ -16,6 +16,7 @@ from nervure.base.checks import count
 from nervure.base.files import WriteError
 from nervure.base.html import html_lines
 from nervure.base.words import many, short
+from nervure.data.labels import Labels
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged, one_each, packed
 from nervure.ensemble.training import fit_members
@@ -218,9 +219,9 @@ class Ensemble:
         """The inputs as arrays (see `Network.arrays`)."""
         return self.members[0].arrays(X)
 
-    def targets(self, y: Any) -> list[Rows]:
-        """The targets as arrays, one per output."""
-        return self.members[0].targets(y)
+    def targets(self, y: Any, objective: Objective | None = None) -> list[Rows]:
+        """The targets as arrays, one per output (see `Network.targets`)."""
+        return self.members[0].targets(y, objective)
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output (see `Network.objective`)."""
@@ -354,6 +355,8 @@ class Average:
 def _costs(cost: Cost, output: Rows, data: Data, i: int) -> npt.NDArray[np.float64]:
     """Of each row for one output; of sequences, by the weights of their steps."""
     target, steps = data.targets[i], data.steps_of(i)
+    if cost.loss.aligns:
+        return _aligned(cost, output, cast(Any, target))
     known = packed(target)
     y = packed(output).reshape(len(known), -1).astype(np.float64)
     if isinstance(cost.loss, CustomLoss):
@@ -364,6 +367,14 @@ def _costs(cost: Cost, output: Rows, data: Data, i: int) -> npt.NDArray[np.float
     if steps is not None:
         costs = costs * steps.packed()
     return np.add.reduceat(costs, target.offsets[:-1]) / data.step_scale(i)
+
+
+def _aligned(cost: Cost, output: Rows, target: Labels) -> npt.NDArray[np.float64]:
+    """Of each row whose steps have a sequence of labels together."""
+    y = output if isinstance(output, Ragged) else Ragged.of_array(output)
+    steps, labels = y.to_array().astype(np.float64), target.filled()
+    form = cost.form_of_output
+    return cost.loss.aligned_costs(np, steps, labels, y.lengths, form)
 
 
 def _mean(total: Array, members: int, log: bool, dtype: str) -> Array:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nervure.base.memory import check_memory
 from nervure.base.words import many
 from nervure.data.augmentation import Augmentation
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.graph.graph import Graph
 from nervure.graph.objective import Objective
@@ -93,10 +94,11 @@ class Data:
     of inputs may lie as `nervure.data.sparse.Sparse` in place of an array.
 
     Sequences are `Ragged`. ``targets`` are int32 classes or rows of the network's
-    dtype, one per cost, or `Ragged` with one for each step. ``weights`` weigh the costs
-    of the rows, float64, and ``step_weights`` those of the steps of each target, as its
-    values lie; ``row_weights`` and ``own_step_weights`` are the part of them that is
-    the rows' own, without weights of classes: metrics go by these. What the steps of a
+    dtype, one per cost, or `Ragged` with one for each step; `Labels` of a loss that
+    aligns them. ``weights`` weigh the costs of the rows, float64, and ``step_weights``
+    those of the steps of each target, as its values lie; ``row_weights`` and
+    ``own_step_weights`` are the part of them that is the rows' own, without weights of
+    classes: metrics go by these. What the steps of a
     row weigh on average, by which their costs are divided, is that of these rows unless
     ``step_scales`` says otherwise. The cost of a batch is the sum of its weighted costs
     over the sum of its weights or, with ``by_rows``, over the number of its rows: so it
@@ -123,7 +125,8 @@ class Data:
     @property
     def ragged(self) -> bool:
         """Whether inputs or targets are sequences."""
-        return any(isinstance(x, Ragged) for x in (*self.inputs, *self.targets))
+        several = (Ragged, Labels)
+        return any(isinstance(x, several) for x in (*self.inputs, *self.targets))
 
     def scale_of(self, i: int) -> float:
         return self.scales[i] if self.scales else 1.0

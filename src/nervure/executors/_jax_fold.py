@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from nervure.base.extras import needed
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.executors._executor import Data, Model
 from nervure.executors._jax_sequences import (
@@ -45,7 +46,8 @@ Arrays = Mapping[str, Array]
 class Batch(NamedTuple):
     """Inputs and targets of rows, their weights or None; weights of steps, and scales.
 
-    Of a data set, sequences are `Steps`; of a batch, `Packed`.
+    Of a data set, sequences are `Steps`; of a batch, `Packed`. Labels that a loss
+    aligns are filled up with its blank.
     """
 
     inputs: tuple[Any, ...]
@@ -152,6 +154,7 @@ class Sequences:
     def __init__(
         self, xp: Any, graph: Graph, inputs: Sequence[Array | Packed], sizes: Sizes
     ) -> None:
+        self._graph = graph
         self.packings = {
             node: Packing(xp, x.lengths, size)
             for node, x, size in zip(graph.inputs, inputs, sizes, strict=True)
@@ -161,6 +164,10 @@ class Sequences:
     def of(self, node: Node) -> Packing | None:
         """Of the clock of a node."""
         return None if node.clock is None else self.packings[node.clock]
+
+    def at(self, node: int) -> Packing | None:
+        """Of the clock of the node at this place of the graph."""
+        return self.of(self._graph.nodes[node])
 
     def count(self, node: Node, inputs: Sequence[Array]) -> int:
         """Values of a node: one for each row, or for each step there is room for."""
@@ -240,11 +247,16 @@ def row_costs(
     values: Sequence[Array],
     batch: Batch,
     sizes: Sizes,
+    sequences: Sequences,
 ) -> Array:
     """Cost of every row, all outputs together, ``(batch,)``."""
     total: Array = 0.0
     for i, cost in enumerate(objective.costs):
         value, target = values[cost.node], batch.targets[i]
+        if cost.loss.aligns:
+            costs = _aligned(xp, cost, value, target, sequences)
+            total = total + cost.weight * costs
+            continue
         if isinstance(target, Packed):
             size, weights = sizes[i], batch.step_weights[i]
             y = value.reshape(target.values.shape[0], -1)
@@ -260,6 +272,18 @@ def row_costs(
         costs = _costs(xp, cost, y, own)
         total = total + cost.weight * costs.reshape(-1, cost.members).mean(axis=1)
     return total
+
+
+def _aligned(
+    xp: Any, cost: Cost, value: Array, target: Array, sequences: Sequences
+) -> Array:
+    """Of each row whose steps have a sequence of labels together."""
+    packing = sequences.at(cost.node)
+    if packing is None:
+        y, steps = value, xp.full(len(target), cost.places)
+    else:
+        y, steps = packing.unpack(value), packing.lengths
+    return cost.loss.aligned_costs(xp, y, target, steps, cost.form)
 
 
 def _costs(xp: Any, cost: Cost, y: Array, target: Array) -> Array:
@@ -325,6 +349,8 @@ def on_host(data: Data, dtype: np.dtype[Any]) -> Batch:
 
 
 def _uploaded(rows: Any, call: Callable[[Array], Array]) -> Array | Steps:
+    if isinstance(rows, Labels):
+        return rows.filled()
     if isinstance(rows, Ragged):
         return steps_of(rows, call(rows.values))
     return call(rows)

@@ -175,7 +175,9 @@ class Program:
                 still=self._still,
                 sequences=clocks,
             )
-            costs = compute.row_costs(xp, self._objective, values, batch, room.targets)
+            costs = compute.row_costs(
+                xp, self._objective, values, batch, room.targets, clocks
+            )
             mean = compute.mean_cost(xp, costs, batch.weights, self._by_rows)
             return mean, ([values[i] for i in graph.outputs], stored)
 

@@ -135,7 +135,9 @@ class JaxExecutor:
             outputs = [values[i] for i in graph.outputs]
             if objective is None:
                 return outputs, xp.zeros((), flat.dtype)
-            costs = compute.row_costs(xp, objective, values, batch, room.targets)
+            costs = compute.row_costs(
+                xp, objective, values, batch, room.targets, clocks
+            )
             return outputs, costs
 
         return forward
@@ -184,7 +186,9 @@ class JaxExecutor:
                 values = compute.fold(
                     xp, graph, known, inputs, info, still=still, sequences=clocks
                 )
-                costs = compute.row_costs(xp, objective, values, batch, room.targets)
+                costs = compute.row_costs(
+                    xp, objective, values, batch, room.targets, clocks
+                )
                 return compute.mean_cost(xp, costs, batch.weights)
 
             return self.jax.value_and_grad(cost)({name: every[name] for name in names})
@@ -252,7 +256,9 @@ class JaxExecutor:
                 )
                 if objective is None:
                     return xp.nan, values
-                costs = compute.row_costs(xp, objective, values, batch, room.targets)
+                costs = compute.row_costs(
+                    xp, objective, values, batch, room.targets, clocks
+                )
                 return compute.mean_cost(xp, costs, batch.weights), values
 
             moving = {name: every[name] for name in names}

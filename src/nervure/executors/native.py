@@ -18,6 +18,7 @@ from nervure.base.memory import check_memory
 from nervure.base.stopping import look
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.data.sparse import Sparse
 from nervure.executors._executor import (
@@ -536,10 +537,8 @@ def _losses(objective: Objective, data: Data | None) -> list[dict[str, Any]]:
 
 def _loss(cost: Cost, data: Data | None) -> dict[str, Any]:
     custom = cost.loss if isinstance(cost.loss, CustomLoss) else None
-    # Log-probabilities are logits of themselves, also where nothing is fused.
-    form = cost.activation if cost.activation == "log_softmax" else cost.fused
     return {
-        "kind": "" if custom else cost.loss.engine_name(form),
+        "kind": "" if custom else cost.loss.engine_name(cost.form),
         "attributes": {} if custom else cost.loss.attributes(),
         "node": cost.node,
         "weight": cost.weight,
@@ -575,8 +574,10 @@ def _step_weights(data: Data, output: int) -> Array | None:
     return own if steps is None else own * steps.packed()
 
 
-def _held(rows: Rows) -> tuple[Array, Array | None, Array | None]:
+def _held(rows: Rows | Labels) -> tuple[Array, Array | None, Array | None]:
     """Values, and where the rows of sequences begin and how long they are."""
+    if isinstance(rows, Labels):
+        rows = rows.ended
     if isinstance(rows, Ragged):
         return in_memory(rows.values), in_memory(rows.starts), in_memory(rows.lengths)
     return in_memory(rows), None, None

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from nervure.base.checks import number
 from nervure.base.words import unknown
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.graph.graph import Graph
 from nervure.graph.node import Node
 from nervure.layers import EnsembleMean, Layer, Shape
-from nervure.losses import CustomLoss, Loss, activation_name
+from nervure.losses import AFFINE, CustomLoss, Loss, activation_name
 from nervure.losses import loss as find_loss
 
 
@@ -29,7 +30,8 @@ class Cost:
     of its activation where the two are fused; ``fused`` then names the activation.
     Where the output is the mean of an ensemble, each of its ``members`` has a cost, and
     that of a row is their mean. Of the ``places`` of an output each has a target of its
-    own: 1 where a row has one, 0 where each of its steps has one.
+    own: 1 where a row has one, 0 where each of its steps has one. Of a loss that aligns
+    they are the steps of the row, which has one sequence of labels.
     """
 
     output: int
@@ -40,6 +42,23 @@ class Cost:
     fused: str
     members: int = 1
     places: int = 1
+
+    @property
+    def form(self) -> str:
+        """The activation whose input the loss reads; "" where it reads what it gives.
+
+        Log-probabilities are logits of themselves.
+        """
+        return self.form_of_output or self.fused
+
+    @property
+    def form_of_output(self) -> str:
+        """The same where the loss reads the output, whatever is fused.
+
+        To a loss that aligns, sums without an activation are logits.
+        """
+        sums = self.loss.aligns and self.activation in AFFINE
+        return "log_softmax" if sums or self.activation == "log_softmax" else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,8 @@ class Objective:
     ) -> tuple[npt.NDArray[Any] | Ragged, ...]:
         """The targets as the executors take them: int32 classes or rows of ``dtype``.
 
-        `Ragged` where each of several places of a row has its own.
+        `Ragged` where each of several places of a row has its own, `Labels` for a loss
+        that aligns.
 
         Raises:
             LossError: a target that does not fit its loss and output.
@@ -118,7 +138,10 @@ def _cost(
     node = graph.nodes[index]
     function = getattr(node.layer, "function", None)
     activation = activation_name(node.layer.kind, function)
-    places = _places(node, shape, loss, activation)
+    if loss.aligns:
+        places = _steps(node, shape, loss, members)
+    else:
+        places = _places(node, shape, loss, activation)
     size = math.prod(shape) // max(1, places)
     loss.check_output(node.layer.kind, function, size, name=node.group)
     fused = activation in loss.fuses and node.inputs[0] not in taken
@@ -172,6 +195,24 @@ def _places(node: Node, shape: Shape, loss: Loss, activation: str) -> int:
     return math.prod(shape[:-1]) if questions else 1
 
 
+def _steps(node: Node, shape: Shape, loss: Loss, members: int) -> int:
+    """Steps of the rows of an output, 0 where each row has its own number of them."""
+    if members > 1:
+        raise loss.fail(
+            f"output {node.group!r} is the mean of {members} members; expected steps",
+            "train the members as a nervure.Ensemble",
+        )
+    if len(shape) == (2 if node.clock is None else 1):
+        return 0 if node.clock is not None else shape[0]
+    each = "each row" if node.clock is None else "each step"
+    raise loss.fail(
+        f"output {node.group!r} gives {shape} for {each}; expected (time, classes), or "
+        "(classes,) at each step",
+        "keep the steps (return_sequences=True) and end with a dense layer of one unit "
+        "for each class",
+    )
+
+
 def _check_target(
     graph: Graph, cost: Cost, given: Any, dtype: npt.DTypeLike
 ) -> npt.NDArray[Any] | Ragged:
@@ -181,6 +222,8 @@ def _check_target(
     def checked(target: Any) -> npt.NDArray[Any]:
         return cost.loss.check_target(size, cost.activation, target, dtype=dtype)
 
+    if cost.loss.aligns:
+        return cast(Any, _check_labels(cost.loss, given, size))
     if cost.places == 1:
         return checked(given)
     if cost.places == 0:
@@ -198,6 +241,14 @@ def _check_target(
     flat = target.reshape(len(target) * cost.places, -1)
     found = checked(flat[:, 0] if flat.shape[1] == 1 else flat)
     return Ragged.of_array(found.reshape(len(target), cost.places, *found.shape[1:]))
+
+
+def _check_labels(loss: Loss, given: Any, size: int) -> Labels:
+    assert isinstance(given, Labels)
+    values, rows = given.values, given.rows
+    loss.check_labels(values, rows, size)
+    end = getattr(loss, "blank", 0)
+    return Labels.joined(values.astype(np.int32), rows, len(given), end)
 
 
 def _per_output(graph: Graph, given: object, what: str) -> list[Any]:

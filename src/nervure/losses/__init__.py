@@ -12,8 +12,15 @@ from collections.abc import Callable, Mapping
 
 from nervure.base.described import family
 from nervure.base.named import read
-from nervure.losses._loss import Loss, LossError, LossExample, activation_name
+from nervure.losses._loss import (
+    AFFINE,
+    Loss,
+    LossError,
+    LossExample,
+    activation_name,
+)
 from nervure.losses.classification import KL, BinaryCrossEntropy, CrossEntropy, Hinge
+from nervure.losses.ctc import CTC
 from nervure.losses.custom import CustomLoss
 from nervure.losses.focal import Focal
 from nervure.losses.regression import (
@@ -29,6 +36,8 @@ from nervure.losses.regression import (
 from nervure.losses.weights import class_weights, combine_weights, weighted_mean
 
 __all__ = [
+    "AFFINE",
+    "CTC",
     "KL",
     "LOSSES",
     "MAE",
@@ -70,6 +79,7 @@ LOSSES: tuple[type[Loss], ...] = family(
         Pinball,
         KL,
         Cosine,
+        CTC,
     ),
 )
 """Every built-in loss; a new one is one line here and one in engine/losses/list.cpp."""

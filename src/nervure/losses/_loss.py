@@ -54,10 +54,13 @@ class LossError(ValueError):
 
 @dataclass(frozen=True)
 class LossExample:
-    """A loss with outputs away from kinks and their targets: a row of the tests."""
+    """A loss with outputs away from kinks and their targets: a row of the tests.
+
+    Those of a loss that `Loss.aligns` are ``(batch, time, classes)``.
+    """
 
     loss: Loss
-    output: tuple[tuple[float, ...], ...]
+    output: tuple[tuple[Any, ...], ...]
     target: tuple[int, ...] | tuple[tuple[float, ...], ...]
 
 
@@ -71,7 +74,8 @@ class Loss(Described):
     the output layer it can follow (None: any but those it ``refuses``; ``strict``: not
     through a reshaping layer either), ``one_hot`` whether classes become one-hot rows,
     ``takes_shares`` whether a target may be a mixture of others, ``threshold`` the
-    output above which a single output says yes.
+    output above which a single output says yes, ``aligns`` whether a row is a sequence
+    of outputs whose target is one of labels, as `CTC` has it.
     """
 
     kind: ClassVar[str] = ""
@@ -85,6 +89,7 @@ class Loss(Described):
     one_hot: ClassVar[bool] = False
     takes_shares: ClassVar[bool] = True
     threshold: ClassVar[float] = 0.5
+    aligns: ClassVar[bool] = False
 
     # -- to be declared by every loss -------------------------------------------
 
@@ -190,6 +195,32 @@ class Loss(Described):
         say.
         """
         return False if activation in ("softmax", "log_softmax") else None
+
+    # -- of losses that align -----------------------------------------------------
+
+    def aligned_costs(
+        self, xp: Any, y: Array, target: Array, steps: Array, form: str
+    ) -> Array:
+        """Cost of every row ``y (batch, time, ...)`` of so many steps; of labels.
+
+        With ``form``, y is what an activation of this name takes.
+        """
+        raise self.fail("no loss of sequences of labels", "use ctc")
+
+    def check_labels(
+        self, values: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], size: int
+    ) -> None:
+        """Raises `LossError` for labels, of these rows, that no output stands for."""
+
+    def fewest_steps(
+        self, values: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], count: int
+    ) -> npt.NDArray[np.int64]:
+        """Steps that the labels of each of ``count`` rows need at least."""
+        return np.ones(count, np.int64)
+
+    def room(self, steps: int, labels: int) -> int:
+        """Bytes that a row of so many steps and labels takes while it is aligned."""
+        return 0
 
     def check_values(self, rows: npt.NDArray[Any]) -> None:
         """Raises `LossError` for finite values that the loss cannot take."""

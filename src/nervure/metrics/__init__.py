@@ -19,7 +19,7 @@ from typing import Any
 
 from nervure.base.order import positional, target_comes_first
 from nervure.base.words import unknown
-from nervure.losses import Loss
+from nervure.losses import CTC, Loss
 from nervure.metrics._classes import (
     predicted_classes,
     probabilities,
@@ -37,6 +37,7 @@ from nervure.metrics.classification import (
     shares,
     top_k_accuracy,
 )
+from nervure.metrics.labels import best_path, edit_distances, label_error_rate
 from nervure.metrics.ranking import auc, average_precision
 from nervure.metrics.regression import mae, mse, r2, rmse
 
@@ -47,8 +48,11 @@ __all__ = [
     "auc",
     "average_precision",
     "balanced_accuracy",
+    "best_path",
     "confusion_matrix",
     "default_metrics",
+    "edit_distances",
+    "label_error_rate",
     "log_loss",
     "mae",
     "metric",
@@ -95,6 +99,7 @@ METRICS: dict[str, Metric] = {
         Metric("auc", auc, uses_answers=True),
         Metric("average_precision", average_precision, uses_answers=True),
         Metric("log_loss", log_loss, False, uses_answers=True),
+        Metric("label_error_rate", label_error_rate, False, of_labels=True),
         Metric("mse", mse, larger_is_better=False),
         Metric("rmse", rmse, larger_is_better=False),
         Metric("mae", mae, larger_is_better=False),
@@ -144,13 +149,16 @@ def metric(
             f"one of {', '.join(sorted(METRICS))}"
         )
     chosen = chosen if answers is None else replace(chosen, answers=answers)
+    if isinstance(loss, CTC):
+        chosen = replace(chosen, blank=loss.blank)
     return chosen if loss is None else replace(chosen, threshold=loss.threshold)
 
 
 def default_metrics(
     loss: Loss, *, classes: bool = False, answers: bool | None = None
 ) -> tuple[Metric, ...]:
-    """What to watch besides the loss: accuracy for classes, r2 for values.
+    """What to watch besides the loss: accuracy for classes, r2 for values, the label
+    error rate for sequences of labels.
 
     ``classes`` says that the targets were classes although the loss is one of values
     (quadratic on one-hot rows).
@@ -159,6 +167,8 @@ def default_metrics(
     >>> [m.name for m in default_metrics(loss("huber"))]
     ['r2']
     """
+    if loss.aligns:
+        return (metric("label_error_rate", loss),)
     if classes or loss.task == "classification":
         return (metric("accuracy", loss, answers=answers),)
     if loss.kind in ("quadratic", "mse", "mae", "huber", "log_cosh"):

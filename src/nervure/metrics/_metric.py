@@ -24,7 +24,9 @@ class Metric:
     the output above which a single output says yes; with ``uses_answers`` also
     ``answers=``, whether rows answer several yes-or-no questions, one each output,
     instead of naming one class. That is known by the loss; None leaves it to what the
-    target looks like.
+    target looks like. With ``of_labels`` rows of the target are sequences of labels,
+    those of the output sequences of steps, and it is also given ``blank=``, the class
+    that is no label; another function is then given an object array of arrays of each.
 
     Raises:
         ValueError: when called, if the function returns something else than a number.
@@ -41,12 +43,18 @@ class Metric:
     threshold: float = 0.5
     uses_answers: bool = False
     answers: bool | None = None
+    of_labels: bool = False
+    blank: int = 0
 
     def __call__(
         self, target: npt.ArrayLike, output: npt.ArrayLike, weights: Any = None
     ) -> float:
-        arrays = aligned(self.name, target, output)
+        arrays: tuple[Any, Any] = (target, output)
         keywords: dict[str, Any] = {}
+        if self.of_labels:
+            keywords["blank"] = self.blank
+        else:
+            arrays = aligned(self.name, target, output)
         if self.uses_threshold:
             keywords["threshold"] = self.threshold
         if self.uses_answers:
@@ -82,6 +90,8 @@ def aligned(
             f"{given.shape}; expected the same number of rows, at least one; give one "
             f"target per prediction"
         )
+    if known.dtype == object:  # labels of each row
+        return known, given
     if known.ndim > 1:
         known = known.reshape(len(known), -1)
     return known, given.reshape(len(given), -1)

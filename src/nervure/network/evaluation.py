@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from nervure.base.words import unknown
 from nervure.data import Dataset
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged, packed
 from nervure.executors import Data, Rows
-from nervure.graph.objective import Objective
-from nervure.losses import weighted_mean
+from nervure.graph.objective import Cost, Objective
+from nervure.losses import Loss, weighted_mean
 from nervure.metrics import METRICS, Metric, default_metrics, metric
-from nervure.network.inputs import make_data, without_targets
+from nervure.network.inputs import make_data, without_labels, without_targets
 from nervure.network.predicting import Inference, Predictor
 from nervure.network.targets import targets_of
 
@@ -45,18 +46,54 @@ def metrics_of(
     answers = data.answers or (None,) * len(data.targets)
     for cost, target, own in zip(objective.costs, data.targets, answers, strict=True):
         wanted = _wanted(metrics, names[cost.output], names)
-        target = target.values if isinstance(target, Ragged) else target
-        if wanted is None:
-            classes = target.dtype.kind in "iu" or cost.loss.one_hot
-            plain = classes and target.ndim == 1
-            chosen = list(default_metrics(cost.loss, classes=plain, answers=own))
+        if cost.loss.aligns:
+            chosen = _of_labels(cost.loss, wanted, names[cost.output])
         else:
-            chosen = [metric(one, cost.loss, answers=own) for one in wanted]
-            if cost.loss.task == "regression":
-                _check_targets(chosen, target, names[cost.output])
+            chosen = _of_values(cost, target, own, wanted, names[cost.output])
         prefix = f"{names[cost.output]}_" if len(names) > 1 else ""
         found += [(cost.output, prefix + one.name, one) for one in chosen]
     return _with_own_names(found)
+
+
+def _of_values(
+    cost: Cost,
+    target: Rows,
+    answers: bool | None,
+    wanted: list[Any] | None,
+    output: str,
+) -> list[Metric]:
+    """Metrics of rows, or of steps, with a target each."""
+    values = target.values if isinstance(target, Ragged) else target
+    if wanted is None:
+        classes = values.dtype.kind in "iu" or cost.loss.one_hot
+        plain = classes and values.ndim == 1
+        return list(default_metrics(cost.loss, classes=plain, answers=answers))
+    chosen = [metric(one, cost.loss, answers=answers) for one in wanted]
+    for one in chosen:
+        if one.of_labels:
+            raise ValueError(
+                f"[metrics] {one.name} for {output!r}, whose loss is "
+                f"{cost.loss.kind}; expected ctc, which has labels; use another metric"
+            )
+    if cost.loss.task == "regression":
+        _check_targets(chosen, values, output)
+    return chosen
+
+
+def _of_labels(loss: Loss, wanted: list[Any] | None, output: str) -> list[Metric]:
+    """Metrics of sequences of labels; own functions are given arrays of arrays."""
+    if wanted is None:
+        return list(default_metrics(loss))
+    chosen = [metric(one, loss) for one in wanted]
+    for one in chosen:
+        if (one.name in METRICS or one.uses_answers) and not one.of_labels:
+            several = [name for name, own in METRICS.items() if own.of_labels]
+            raise ValueError(
+                f"[metrics] {one.name} for {output!r}, whose rows have sequences of "
+                f"labels; expected a metric of these; use {', '.join(several)}, or a "
+                "function of your own"
+            )
+    return chosen
 
 
 def _with_own_names(
@@ -129,6 +166,8 @@ def _aligned(
     target: Rows, output: Rows, weights: Array | None, steps: Ragged | None
 ) -> tuple[Array, Array, Array | None]:
     """Target, output and weights, by rows or by steps."""
+    if isinstance(target, Labels):
+        return target.as_objects(), _of_rows(output), weights
     given = packed(output)
     if not isinstance(target, Ragged):
         return target, given.reshape(len(given), -1), weights
@@ -141,6 +180,14 @@ def _aligned(
         own = own * np.repeat(weights, target.lengths)
     counts = own > 0
     return known[counts], given[counts], own[counts]
+
+
+def _of_rows(output: Rows) -> Array:
+    """``(rows,)``, each an array ``(time, classes)``."""
+    found = np.empty(len(output), object)
+    for i, row in enumerate(output):
+        found[i] = row
+    return found
 
 
 def evaluate(
@@ -157,6 +204,7 @@ def evaluate(
     objective = net.objective(loss)
     if isinstance(X, Dataset):
         without_targets(y)
+        without_labels(objective)
         scale = X.preprocessing.scale_of(X.inputs)
         weights = X.weights if sample_weight is None else sample_weight
         targets = targets_of(net.graph, X.targets)

@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from nervure.data.apart import check_apart
 from nervure.data.arrays import as_inputs, target_numbers
+from nervure.data.labels import label_targets
 from nervure.data.ragged import Ragged, as_sequences, step_targets
 from nervure.data.sparse import Sparse, is_sparse
 from nervure.executors import Rows
 from nervure.graph.codes import check_codes
 from nervure.graph.graph import Graph
 from nervure.graph.node import Node
+from nervure.graph.objective import Objective
+from nervure.losses import CTC, Loss
 
 Array = npt.NDArray[Any]
 
@@ -51,19 +54,34 @@ def input_arrays(graph: Graph, dtype: np.dtype[Any], X: Any) -> tuple[Rows, ...]
     return arrays
 
 
-def target_arrays(graph: Graph, dtype: np.dtype[Any], y: Any) -> list[Rows]:
-    """One array per output; `Ragged` where each step has a target."""
+def target_arrays(
+    graph: Graph, dtype: np.dtype[Any], y: Any, objective: Objective | None = None
+) -> list[Rows]:
+    """One array per output; `Ragged` where each step has a target.
+
+    `Labels` where the loss of the objective aligns a sequence of them.
+    """
     names = graph.output_names
     given = _by_name(y, names, "output")
     places = names if len(names) > 1 else ("y",)
     ends = [graph.nodes[i] for i in graph.outputs]
-    found = [
-        target_numbers(t, place) if node.clock is None else step_targets(t, place)
-        for t, place, node in zip(given, places, ends, strict=True)
+    losses = (
+        [cost.loss for cost in objective.costs] if objective else [None] * len(ends)
+    )
+    return [
+        _target(t, dtype, place, node, loss)
+        for t, place, node, loss in zip(given, places, ends, losses, strict=True)
     ]
-    for array, place in zip(found, places, strict=True):
-        _check_range(_values(array), dtype, place)
-    return found
+
+
+def _target(
+    y: Any, dtype: np.dtype[Any], place: str, node: Node, loss: Loss | None
+) -> Any:
+    if isinstance(loss, CTC):
+        return label_targets(y, place, loss.blank, loss.ignore)
+    array = target_numbers(y, place) if node.clock is None else step_targets(y, place)
+    _check_range(_values(array), dtype, place)
+    return array
 
 
 def _input(x: Any, place: str, node: Node) -> Rows:

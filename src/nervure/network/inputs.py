@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nervure.base.words import unknown
+from nervure.base.memory import check_memory
+from nervure.base.words import many, unknown
+from nervure.data.labels import Labels
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.ragged import Ragged
 from nervure.data.records import Reconstruction, TableInput, Text
@@ -49,7 +51,7 @@ def make_data(
             "[fit] no targets; expected y, or a Dataset from nervure.data.load; pass "
             "them as the third argument"
         )
-    inputs, given = net.arrays(X), net.targets(y)
+    inputs, given = net.arrays(X), net.targets(y, objective)
     targets = objective.check_targets(net.graph, given, net.dtype)
     for array, name in zip(targets, net.graph.output_names, strict=True):
         if len(array) != len(inputs[0]):
@@ -58,6 +60,7 @@ def make_data(
                 "of inputs; expected as many; give exactly one target per row"
             )
     check_lengths(net.graph, objective, inputs, targets)
+    check_alignments(net.graph, objective, inputs, targets)
     scales = tuple(scale for _ in inputs)
     own, own_steps = weigh(objective, given, targets, sample_weight)
     weights, steps = own, own_steps
@@ -85,7 +88,7 @@ def check_lengths(
     """Raise for a row with another number of targets than its sequence has steps."""
     for cost, target in zip(objective.costs, targets, strict=True):
         clock = graph.nodes[graph.outputs[cost.output]].clock
-        if cost.places or clock is None:
+        if cost.places or clock is None or cost.loss.aligns:
             continue
         lengths = inputs[graph.inputs.index(clock)].lengths
         wrong = np.flatnonzero(lengths != target.lengths)
@@ -99,12 +102,63 @@ def check_lengths(
             )
 
 
+def check_alignments(
+    graph: Graph,
+    objective: Objective,
+    inputs: tuple[Any, ...],
+    targets: tuple[Any, ...],
+) -> None:
+    """Raise for a row whose labels cannot be aligned with its steps, being too few."""
+    for cost, target in zip(objective.costs, targets, strict=True):
+        if not isinstance(target, Labels):
+            continue
+        clock = graph.nodes[graph.outputs[cost.output]].clock
+        steps = np.full(len(target), cost.places)
+        if clock is not None:
+            steps = inputs[graph.inputs.index(clock)].lengths
+        needed = cost.loss.fewest_steps(target.values, target.rows, len(target))
+        if (needed > steps).any():
+            raise _impossible(cost, graph, target, steps, needed)
+        most = cost.loss.room(int(steps.max()), int(target.counts.max()))
+        what = "the alignments of the longest row"
+        check_memory(most, cost.loss.kind, what, "cut the row, or leave it out")
+
+
+def _impossible(
+    cost: Cost, graph: Graph, target: Labels, steps: Rows, needed: Rows
+) -> ValueError:
+    row = int(np.argmax(needed > steps))
+    labels = int(target.counts[row])
+    again = int(needed[row]) - labels
+    repeats = f", {again} of them like the one before," if again else ""
+    return ValueError(
+        f"[{cost.loss.kind}] row {row} has {many(labels, 'label')}{repeats} but only "
+        f"{many(int(steps[row]), 'step')} in {graph.output_names[cost.output]!r}; "
+        f"expected at least {needed[row]}; give it more steps (less pooling, smaller "
+        "strides), or leave the row out"
+    )
+
+
+def without_labels(objective: Objective) -> None:
+    """Raise where a loss wants sequences of labels, which no data set brings."""
+    for cost in objective.costs:
+        if cost.loss.aligns:
+            raise cost.loss.fail(
+                "the targets of a data set are one for each row; expected a sequence "
+                "of labels",
+                "in Python, nv.fit(net, dataset.inputs, y) takes a list of labels for "
+                "each row",
+            )
+
+
 def _answers(cost: Cost, given: Values | Ragged) -> bool:
     """Whether rows of a target answer several questions, instead of naming one class.
 
     The output layer and the loss decide; where they leave it open (values between an
     output and a loss of values), all rows of the data together.
     """
+    if cost.loss.aligns:
+        return False
     values = given.values if isinstance(given, Ragged) else given
     if values.size == len(values):
         return False

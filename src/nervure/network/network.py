@@ -402,9 +402,12 @@ class Network:
         """
         return given.input_arrays(self.graph, self.values.dtype, X)
 
-    def targets(self, y: Any) -> list[Rows]:
-        """The targets as arrays, one per output; `Ragged` where each step has one."""
-        return given.target_arrays(self.graph, self.values.dtype, y)
+    def targets(self, y: Any, objective: Objective | None = None) -> list[Rows]:
+        """The targets as arrays, one per output; `Ragged` where each step has one.
+
+        Of an ``objective`` whose loss aligns labels: `nervure.data.labels.Labels`.
+        """
+        return given.target_arrays(self.graph, self.values.dtype, y, objective)
 
     def objective(self, loss: object = None, loss_weights: object = None) -> Objective:
         """The loss of each output; by default the ones that fit the output layers."""

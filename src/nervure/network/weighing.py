@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged, step_targets
 from nervure.graph.objective import Objective
 from nervure.losses import LossError, combine_weights
@@ -31,15 +32,18 @@ def weigh(
     Raises:
         LossError: weights that do not fit the targets, or nothing that counts.
     """
+    _check_labels(targets[0], class_weight)
     missing = [
-        cost.loss.missing(np.asarray(getattr(y, "values", y)))
+        None
+        if cost.loss.aligns
+        else cost.loss.missing(np.asarray(getattr(y, "values", y)))
         for cost, y in zip(objective.costs, given, strict=True)
     ]
     per_step = [isinstance(target, Ragged) for target in targets]
     steps = _of_steps(sample_weight, per_step)
     by_class = None if per_step[0] else class_weight
     weights = combine_weights(
-        targets[0].lengths if per_step[0] else targets[0],
+        np.arange(len(targets[0])) if _several(targets[0]) else targets[0],
         None if steps is not None else sample_weight,
         by_class,
     )
@@ -53,6 +57,20 @@ def weigh(
         own = class_weight if i == 0 else None
         found.append(_weights(target, mask, own, steps))
     return weights, tuple(found) if any(per_step) else ()
+
+
+def _several(target: Any) -> bool:
+    """Whether a row has several targets, of which none says what it weighs."""
+    return isinstance(target, Ragged | Labels)
+
+
+def _check_labels(target: Any, class_weight: Any) -> None:
+    """Raise for weights of classes where rows have sequences of labels."""
+    if class_weight is not None and isinstance(target, Labels):
+        raise LossError(
+            "[class_weight] the target of a row is a sequence of labels; expected one "
+            "class; use sample_weight"
+        )
 
 
 def _of_steps(sample_weight: Any, per_step: Sequence[bool]) -> Ragged | None:

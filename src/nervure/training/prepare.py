@@ -11,12 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.data import Dataset, Preprocessing, split
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.data.records import Amounts
 from nervure.executors import Data, Rows
 from nervure.graph.objective import Objective
 from nervure.losses import Pinball, class_weights
-from nervure.network.inputs import check_categories, make_data, without_targets
+from nervure.network.inputs import (
+    check_categories,
+    make_data,
+    without_labels,
+    without_targets,
+)
 from nervure.network.targets import check_outputs, targets_of
 
 if TYPE_CHECKING:
@@ -61,6 +67,7 @@ def prepare(
     """
     if isinstance(X, Dataset):
         without_targets(y)
+        without_labels(objective)
         found = _prepare_dataset(
             net, X, objective, validation, sample_weight, class_weight, seed
         )
@@ -195,7 +202,7 @@ def _with_validation(
     share = _share(validation)
     if share is not None:
         first = data.targets[0]
-        classes = None if isinstance(first, Ragged) else first
+        classes = None if isinstance(first, Ragged | Labels) else first
         train, held_out = split(data.rows, share, classes, seed)
         return Prepared(data, train, data.take(held_out), share)
     if isinstance(validation, Dataset):

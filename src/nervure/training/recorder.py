@@ -12,6 +12,7 @@ from typing import Any
 from nervure.base.files import WriteError
 from nervure.base.plain import write
 from nervure.data.augmentation import engine_changes
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.executors import Data
 from nervure.network.network import Network
@@ -181,6 +182,7 @@ def _arrays(data: Data, whose: str) -> dict[str, Any]:
     for what, some in parts.items():
         for i, x in enumerate(some):
             name = f"{whose}{what}" if what == "weights" else f"{whose}{what} {i}"
+            x = x.ended if isinstance(x, Labels) else x
             if isinstance(x, Ragged):
                 found |= {name: x.values, f"starts of {name}": x.starts}
                 found[f"lengths of {name}"] = x.lengths

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from nervure.data.labels import Labels
 from nervure.data.ragged import Ragged
 from nervure.findings.facts import facts_of
 from nervure.graph.parameters import Layout, Segment, initialize
@@ -65,7 +66,8 @@ class Telemetry:
             self._probe = Probe(
                 learner, settings.executor, settings.seed, size, settings.augmentation
             )
-            if not any(isinstance(y, Ragged) for y in learner.data.targets):
+            several = (Ragged, Labels)
+            if not any(isinstance(y, several) for y in learner.data.targets):
                 self._checkup = Checkup(learner, self._prepared.rows)
             self._sampling = Sampling(planned)
             if not known:
