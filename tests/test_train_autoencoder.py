@@ -496,6 +496,10 @@ BAD = {
         ["--autoencoder", "2", "--set", "data.columns.place=embedding"],
         "[rows.csv] column 'place' as codes for an embedding; expected values that can",
     ),
+    "text": (
+        ["--autoencoder", "2", "--set", "data.columns.place=text"],
+        "[rows.csv] column 'place' as codes for an embedding; expected values that can",
+    ),
     "both sparse": (
         [
             *("--autoencoder", "2", "--set", "autoencoder.l1=0.1"),
@@ -514,6 +518,18 @@ def test_what_is_refused(
     assert run(["train", "rows.csv", "-q", *words]) == 2
     assert text in capsys.readouterr().err
     assert not Path("runs/rows-1/spec.toml").exists()
+
+
+def test_free_text_is_left_out(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("left", "right", "up", "down", "round")
+    texts = (" ".join(words[(i // k) % 5] for k in (1, 5, 25)) for i in range(100))
+    rows = (f"{i % 9},{i * i % 31},{text}" for i, text in enumerate(texts))
+    Path("notes.csv").write_text("\n".join(["a,b,note", *rows]))
+    told = told_here(
+        capsys,
+        *("train", "notes.csv", "--autoencoder", 1, "--set", "training.epochs=1"),
+    )
+    assert "note (free text, only codes of its words)" in told
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,11 @@ def _fit_column(
     if seen.kind in ("text", "boolean"):
         if use in get_args(Method):
             raise _unfit(column, f"asked for as {use!r}; expected numbers or", where)
-        if use in get_args(Texts) or (use is None and _is_free_text(seen)):
+        free = use is None and _is_free_text(seen)
+        if free and not encodings.embeds:
+            notes.dropped.append(f"{column.name} (free text, only codes of its words)")
+            return []
+        if free or use in get_args(Texts):
             text = _fit_text(seen, use, notes)
             return [] if text is None else [text]
         found = _fit_category(seen, use, encodings, notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from nervure.data._fit_table import Notes, fit_table, join
 from nervure.data._raw import RECONSTRUCTION, Raw
 from nervure.data.arrays import check_finite
 from nervure.data.columns import Table
-from nervure.data.encodings import Encodings
+from nervure.data.encodings import Encodings, Texts
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import (
     Amounts,
@@ -104,7 +104,8 @@ def _for_reconstruction(
     encodings: Encodings, columns: dict[str, str], where: str
 ) -> Encodings:
     """Encodings without codes, whose distances mean nothing to a squared error."""
-    codes = [name for name, use in columns.items() if use == "embedding"]
+    as_codes = ("embedding", *get_args(Texts))
+    codes = [name for name, use in columns.items() if use in as_codes]
     if codes or encodings.categories == "embedding":
         what = f"column {codes[0]!r}" if codes else "categories"
         raise fail(
