@@ -483,7 +483,8 @@ def test_kinds_of_records_that_are_not_known_are_all_named(
     assert str(error.value) == (
         "[export] ONNX cannot hold the preprocessing of column 'b' (bins); column 'c' "
         "(category); expected numbers, dates, categories or arrays; use "
-        "preprocessing=False and encode rows with net.preprocessing.encode"
+        "preprocessing=False (nervure export --no-raw) and encode rows with "
+        "net.preprocessing.encode"
     )
     assert not list(tmp_path.iterdir())
 

@@ -62,6 +62,7 @@ def networks() -> dict[str, nv.Network]:
     last = nv.SimpleRNN(3)(nv.PositionEmbedding(7)(both))
     codes = nv.Input(3, name="codes")
     vectors = nv.Embedding((4, 5, 6), 2)(codes)
+    bag = nv.EmbeddingBag(4, 2)(codes)
     pairs = nv.MatMul()(vectors, nv.Permute((2, 1))(vectors))
     table = nv.EnsembleMean()(
         nv.EnsembleDense(3, members=2)(nv.Flatten()(nv.PeriodicEmbedding(3, 4)(codes)))
@@ -71,7 +72,7 @@ def networks() -> dict[str, nv.Network]:
         "time": nv.Network(
             inputs=[steps], outputs=[last, nv.Dense(2)(lstm["cell"])], seed=2
         ),
-        "table": nv.Network(inputs=[codes], outputs=[table, pairs], seed=3),
+        "table": nv.Network(inputs=[codes], outputs=[table, pairs, bag], seed=3),
         "winograd": nv.Network(
             [nv.Input((12, 12, 16)), nv.Conv2D(16, 3), nv.GlobalMaxPool2D()], seed=4
         ),
