@@ -62,25 +62,33 @@ void Costs<T>::prepare(const Gathering<T>& gathering) {
 template <class T>
 void Costs<T>::reserve(const Data<T>& data, Rows rows, int workers) {
   int64_t most = 0;
-  for (size_t which = 0; which < losses_.size() && !data.targets.empty(); ++which) {
-    const LossPlan<T>& plan = losses_[which];
-    if (plan.loss == nullptr || !plan.loss->aligns()) continue;
-    const auto node = static_cast<size_t>(plan.node);
-    const int clock = plan_.nodes[node].clock;
-    const int64_t outputs = nodes_[node].size / std::max<int64_t>(1, plan.places);
-    const int64_t* steps =
-        clock == nowhere
-            ? nullptr
-            : data.inputs[static_cast<size_t>(plan_.clocks[static_cast<size_t>(clock)])]
-                  .sequences.lengths;
-    for (int64_t i = 0; i < rows.count; ++i)
-      most = std::max(
-          most, plan.loss->scratch(steps == nullptr ? plan.places : steps[rows[i]], outputs,
-                                   data.targets[which].sequences.lengths[rows[i]] - 1));
-  }
+  for (size_t which = 0; which < losses_.size() && !data.targets.empty(); ++which)
+    if (losses_[which].loss != nullptr && losses_[which].loss->aligns())
+      most = std::max(most, room(data, rows, which));
   scratch_.resize(static_cast<size_t>(workers));
   for (std::vector<double>& own : scratch_)
     if (own.size() < static_cast<size_t>(most)) own.resize(static_cast<size_t>(most));
+}
+
+// Scratch for any of these rows.
+template <class T>
+int64_t Costs<T>::room(const Data<T>& data, Rows rows, size_t which) const {
+  const LossPlan<T>& plan = losses_[which];
+  const auto node = static_cast<size_t>(plan.node);
+  const int clock = plan_.nodes[node].clock;
+  const int64_t outputs = nodes_[node].size / std::max<int64_t>(1, plan.places);
+  const int64_t* labels = data.targets[which].sequences.lengths;
+  const int64_t* steps = nullptr;
+  if (clock != nowhere) {
+    const int input = plan_.clocks[static_cast<size_t>(clock)];
+    steps = data.inputs[static_cast<size_t>(input)].sequences.lengths;
+  }
+  int64_t most = 0;
+  for (int64_t i = 0; i < rows.count; ++i) {
+    const int64_t own = steps == nullptr ? plan.places : steps[rows[i]];
+    most = std::max(most, plan.loss->scratch(own, outputs, labels[rows[i]] - 1));
+  }
+  return most;
 }
 
 template <class T>

@@ -71,6 +71,7 @@ class Costs {
   void native(Worker& worker, const Pass& pass, size_t which);
   void of_places(Worker& worker, const Pass& pass, size_t which);
   double row_of_places(const Pass& pass, size_t which, int64_t row);
+  [[nodiscard]] int64_t room(const Data<T>& data, Rows rows, size_t which) const;
   void of_sequences(Worker& worker, const Pass& pass, size_t which);
   double row_of_sequence(const Pass& pass, size_t which, int64_t row, double* scratch);
   // Where the places of the rows of a batch begin.

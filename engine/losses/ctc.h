@@ -6,7 +6,7 @@
 // or l[S - 2], at each step staying, going on by one, or over a blank between two labels
 // that differ. alpha_t(s) is the log probability of all beginnings that are at s after step
 // t, beta_t(s) that of all ends from there, step t left out: Graves, Fernandez, Gomez,
-// Schmidhuber (ICML 2006), eq. 5 to 15, in logarithms.
+// Schmidhuber (ICML 2006), sec. 4, in logarithms.
 //
 //   cost = -log P,   P = sum over alignments
 //   dcost/dz_t(k) = y_t(k) - share of the alignments that say k at step t

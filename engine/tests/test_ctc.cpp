@@ -47,7 +47,7 @@ Labels said(const Labels& path, int32_t blank) {
   return found;
 }
 
-// -log of the sum over all paths that say the labels (the definition, eq. 3).
+// -log of the sum over all paths that say the labels (the definition).
 double by_all_paths(const Values& z, size_t outputs, const Labels& labels, int32_t blank) {
   const size_t steps = z.size() / outputs;
   double total = 0;

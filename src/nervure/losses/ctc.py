@@ -56,7 +56,7 @@ class CTC(Loss):
             or sums; a label is the blank, negative, or no class of the output.
 
     Source: Graves, Fernandez, Gomez, Schmidhuber, *Connectionist temporal
-    classification* (ICML 2006), eq. 5 to 15.
+    classification* (ICML 2006), sec. 3.1 and 4.
 
     >>> import numpy as np
     >>> half = np.full((1, 2, 2), 0.5)                   # aa, a-, -a of four say "a"
@@ -118,7 +118,7 @@ class CTC(Loss):
         return self.formula(xp, y, target, steps)
 
     def _cost(self, xp: Any, logs: Array, target: Array, steps: Array | None) -> Array:
-        """Forward along time over the labels with blanks around them (eq. 5 to 8)."""
+        """Forward along time over the labels with blanks around them (sec. 4.1)."""
         path = self._path(xp, target)
         leaps = (path[:, 2:] != self.blank) & (path[:, 2:] != path[:, :-2])
         leaps = xp.concatenate([xp.zeros_like(path[:, :2], bool), leaps], axis=1)

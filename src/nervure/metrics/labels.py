@@ -64,7 +64,7 @@ def label_error_rate(
     Raises:
         ValueError: not as many outputs as targets, or no labels.
 
-    Source: Graves et al. (ICML 2006), sec. 2.1; `edit_distances`.
+    Source: `edit_distances`; the name is that of Graves et al. (ICML 2006).
 
     >>> said = [np.eye(3)[[1, 0, 2, 2]], np.eye(3)[[2, 0, 0]]]
     >>> label_error_rate([[1, 2], [2, 1]], said)

@@ -61,7 +61,8 @@ def fit(
     Args:
         X, y: arrays, data frames of numbers, a sequence of arrays for several inputs
             or outputs, sparse matrices of SciPy as inputs; or a `nervure.data.Dataset`
-            as ``X`` alone.
+            as ``X`` alone. For the loss ``ctc`` y is a list with the labels of each
+            row (see `nervure.losses.CTC`).
         loss: name, table, `Loss`, or a function ``(target, output)`` of NumPy arrays
             returning ``(value, gradient)``; one, or one per output. By default the one
             that fits the output layer.
@@ -71,7 +72,7 @@ def fit(
         validation: fraction of the rows in [0, 1), ``(X, y)``, or a Dataset.
         metrics: names, `Metric` objects or functions ``(target, output)``, one or
             several, or those of each output in a mapping by its name; by default
-            accuracy for classes and r2 for values.
+            accuracy for classes, r2 for values and label_error_rate for labels.
         callbacks: `EarlyStopping`, `Callback` objects or functions of the run; one or
             several.
         regularizer: `L1`, `L2`, `ElasticNet`, `MaxNorm`, for weights but not biases.
