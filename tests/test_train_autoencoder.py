@@ -434,6 +434,18 @@ def test_a_record_that_is_none_is_refused(
         nv.load(tmp_path / "a.safetensors")
 
 
+def test_an_ensemble_of_them_is_refused(
+    table: tuple[Path, str], tmp_path: Path
+) -> None:
+    tensors, document = read_model(table[0] / "a" / "model.safetensors")
+    record = document.pop("preprocessing")
+    document = {"ensemble": [document, document], "preprocessing": record}
+    several = {f"{i}/{name}": x for i in range(2) for name, x in tensors.items()}
+    write_model(tmp_path / "a.safetensors", several, document)
+    with pytest.raises(ModelFileError, match="an ensemble of autoencoders; expected"):
+        nv.load(tmp_path / "a.safetensors")
+
+
 def test_a_record_goes_to_json_and_back(table: tuple[Path, str]) -> None:
     record = nv.load(table[0] / "a" / "model.safetensors").preprocessing
     assert record is not None

@@ -40,8 +40,9 @@ MOST_FACT = 2_000
 def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     """The network of a model file, with the preprocessing it was trained with.
 
-    An `Ensemble`, where one was saved. Nothing in the file is executed: it holds
-    numbers and names of known layers.
+    An `Ensemble`, where one was saved; of an autoencoder the whole network, which
+    `nervure.Autoencoder.load` gives back with its code and threshold. Nothing in the
+    file is executed: it holds numbers and names of known layers.
 
     Raises:
         ModelFileError: no model file, a damaged one, or one that contradicts itself.
