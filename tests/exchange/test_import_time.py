@@ -297,3 +297,11 @@ def test_terms_that_double_take_no_time(exported: Any) -> None:
         name = f"twice{i}"
     model.graph.node.append(helper.make_node("Mul", [name, name], ["end"]))
     nv.import_onnx(onnx.ModelProto.FromString(model.SerializeToString()))
+
+
+def test_a_cast_that_gives_nothing(exported: Any) -> None:
+    model = exported(nv.Network([nv.Input((None,)), nv.Embedding(7, 3)]))
+    (cast,) = (n for n in model.graph.node if "embedding.code" in n.output)
+    del cast.output[:]
+    with pytest.raises(nv.ExchangeError, match="which no node before it gives"):
+        nv.import_onnx(model)

@@ -257,7 +257,7 @@ class Op:
     def gives_whole(self, truths: frozenset[str]) -> bool:
         """Whether whole numbers come out; ``truths`` are operators that give 0 or 1."""
         if self.kind == "Cast":
-            return self.node.output[0] in self.reader.codes
+            return any(name in self.reader.codes for name in self.node.output[:1])
         floats = any(
             isinstance(x, Known) and x.array.dtype.kind == "f" for x in self.inputs
         )
