@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,11 +149,33 @@ def models() -> list[ModelProto]:
         "rr": single(1, 2, 2),
         "half": np.float32([0.5]),
     }
+    letters = [
+        nv.Input((None,)),
+        nv.Embedding(5, 4),
+        nv.PositionEmbedding(6),
+        nv.MultiHeadAttention(2, causal=True),
+        nv.LSTM(3, return_sequences=True),
+        nv.Dense(2),
+    ]
+    turned = [
+        nv.Input((None, 4)),
+        nv.RotaryPositions(),
+        nv.Bidirectional(nv.GRU(3)),
+    ]
     return [
         model(maps, (3, 14, 14), **weights),
         model(shapes, (12,), **numbers),
         model(along, (5, 3), **recurrent),
+        *map(of_any_length, [nv.Network(letters), nv.Network(turned)]),
     ]
+
+
+def of_any_length(net: nv.Network) -> ModelProto:
+    """As nervure writes a network whose axis of time is open."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        nv.export(net, path)
+        return ModelProto.FromString(path.read_bytes())
 
 
 # -- changes ---------------------------------------------------------------------------

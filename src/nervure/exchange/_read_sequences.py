@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""ONNX's recurrent operators as layers, for sequences of one length.
+"""ONNX's recurrent operators as layers.
 
 With ``layout=0`` an input is ``(time, rows, features)``, all steps are ``(time,
 directions, rows, units)`` and final states ``(directions, rows, units)``; with
@@ -151,7 +151,19 @@ def _outputs(op: Op) -> tuple[Held | None, ...]:
     made = [_placed(place, x) for place in places]
     steps = _side_by_side(made, x.shape[0]) if whole else None
     states = type(places[0].layer).states
-    return (steps, *(_final(op, made, i, whole) for i in range(len(states))))
+    return (steps, *(final(op, made, i, whole) for i in range(len(states))))
+
+
+def only_forward(op: Op) -> None:
+    """Raise for an operator of both directions: two of one are as good."""
+    if len(_directions(op)) > 1:
+        raise NotCoveredError("both directions of an open axis of time")
+
+
+def layer_of(op: Op) -> Place:
+    """An operator of one direction."""
+    (reverse,) = _directions(op)
+    return Place(op, 0, _layer(op, reverse, _is_read(op, op.node.output[0])))
 
 
 def _is_read(op: Op, name: str) -> bool:
@@ -230,7 +242,7 @@ def _units(made: Sequence[Symbol]) -> int:
     return layer.units
 
 
-def _final(op: Op, made: Sequence[Symbol], number: int, whole: bool) -> Held | None:
+def final(op: Op, made: Sequence[Symbol], number: int, whole: bool) -> Held | None:
     """A final state; where the layer gives no steps, the first is its output."""
     at = number + 1
     if at >= len(op.node.output) or not _is_read(op, op.node.output[at]):

@@ -47,6 +47,10 @@ class Reader:
         weights: the numbers of each layer that has some, by layer and parameter.
         whole: names of values that are whole numbers in the file.
         codes: what was made whole numbers, by the name of these.
+        double: whether inputs are of double precision.
+        clocks: of inputs with an open axis of time what the file calls that axis.
+        followed: the same of layers that were asked for, by `id`.
+        rounded: what was rounded, by the name of what came out.
     """
 
     opset: int
@@ -60,6 +64,12 @@ class Reader:
     taken: set[str] = field(default_factory=set[str])
     whole: set[str] = field(default_factory=set[str])
     codes: dict[str, Held] = field(default_factory=dict[str, Held])
+    double: bool = False
+    clocks: dict[str, str] = field(default_factory=dict[str, str])
+    followed: dict[int, tuple[Symbol | Layer, str | None]] = field(
+        default_factory=dict[int, tuple[Symbol | Layer, str | None]]
+    )
+    rounded: dict[str, Held] = field(default_factory=dict[str, Held])
 
     # -- layers with numbers --------------------------------------------------------
 
@@ -247,7 +257,7 @@ class Op:
     def gives_whole(self, truths: frozenset[str]) -> bool:
         """Whether whole numbers come out; ``truths`` are operators that give 0 or 1."""
         if self.kind == "Cast":
-            return self.node.output[0] in self.reader.codes
+            return any(name in self.reader.codes for name in self.node.output[:1])
         floats = any(
             isinstance(x, Known) and x.array.dtype.kind == "f" for x in self.inputs
         )

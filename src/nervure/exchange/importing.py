@@ -21,10 +21,14 @@ from nervure.exchange._held import (
 )
 from nervure.exchange._made import network_of
 from nervure.exchange._model_file import ONNX_DOMAINS, OnnxModel, open_model
+from nervure.exchange._open_time import is_open
 from nervure.exchange._read_numbers import WHOLE
 from nervure.exchange._read_operators import FREE, MAPS, OPERATORS, TRUTHS
 from nervure.exchange._read_rows import parted
 from nervure.exchange._read_sequences import KINDS as RECURRENT
+from nervure.exchange._read_terms import makes_codes
+from nervure.exchange._read_time import begin as begin_open
+from nervure.exchange._read_time import ending, read_open
 from nervure.exchange._reader import Op, Reader, Value
 from nervure.exchange.errors import ExchangeError, in_one_line
 from nervure.layers import Input, Layer, LayerError, Shape, Symbol
@@ -51,7 +55,9 @@ def import_onnx(
     BatchNormalization stays a layer that learns.
 
     Recurrent operators take sequences of one length; where time comes before the rows
-    in the file, as inside of models of PyTorch, the network has rows first.
+    in the file, as inside of models of PyTorch, the network has rows first. An axis
+    behind the rows that is open and called ``time``, as `export` writes it, stays open:
+    ``nv.Input((None, features))``; with ``shapes`` it has so many steps.
 
     Nothing in the file is executed: it holds numbers and names of known operators.
 
@@ -107,6 +113,7 @@ def _read_model(model: OnnxModel, begin: Begin, dtype: str | None) -> Network:
     lead = 1 if begin.rows else 0
     uses = Counter(name for node in model.nodes for name in node.input)
     reader = Reader(model.opset, lead, uses, frozenset(model.outputs))
+    reader.double = _dtype(model) == "float64"
     for name, array in model.constants.items():
         reader.values[name] = Known(array, learned=array.dtype.kind == "f")
     begins = _inputs(reader, model, begin)
@@ -131,6 +138,16 @@ def _inputs(reader: Reader, model: OnnxModel, begin: Begin) -> list[Layer]:
             raise ExchangeError(unknown(model.where, "input", name, names))
     begins: list[Layer] = []
     for value in model.inputs:
+        rest = None if value.name in begin.shapes else _open_time(value, begin)
+        if rest is not None:
+            clock = value.type.tensor_type.shape.dim[1].dim_param
+            layer, reader.values[value.name] = begin_open(
+                reader, value.name, rest, clock
+            )
+            if _whole(model, value):
+                reader.whole.add(value.name)
+            begins.append(layer)
+            continue
         shape = _shape(model, value, begin.shapes.get(value.name), begin.axis)
         last = begin.channels_last and len(shape) > 1 and _reads_maps(model, value.name)
         axes = (*range(1, len(shape)), 0) if last else tuple(range(len(shape)))
@@ -141,6 +158,19 @@ def _inputs(reader: Reader, model: OnnxModel, begin: Begin) -> list[Layer]:
         reader.values[value.name] = Held(layer, shape, axes, rows=begin.axis or 0)
         begins.append(layer)
     return begins
+
+
+def _open_time(value: Any, begin: Begin) -> Shape | None:
+    """The shape of a step, where the axis behind the rows is open and called time."""
+    dims = list(value.type.tensor_type.shape.dim)
+    if begin.axis != 0 or len(dims) < 2 or dims[1].HasField("dim_value"):
+        return None
+    named = dims[1].dim_param
+    if named != "time" and not named.endswith("_time"):
+        return None
+    if any(not d.HasField("dim_value") or d.dim_value < 1 for d in dims[2:]):
+        return None
+    return tuple(d.dim_value for d in dims[2:])
 
 
 def _shape(
@@ -281,9 +311,15 @@ def _read(
     reader: Reader, node: Any, inputs: tuple[Value | None, ...], faults: list[str]
 ) -> list[Value | None]:
     try:
-        op = Op(reader, node, *parted(inputs))
+        some_open = any(map(is_open, inputs))
+        given, axis = (inputs, 0) if some_open else parted(inputs)
+        op = Op(reader, node, given, axis)
         if node.domain not in ONNX_DOMAINS:
             raise NotCoveredError(f"an operator of {short(node.domain)}")
+        if node.op_type == "Round" and isinstance(given[0], Held):
+            reader.rounded[node.output[0]] = given[0]
+        if some_open or makes_codes(op):
+            return list(read_open(op))
         constants = None if node.op_type in ("Shape", "Size") else folded(op)
         if constants is not None:
             return list(constants)
@@ -329,6 +365,14 @@ def _end(reader: Reader, model: OnnxModel, name: str, channels_last: bool) -> He
             f"[{where}] output {short(name)} is given by no node; expected one; save "
             "the model again"
         )
+    if is_open(value):
+        found = ending(value)
+        if found is None:
+            raise ExchangeError(
+                f"[{where}] output {short(name)} has an open axis of time and is given "
+                "by no layer; expected (rows, time, ...); cut the model before it"
+            )
+        return found
     if isinstance(value, Known):
         if reader.lead or value.symbolic or value.array.size == 0:
             raise ExchangeError(

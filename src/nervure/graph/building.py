@@ -270,7 +270,8 @@ class Builder:
             )
             raise layer.fail(
                 f"{rows!r} has one value for each row, other inputs one for each step",
-                "repeat it for every step with nv.RepeatTime()(sequence, row)",
+                "give it a value for each step: one of the sequence's length, or what "
+                "a layer along time makes of it",
             )
         for other in known[1:]:
             self._clocks[other] = known[0]
