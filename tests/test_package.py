@@ -92,6 +92,16 @@ def test_every_public_name_is_there() -> None:
         assert getattr(nervure, name) is not None
 
 
+def test_no_module_has_the_name_of_what_its_package_loads_late() -> None:
+    """Once it was imported, the package would show it in the place of that."""
+    for package in ("", ".data", ".plot", ".spec", ".tuning", ".uncertainty"):
+        module = importlib.import_module(f"nervure{package}")
+        files = {found.name for found in pkgutil.iter_modules(module.__path__)}
+        homes: dict[str, str] = vars(module)["_HOMES"]
+        assert homes
+        assert not files & homes.keys()
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Densse'"):
         _ = nervure.Densse

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from nervure.data._encode_table import UnknownCategoryWarning
     from nervure.data._errors import DataError
     from nervure.data._raw import Raw
+    from nervure.data.alphabet import letters
     from nervure.data.arrays import as_inputs, as_targets
     from nervure.data.builtin import BUILTIN
     from nervure.data.download import cache_folder
     from nervure.data.encodings import Encodings
     from nervure.data.fitting import fit_preprocessing
     from nervure.data.idx import read_idx
-    from nervure.data.letters import letters
     from nervure.data.preprocessing import Preprocessing
     from nervure.data.ragged import Ragged, as_sequences, chunks
     from nervure.data.series.records import Series
@@ -70,7 +70,7 @@ _HOMES = {
     "cache_folder": ".download",
     "chunks": ".ragged",
     "fit_preprocessing": ".fitting",
-    "letters": ".letters",
+    "letters": ".alphabet",
     "load": ".sources",
     "make_dataset": "._dataset",
     "prepare": ".sources",

@@ -18,7 +18,7 @@ from nervure.base.lazy import loader
 
 if TYPE_CHECKING:
     from nervure.plot.answers import confusion, reliability
-    from nervure.plot.architecture import Drawing, architecture
+    from nervure.plot.drawing import Drawing, architecture
     from nervure.plot.training import (
         distributions,
         gradient_flow,
@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Drawing": ".architecture",
-    "architecture": ".architecture",
+    "Drawing": ".drawing",
+    "architecture": ".drawing",
     "confusion": ".answers",
     "distributions": ".training",
     "embeddings": ".weights",
