@@ -327,6 +327,15 @@ def test_texts_of_nothing_that_is_known_are_told(record: Preprocessing) -> None:
         record.encode({"t": ["sehr schön", "gut", "room", ""], "x": [0] * 4})
 
 
+def test_rows_that_are_too_large_name_the_longest_text(
+    record: Preprocessing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NERVURE_MOST_BYTES", "1000")
+    text = r'takes 2,000 bytes; .*1,000; data.columns.t = "drop", or use fewer rows'
+    with pytest.raises(DataError, match=text):
+        record.encode({"t": ["good"] * 100, "x": [0] * 100})
+
+
 # -- the record ------------------------------------------------------------------------
 
 
