@@ -25,6 +25,7 @@ from nervure.data.meaning.tokens import LONGEST, learnt, mean_words, tokens
 from nervure.data.preprocessing import Preprocessing
 from nervure.data.records import Category, Classes, Numeric, TableInput, Text
 from nervure.data.scaling import Affine
+from nervure.diagnosis.rows import Study
 from nervure.layers import INFERENCE, Pass
 from nervure.layers.entrance import TextCodes, entrance
 from nervure.serving.app import make_app
@@ -324,6 +325,15 @@ def test_texts_of_nothing_that_is_known_are_told(record: Preprocessing) -> None:
     )
     with pytest.warns(DataWarning, match=text):
         record.encode({"t": ["sehr schön", "gut", "room", ""], "x": [0] * 4})
+
+
+def test_rows_that_are_too_large_name_the_longest_text(
+    record: Preprocessing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NERVURE_MOST_BYTES", "1000")
+    text = r'takes 2,000 bytes; .*1,000; data.columns.t = "drop", or use fewer rows'
+    with pytest.raises(DataError, match=text):
+        record.encode({"t": ["good"] * 100, "x": [0] * 100})
 
 
 # -- the record ------------------------------------------------------------------------
@@ -658,6 +668,15 @@ async def _asked(served: Any, rows: list[Any]) -> httpx.Response:
     transport = httpx.ASGITransport(make_app(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as one:
         return await one.post("/predict", json=rows)
+
+
+def test_the_doctor_knows_what_words_tell(folder: Path) -> None:
+    """A simple model of words tells the target, one of codes as numbers nothing."""
+    subject = nv.diagnose(folder / "run").subject
+    assert subject.case().best > 0.8
+    prepared = subject.prepared
+    assert prepared is not None
+    assert Study(prepared.data, prepared.rows, None).yields.best < 0.4
 
 
 # -- estimators ------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nervure.data._errors import DataWarning, check_size, fail, listing
 from nervure.data.columns import KIND_WORDS, Column, Table, as_integers, as_texts
 from nervure.data.meaning.tokens import tokens
-from nervure.data.meaning.understanding import apply_form
+from nervure.data.meaning.understanding import apply_form, key
 from nervure.data.records import Category, Numeric, TableInput, Text
 
 Array = NDArray[Any]
@@ -87,7 +87,8 @@ def encode_table(
             "of the training data",
             "add or rename the columns",
         )
-    check_size(where, table.rows * record.width * dtype.itemsize)
+    size = table.rows * record.width * dtype.itemsize
+    check_size(where, size, _without_texts(record))
     encoded = np.zeros((table.rows, record.width), dtype)
     unknown: list[Unknown] = []
     start = 0
@@ -104,6 +105,13 @@ def encode_table(
             unknown += _encode_category(spec, column, out, where)
         start += spec.width
     return Encoded(encoded, tuple(unknown))
+
+
+def _without_texts(record: TableInput) -> str:
+    """What makes rows of long texts smaller, in words."""
+    texts = [column for column in record.columns if isinstance(column, Text)]
+    longest = max(texts, key=lambda text: text.length, default=None)
+    return "" if longest is None else f"{key(longest.name, 'drop')}, or "
 
 
 def changed(column: Column, wanted: str, where: str) -> NoReturn:

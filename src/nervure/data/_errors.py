@@ -53,15 +53,15 @@ def memory_limit() -> int:
     return int(float(found[1]) * _SIZES[found[2]])
 
 
-def check_size(where: str, size: int) -> None:
+def check_size(where: str, size: int, remedy: str = "") -> None:
     """Refuse ``size`` bytes that are more than `memory_limit`."""
     limit = memory_limit()
     if size > limit:
         raise fail(
             where,
             f"takes {size:,} bytes; expected at most {limit:,}",
-            f"use fewer rows or columns (a query, a memory-mapped .npy), or raise "
-            f"{MOST_BYTES} where there is memory",
+            f"{remedy}use fewer rows or columns (a query, a memory-mapped .npy), or "
+            f"raise {MOST_BYTES} where there is memory",
         )
 
 

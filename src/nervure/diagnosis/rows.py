@@ -9,6 +9,7 @@ rows at all, or to the rows beside them, and which of them are probably wrong.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from nervure.data.ragged import one_each
 from nervure.executors import Data
 from nervure.findings.facts import Task, classes_of, looked_at, task_of
+from nervure.graph.codes import Codes
+from nervure.graph.graph import Graph
+from nervure.layers import EmbeddingBag
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -33,6 +37,8 @@ RIDGES = (1e-3, 1e-1, 1e1)
 """Of the kernel, whose diagonal is 1."""
 
 NEIGHBOURS = 9
+
+COMMON_WORDS = 300
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,17 @@ class Study:
         data: of which the first output is looked at.
         rows: those that are trained on.
         held_out: what is held against them, or None.
+        words: columns that hold the words of texts.
     """
 
-    def __init__(self, data: Data, rows: Rows, held_out: Data | None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        rows: Rows,
+        held_out: Data | None,
+        words: Sequence[Codes] = (),
+    ) -> None:
+        self._words = words
         self._data, self._targets = data, one_each(data.targets[0], "doctor")
         self._order = looked_at(data, np.asarray(rows, np.int64), MOST)
         self._held_out = held_out
@@ -82,7 +96,7 @@ class Study:
 
     @cached_property
     def _plain(self) -> Floats:
-        return _flat(self._data, self._order)
+        return _flat(self._data, self._order, self._words)
 
     @cached_property
     def held_out(self) -> Sample | None:
@@ -90,7 +104,7 @@ class Study:
             return None
         held = self._held_out
         order = looked_at(held, np.arange(held.rows), MOST)
-        x = self._scaled(_flat(held, order))
+        x = self._scaled(_flat(held, order, self._words))
         return Sample(x, one_each(held.targets[0], "doctor")[order], order)
 
     @cached_property
@@ -233,11 +247,31 @@ class Study:
 # -- pieces ---------------------------------------------------------------------------
 
 
-def _flat(data: Data, rows: Rows) -> Floats:
-    """Rows as the network reads them; of many columns evenly spaced ones."""
-    parts = [np.asarray(x).reshape(len(rows), -1) for x in read(data.take(rows))]
+def words_of(graph: Graph) -> tuple[Codes, ...]:
+    """The columns of the inputs that hold the words of texts, text by text."""
+    layers = {node.name: node.layer for node in graph.nodes}
+    return tuple(c for c in graph.codes if isinstance(layers[c.layer], EmbeddingBag))
+
+
+def _flat(data: Data, rows: Rows, words: Sequence[Codes]) -> Floats:
+    """Rows as the network reads them; of many columns evenly spaced ones.
+
+    Of texts it is told how often each of the commonest words comes.
+    """
+    parts: list[Array] = []
+    for i, x in enumerate(read(data.take(rows))):
+        flat = np.asarray(x).reshape(len(rows), -1)
+        texts = [each.columns for each in words if each.input == i]
+        parts.append(np.delete(flat, np.concatenate(texts), axis=1) if texts else flat)
+        parts += [_counted(flat[:, columns]) for columns in texts]
     whole = np.hstack(parts)
     return whole[:, :: -(-whole.shape[1] // MOST_COLUMNS)].astype(np.float64)
+
+
+def _counted(codes: Array) -> Array:
+    """How often the commonest words come; a vocabulary begins with these, at 2."""
+    common = range(2, 2 + COMMON_WORDS)
+    return np.stack([(codes == code).sum(axis=1) for code in common], axis=1)
 
 
 def read(data: Data) -> list[Array]:

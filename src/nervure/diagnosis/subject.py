@@ -19,7 +19,7 @@ from nervure.base.words import short
 from nervure.data import DataError, Dataset
 from nervure.data.ragged import one_each
 from nervure.diagnosis.experiments import Laboratory
-from nervure.diagnosis.rows import Study, read, skill
+from nervure.diagnosis.rows import Study, read, skill, words_of
 from nervure.ensemble.ensemble import EnsembleRun
 from nervure.ensemble.training import MEMBERS
 from nervure.executors import Data
@@ -112,7 +112,8 @@ class Subject:
         held, target = p.validation, _target(p.data)
         if _gives_back(p.data):
             return self._skills(p, task_of(target)) if self.trained else {}
-        study = Study(p.data, p.rows, held)
+        words = () if self.graph is None else words_of(self.graph)
+        study = Study(p.data, p.rows, held, words)
         place, told, next_told = study.telling
         by, moved = study.shifted
         found: dict[str, Any] = {

@@ -14,7 +14,7 @@ from nervure.layers.text import EmbeddingBag, EmbedText
 
 WORD_DROPOUT = 0.5
 """Of the words of texts, which a network of this size else learns by heart:
-`examples/text_columns.py` reaches 83 % with it, 79 % without."""
+`examples/text_columns.py` reaches 81.5 % with it, 76.5 % without."""
 
 
 class TextCodes(NamedTuple):
