@@ -256,6 +256,16 @@ def test_labels_in_every_form(form: str) -> None:
     assert net.evaluate(X, given, loss=CTC(ignore=ignore)) == expected
 
 
+def test_labels_of_data_frames() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, net = rows((5, 4, 3)), network()
+    expected = net.evaluate(X, FORMS["lists"], loss="ctc")
+    column = pandas.Series(FORMS["lists"])
+    assert net.evaluate(X, column, loss="ctc") == expected
+    table = pandas.DataFrame(FORMS["filled up"][0], columns=["first", "second"])
+    assert net.evaluate(X, table, loss=CTC(ignore=-1)) == expected
+
+
 def test_labels_end_with_a_mark() -> None:
     labels = Labels.of([[1, 2], [], [3]])
     assert labels[np.array([2, 0])].filled().tolist() == [[3, 0], [1, 2]]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nervure.base.words import short
 from nervure.data._errors import fail
+from nervure.data.frames import is_frame
 from nervure.data.ragged import Ragged
 
 Array = NDArray[Any]
@@ -116,6 +117,8 @@ def _flat(given: Any, where: str) -> tuple[Array, Whole]:
         return _column(given.packed(), where), given.lengths
     if hasattr(given, "to_list"):  # a column of a data frame
         given = given.to_list()
+    if is_frame(given):
+        given = np.asarray(given)
     if isinstance(given, np.ndarray):
         array: Array = given  # pyright: ignore[reportUnknownVariableType]
         if array.dtype.kind != "O":
