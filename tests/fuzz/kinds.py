@@ -21,6 +21,7 @@ import numpy as np
 import plan_files
 
 import nervure as nv
+from nervure.data.records import TableInput
 
 
 @dataclass(frozen=True)
@@ -176,16 +177,25 @@ def _models(folder: Path) -> Mapping[str, bytes]:
     nv.fit(own, data, epochs=1, progress=False)
     table = folder / "table.safetensors"
     own.save(table)
+    said = [f"the {'good' if i % 2 else 'bad'} room {i}" for i in range(40)]
+    texts = nv.data.load({"t": said, "y": ["yes", "no"] * 20})
+    words = nv.Network([*texts.entrance(), nv.Dense(2, activation="softmax")])
+    nv.fit(words, texts, epochs=1, progress=False)
+    text = folder / "text.safetensors"
+    words.save(text)
     return {
         "net.safetensors": path.read_bytes(),
         "iris.safetensors": table.read_bytes(),
+        "text.safetensors": text.read_bytes(),
     }
 
 
 def _read_model(path: Path) -> object:
     net = nv.load(path)
-    rows = np.zeros((2, *net.graph.input_shapes[0]))
-    return net.predict(rows)
+    record, shape = net.preprocessing, net.graph.input_shapes[0]
+    if record is not None and isinstance(record.inputs, TableInput):
+        shape = (len(record.inputs.names),)
+    return net.predict(np.zeros((2, *shape)))
 
 
 _SPEC = """
