@@ -13,6 +13,7 @@ import nervure as nv
 from nervure.graph.objective import Objective
 from nervure.layers import INFERENCE, LayerError
 from nervure.losses import CrossEntropy
+from nervure.network.inputs import make_data
 
 ROWS = 6
 
@@ -134,8 +135,6 @@ def test_jax_agrees(loss: str, outputs: int, activation: str | None, y: Any) -> 
     pytest.importorskip("jax")
     net, X = ensemble(outputs, activation).astype("float32"), rows()
     objective = net.objective(loss)
-    from nervure.network.inputs import make_data
-
     data = make_data(net, X, y, objective)
     costs = [net.executor(n).gradient(data, objective) for n in ("native", "jax")]
     np.testing.assert_allclose(*costs, rtol=2e-6)
@@ -167,6 +166,45 @@ def test_a_loss_of_ones_own_sees_the_mean() -> None:
     found = net.evaluate(X, np.zeros(ROWS), loss=loss)["loss"]
     assert seen == [(ROWS, 1)]
     np.testing.assert_allclose(found, (net.forward(X) ** 2).mean())
+
+
+@pytest.mark.parametrize("executor", ["native", "jax"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_each_step_is_a_cost_of_each_member(loss: str, executor: str) -> None:
+    """Along time too: the mean over members, of the sum over a row's steps."""
+    if executor == "jax":
+        pytest.importorskip("jax")
+    end = "softmax" if loss == "cross_entropy" else None
+    layers = [nv.Input((None, 5)), nv.EnsembleDense(3, 4, end), nv.EnsembleMean()]
+    net = nv.Network(layers, seed=1, dtype="float64")
+    net.values[:] = np.random.default_rng(2).normal(size=net.values.size)
+    X = [rows(seed)[:count] for seed, count in enumerate((6, 1, 3))]
+    steps = np.concatenate(X)
+    alone = (net.trace([x])["ensemble_dense"].a[0] for x in steps[:, None])
+    said = np.concatenate([*alone])
+    if loss == "cross_entropy":
+        y: Any = [np.arange(len(x)) % 3 for x in X]
+        labels = np.concatenate(y)
+        each = -np.log(said[np.arange(10), :, labels]).mean(axis=1)
+    else:
+        y = [x[:, :3] for x in X]
+        each = ((said - np.concatenate(y)[:, None]) ** 2).mean(axis=(1, 2))
+    objective = Objective.of(net.graph, [loss])
+    data = make_data(net, X, y, objective)
+    costs = net.executor(executor).row_costs(data, objective)[1]
+    sums = np.add.reduceat(each, [0, 6, 7]) * 3 / 10  # as many as rows on average
+    np.testing.assert_allclose(costs, sums, rtol=1e-12)
+    if executor == "native":
+        assert nv.check_gradients(net, X, y, loss=loss).passed
+
+
+def test_places_of_one_answer_have_no_members() -> None:
+    layers = [
+        *(nv.Input(5), nv.EnsembleDense(6, 4), nv.Reshape((4, 2, 3))),
+        *(nv.Softmax(), nv.EnsembleMean()),
+    ]
+    with pytest.raises(ValueError, match="is the mean of 4 members; expected one answ"):
+        Objective.of(nv.Network(layers).graph, ["cross_entropy"])
 
 
 def test_an_ensemble_beside_another_output() -> None:

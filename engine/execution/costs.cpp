@@ -163,7 +163,8 @@ double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
   const T* y = nodes_[index].value + begin;
   T* dy = pass.gradients ? nodes_[index].gradient : nullptr;
   if (dy != nullptr) dy += begin;
-  const double share = plan.weight * pass.data.share(pass.batch, row) / targets.scale;
+  const double share = plan.weight * pass.data.share(pass.batch, row) /
+                       (targets.scale * static_cast<double>(plan.members));
   double sum = 0;
   for (int64_t place = 0; place < lengths.of(row); ++place, y += width) {
     const double weight = targets.weights == nullptr
@@ -173,7 +174,7 @@ double Costs<T>::row_of_places(const Pass& pass, size_t which, int64_t row) {
     if (weight != 0) {
       const Target<T> aim =
           plain_target(targets, targets.sequences.starts[of_data] + place);
-      sum += weight * plan.loss->row(y, aim, width, dy);
+      sum += weight * members_cost(plan, y, aim, width, dy);
       const T factor = static_cast<T>(share * weight);
       for (int64_t j = 0; dy != nullptr && j < width; ++j) dy[j] *= factor;
     }

@@ -260,18 +260,22 @@ def row_costs(
         if isinstance(target, Packed):
             size, weights = sizes[i], batch.step_weights[i]
             y = value.reshape(target.values.shape[0], -1)
-            costs = _costs(xp, cost, y, target.values)
+            costs = _of_members(xp, cost, y, target.values)
             if weights is not None:
                 costs = costs * weights.values
             assert size is not None
             sums = Packing(xp, target.lengths, size).sum_rows(costs)
             total = total + cost.weight * sums / batch.step_scales[i]
             continue
-        y = value.reshape(value.shape[0] * cost.members, -1)
-        own = xp.repeat(target, cost.members, axis=0)
-        costs = _costs(xp, cost, y, own)
-        total = total + cost.weight * costs.reshape(-1, cost.members).mean(axis=1)
+        total = total + cost.weight * _of_members(xp, cost, value, target)
     return total
+
+
+def _of_members(xp: Any, cost: Cost, value: Array, target: Array) -> Array:
+    """Of each target; where an ensemble gives the values, the mean of its members'."""
+    y = value.reshape(value.shape[0] * cost.members, -1)
+    own = xp.repeat(target, cost.members, axis=0)
+    return _costs(xp, cost, y, own).reshape(-1, cost.members).mean(axis=1)
 
 
 def _aligned(

@@ -142,6 +142,8 @@ def _cost(
         places = _steps(node, shape, loss, members)
     else:
         places = _places(node, shape, loss, activation)
+        if members > 1 and places > 1:
+            raise _of_members(node, loss, members, "one answer")
     size = math.prod(shape) // max(1, places)
     loss.check_output(node.layer.kind, function, size, name=node.group)
     fused = activation in loss.fuses and node.inputs[0] not in taken
@@ -198,10 +200,7 @@ def _places(node: Node, shape: Shape, loss: Loss, activation: str) -> int:
 def _steps(node: Node, shape: Shape, loss: Loss, members: int) -> int:
     """Steps of the rows of an output, 0 where each row has its own number of them."""
     if members > 1:
-        raise loss.fail(
-            f"output {node.group!r} is the mean of {members} members; expected steps",
-            "train the members as a nervure.Ensemble",
-        )
+        raise _of_members(node, loss, members, "steps")
     if len(shape) == (2 if node.clock is None else 1):
         return 0 if node.clock is not None else shape[0]
     each = "each row" if node.clock is None else "each step"
@@ -210,6 +209,13 @@ def _steps(node: Node, shape: Shape, loss: Loss, members: int) -> int:
         "(classes,) at each step",
         "keep the steps (return_sequences=True) and end with a dense layer of one unit "
         "for each class",
+    )
+
+
+def _of_members(node: Node, loss: Loss, members: int, expected: str) -> ValueError:
+    return loss.fail(
+        f"output {node.group!r} is the mean of {members} members; expected {expected}",
+        "train the members as a nervure.Ensemble",
     )
 
 
