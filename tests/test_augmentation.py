@@ -540,7 +540,7 @@ def test_batches_in_several_passes_see_the_same_images(
 ) -> None:
     """Where memory is short a batch is taken in parts; they count rows as the whole does."""
     whole = fitted(epochs=1, batch_size=40)
-    monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 20_000)
+    monkeypatch.setattr("nervure.executors._planning.ARENA_BYTES", 20_000)
     parts = fitted(epochs=1, batch_size=40)
     np.testing.assert_allclose(parts.network.values, whole.network.values, atol=1e-4)
 

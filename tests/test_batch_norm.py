@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nervure as nv
-from nervure.executors import Data, Model, native
+from nervure.executors import Data, Model, _planning
 from nervure.executors.native import NativeExecutor
 from nervure.executors.plan import Extent, Room
 from nervure.layers import BatchNorm, LayerError, Pass
@@ -115,7 +115,7 @@ def test_threads_change_no_bit() -> None:
 def test_a_batch_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = network(), network()
     run_training(one)
-    monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 1000)
+    monkeypatch.setattr("nervure.executors._planning.ARENA_BYTES", 1000)
     run_training(other)
     assert one.values.tobytes() == other.values.tobytes()
 
@@ -126,7 +126,7 @@ def test_evaluation_is_cut_where_that_is_faster(
     one, other = network(), network()
     x, y = data(one)
     whole = one.forward(x), one.evaluate(x, y, loss="mse")
-    monkeypatch.setitem(native.CACHE_BYTES, "infer", 1000)
+    monkeypatch.setitem(_planning.CACHE_BYTES, "infer", 1000)
     parts = other.forward(x), other.evaluate(x, y, loss="mse")
     assert other.executor().plan_that_fits("infer", ROWS, None).rows < ROWS
     np.testing.assert_array_equal(parts[0], whole[0])

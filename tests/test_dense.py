@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -114,8 +116,27 @@ def test_dropout_masks_do_not_repeat_between_passes_of_one_batch(
         return net.values.copy()
 
     whole = trained()
-    monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 10_000)
+    monkeypatch.setattr("nervure.executors._planning.ARENA_BYTES", 10_000)
     np.testing.assert_allclose(trained(), whole, rtol=1e-12, atol=1e-14)
+
+
+def test_a_loss_of_ones_own_sees_the_batch_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However little memory a pass is given: it may depend on all rows together."""
+    seen: list[int] = []
+
+    def loss(target: Any, output: Any) -> tuple[float, Any]:
+        seen.append(len(output))
+        spread = output - output.mean(axis=0)
+        return float((spread**2).mean()), 2 * spread / output.size
+
+    monkeypatch.setattr("nervure.executors._planning.ARENA_BYTES", 2_000)
+    net = nv.Network([nv.Input(32), nv.Dense(3)], seed=1)
+    x = np.random.default_rng(2).normal(size=(128, 32))
+    how = {"epochs": 1, "batch_size": 64, "metrics": (), "progress": False}
+    nv.fit(net, x, np.zeros((128, 3)), loss=loss, validation=None, **how)
+    assert seen == [64, 64]
 
 
 LARGE = [(300, 260, 150), (784, 100, 200), (256, 520, 90), (1100, 512, 530)]

@@ -171,7 +171,7 @@ def test_an_arena_too_large_for_many_rows_is_taken_in_passes(
     net, X = small(), RNG.normal(size=(100, 4))
     expected = net.forward(X)
     costs = net.executor().row_costs(Data((X,), (expected,)), net.objective("mse"))
-    monkeypatch.setattr("nervure.executors.native.ARENA_BYTES", 5_000)
+    monkeypatch.setattr("nervure.executors._planning.ARENA_BYTES", 5_000)
     few = small()
     np.testing.assert_allclose(few.forward(X), expected, rtol=1e-12)
     again = few.executor().row_costs(Data((X,), (expected,)), few.objective("mse"))

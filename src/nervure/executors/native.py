@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nervure.base.engine import in_memory
-from nervure.base.memory import check_memory
 from nervure.base.stopping import look
 from nervure.base.words import many
 from nervure.data.augmentation import engine_changes
@@ -39,15 +38,12 @@ from nervure.executors._executor import (
 )
 from nervure.executors._folding import Folding, folding_of
 from nervure.executors._formula import FormulaCall
+from nervure.executors._planning import Key, Planning
 from nervure.executors.plan import (
-    Extent,
     Mode,
     Plan,
     Room,
-    Traits,
-    View,
     engine_plan,
-    make_plan,
 )
 from nervure.graph.objective import Cost, Objective
 from nervure.layers.formula import Formula
@@ -56,17 +52,6 @@ from nervure.regularizers import L2, Regularizer
 
 PARALLEL_FLOPS = 1_000_000
 """Below this much work in a batch, one thread is faster than two."""
-
-ARENA_BYTES = 256 * 2**20
-"""Batches that want more memory than this are taken in several passes."""
-
-CACHE_BYTES = {"infer": 64 * 2**20, "train": 48 * 2**20}
-"""The same where passes that stay in the cache are the faster ones: in inference, and
-in training unless the parameters, whose gradients each pass goes through, are large. A
-transformer of 3 MB was trained in four fifths of the time."""
-
-AGAIN = 4
-"""How many times the parameters a pass of training may want."""
 
 PLANNED_ROWS = (1, 32, 512)
 """Rows that plans of inference are made for: few, so that they are used again."""
@@ -79,11 +64,6 @@ COPIED_BYTES = 4e9
 
 KEPT = 4
 """Engines kept for another call like an earlier one, each with its arena."""
-
-
-SHORTER = "use shorter sequences (nervure.data.chunks), or smaller layers"
-
-Key = tuple[Mode, Extent, Objective | None]
 
 
 @functools.cache
@@ -101,6 +81,7 @@ class NativeExecutor:
         self.model = model
         self._threads = threads
         self._kept: OrderedDict[Key, Any] = OrderedDict()
+        self._planning = Planning(model)
         self.steppers: list[Any] = []  # of the engine, made for this model, at rest
 
     # -- inference ----------------------------------------------------------------
@@ -283,36 +264,17 @@ class NativeExecutor:
         room: Room | None = None,
     ) -> Plan:
         """The plan for batches of ``rows``, and their steps."""
-        return make_plan(
-            self.model.graph,
-            self._describe,
-            extent=(room or Room()).extent(rows),
-            mode=mode,
-            cost_nodes=objective.nodes if objective else (),
-            trainable=self._model_in(mode).trainable_nodes,
-        )
+        return self._planning.plan(mode, rows, objective, room)
 
-    def _model_in(self, mode: Mode) -> Model:
-        """The model; in a trace everything has its gradient."""
-        return self.model.thawed if mode == "trace" else self.model
-
-    def _describe(self, index: int, extent: Extent) -> Traits:
-        graph = self.model.graph
-        node, view = graph.nodes[index], View.of(graph.nodes[index])
-        if isinstance(node.layer, Formula):
-            return Traits(0, 0, True, True, False)
-        shapes = [list(shape) for shape in view.inputs]
-        attributes = node.layer.attributes(*node.seen)
-        kernel = node.layer.native or node.layer.kind
-        along = len(node.times)
-        rows = extent.rows if along else extent.values(graph, index) * view.spread
-        steps = [extent.sequence(graph, index, which) for which in range(along)]
-        found = engine().describe(
-            kernel, attributes, shapes, list(view.output), rows, steps
-        )
-        traits = Traits(**found)
-        self._check_arena(extent, traits.saved + traits.scratch)
-        return traits
+    def plan_that_fits(
+        self,
+        mode: Mode,
+        rows: int,
+        objective: Objective | None,
+        room: Room | None = None,
+    ) -> Plan:
+        """The plan for ``rows``, or for fewer in several passes if it is too large."""
+        return self._planning.that_fits(mode, rows, objective, room)
 
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""
@@ -338,7 +300,7 @@ class NativeExecutor:
 
     def _make(self, key: Key, room: Room, data: Data | None) -> Any:
         mode, extent, objective = key
-        model = self._model_in(mode)
+        model = self._planning.model_in(mode)
         plan = self.plan_that_fits(mode, extent.rows, objective, room)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
@@ -351,54 +313,6 @@ class NativeExecutor:
         if objective is not None:
             native.set_losses(_losses(objective, data))
         return native
-
-    def plan_that_fits(
-        self,
-        mode: Mode,
-        rows: int,
-        objective: Objective | None,
-        room: Room | None = None,
-    ) -> Plan:
-        """The plan for ``rows``, or for fewer in several passes if it is too large."""
-        room = room or Room()
-        size = self.model.dtype.itemsize
-        couples = mode == "train" and self.model.couples_rows
-        whole = mode == "trace" or couples
-        most = min(ARENA_BYTES, self._cached(mode))
-        while not whole and rows > 4 and self._largest(room, rows) * size > most:
-            rows = _halved(rows)  # before anything of that size is worked out
-        self._check_arena(room.extent(rows), self._largest(room, rows))
-        plan = self.plan(mode, rows, objective, room)
-        while not whole and plan.rows > 4 and plan.arena * size > most:
-            plan = self.plan(mode, _halved(plan.rows), objective, room)
-        self._check_arena(plan.extent, plan.arena)
-        return plan
-
-    def _cached(self, mode: Mode) -> int:
-        """Bytes of a pass that is as fast as others."""
-        own = CACHE_BYTES.get(mode, ARENA_BYTES)
-        return max(own, AGAIN * self.model.values.nbytes) if mode == "train" else own
-
-    def _largest(self, room: Room, rows: int) -> int:
-        """Numbers of the largest array between two layers, for so many rows."""
-        extent = room.extent(rows)
-        return max(extent.steps or (0,)) * self._widest[1] + rows * self._widest[0]
-
-    @functools.cached_property
-    def _widest(self) -> tuple[int, int]:
-        """Numbers of the largest value between two layers: of a row, and of a step."""
-        nodes = self.model.graph.nodes
-        rows = (math.prod(n.shape) for n in nodes if n.clock is None)
-        steps = (math.prod(n.shape) for n in nodes if n.clock is not None)
-        return max(rows, default=0), max(steps, default=0)
-
-    def _check_arena(self, extent: Extent, numbers: int) -> None:
-        wanted = numbers * self.model.dtype.itemsize
-        what = f"the layers' values for {many(extent.rows, 'row')}"
-        if extent.steps:
-            what += f" of {many(max(extent.steps), 'step')}"
-            check_memory(wanted, "plan", what, SHORTER)
-        check_memory(wanted, "plan", what)
 
 
 def _parameters(model: Model, node: int) -> dict[str, Array]:
@@ -418,11 +332,6 @@ def _input(rows: Any, scale: float) -> tuple[Any, ...]:
     parts = (in_memory(part) for part in (rows.values, rows.columns, rows.starts))
     values, columns, starts = parts
     return values, scale, columns, starts, rows.shape[1]
-
-
-def _halved(rows: int) -> int:
-    """Half of the rows; each pass begins with a whole block of random numbers."""
-    return -(-rows // 8) * 4
 
 
 def _planned(rows: int) -> int:
