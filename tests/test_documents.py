@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("docs/*.md")]
+)
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -35,6 +37,14 @@ def test_the_examples_of_the_readme(
     run = names["run"]
     assert max(run.history["validation_accuracy"]) > 0.95
     assert (tmp_path / "digits.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["autoencoders", "sequences"])
+def test_the_examples_of_a_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = ROOT / "docs" / f"{name}.md"
+    (code,) = blocks(document, "python")
+    exec(compile(code, document.name, "exec"), {})
+    assert capsys.readouterr().out
 
 
 def test_commands_of_the_readme_are_those_of_the_program() -> None:

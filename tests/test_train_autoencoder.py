@@ -122,7 +122,7 @@ def test_what_was_made_of_a_table_is_told(table: tuple[Path, str]) -> None:
 
 
 def test_a_process_trains_and_another_predicts(here: Path) -> None:
-    """By hand, as the README has it."""
+    """By hand, as the documents have it."""
     told = nervure(here, "train", "rows.csv", "--autoencoder", 2, *FEW)
     assert told.endswith(
         "saved in runs/rows-1 (model.safetensors, spec.toml, record.jsonl)\n"
