@@ -61,7 +61,8 @@ def with_states(dtype: str = "float64") -> nv.Network:
 
 
 def test_layers_along_an_axis_of_the_last_state() -> None:
-    behind = [nv.GRU(6), nv.Reshape((3, 2)), nv.MultiHeadAttention(2), nv.Flatten()]
+    behind = [nv.GRU(6), nv.Reshape((3, 2)), nv.PositionEmbedding(3)]
+    behind += [nv.MultiHeadAttention(2), nv.Flatten()]
     net, codes = network(*behind), [0, 3, 1, 4]
     whole = np.atleast_2d(net.forward([np.array(codes)])[0])[-1]
     reader = Reader(net)
@@ -69,6 +70,7 @@ def test_layers_along_an_axis_of_the_last_state() -> None:
     np.testing.assert_allclose(np.exp(plain), whole, rtol=1e-12)
     with stepper_of(net.executor(), shares=True) as stepper:
         np.testing.assert_allclose(stepper.read(codes), whole, rtol=1e-12)
+    assert len(nv.generate(net, codes, 9)) == 9
 
 
 def test_what_only_a_whole_sequence_tells_is_refused() -> None:

@@ -66,7 +66,7 @@ void Stepper<T>::run(Stage& stage) {
   Context<T>& context = stage.context;
   context.inputs = stage.inputs;
   context.ports = stage.ports;
-  context.place = place_;
+  context.place = stage.kept == Kept::place ? place_ : 0;
   const Step<T>& step = *nodes_.step(stage.node);
   const Work work = step.forward_work(extent_of(context));
   for (int phase = 0; phase < static_cast<int>(work.size()); ++phase)

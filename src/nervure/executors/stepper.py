@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nervure.executors._executor import Executor, Floats, Model
 from nervure.executors.native import KEPT, NativeExecutor, engine
@@ -45,7 +44,7 @@ class Stepper:
 
     def write(
         self, codes: Sequence[int], count: int, how: Drawing, first: int
-    ) -> tuple[npt.NDArray[np.int64], bool]:
+    ) -> tuple[list[int], bool]:
         """Read these codes, then draw up to ``count``, and read each but the last.
 
         ``first`` is the number of the first that is drawn. The second result is False

@@ -167,7 +167,7 @@ def _check_order(net: Network) -> None:
 def _check_length(net: Network, steps: int) -> None:
     """Raise where a layer does not take so many steps, before any is drawn."""
     for node in net.graph.nodes:
-        longest = node.layer.longest
+        longest = None if any(node.times) else node.layer.longest
         if longest is not None and steps > longest:
             raise ValueError(
                 f"[{node.name}] {steps:,} steps with those of the prompt, expected at "
