@@ -93,7 +93,7 @@ def test_the_engine_goes_step_by_step_as_the_plain_form_does(
     name: str, dtype: str
 ) -> None:
     net = NETS[name](dtype=dtype)
-    assert fits(net.model)
+    assert fits(net.graph)
     rtol = 1e-12 if dtype == "float64" else 2e-5
     codes = np.random.default_rng(0).integers(0, 5, 33).tolist()
     for _ in range(2):  # the second time with what the first one has left behind
@@ -147,7 +147,7 @@ class Doubled(nv.layers.Formula):
 
 def test_a_layer_in_python_is_stepped_through_in_python() -> None:
     net = network(Doubled(), nv.GRU(6, True))
-    assert not fits(net.model)
+    assert not fits(net.graph)
     assert nv.generate(net, [0], 9).shape == (9,)
 
 

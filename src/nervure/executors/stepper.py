@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nervure.executors._executor import Executor, Floats, Model
+from nervure.executors._executor import Executor, Floats
 from nervure.executors.native import KEPT, NativeExecutor, engine
 from nervure.executors.plan import Room, engine_plan
+from nervure.graph.graph import Graph
 from nervure.graph.node import Node
 from nervure.layers._layer import Kept
 from nervure.layers.formula import Formula
@@ -63,9 +64,9 @@ class Stepper:
         return drawn, finite
 
 
-def fits(model: Model) -> bool:
+def fits(graph: Graph) -> bool:
     """Whether every layer goes step by step in the engine."""
-    nodes = model.graph.nodes
+    nodes = graph.nodes
     return not any(isinstance(n.layer, Formula) or _kept(n) is None for n in nodes)
 
 

@@ -111,7 +111,7 @@ def _drawn(
     net: Network, codes: Sequence[int], steps: int, how: Drawing
 ) -> Iterator[int]:
     """Codes one by one; the engine draws some together."""
-    if not fits(net.model):
+    if not fits(net.graph):
         yield from written(Reader(net), codes, steps, how)
         return
     with stepper_of(net.executor(), _gives_shares(net)) as stepper:

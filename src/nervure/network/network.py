@@ -304,14 +304,10 @@ class Network:
     def executor(self, name: str = "native") -> Executor:
         """The executor of this name, made at first use."""
         if name not in self._executors:
-            self._executors[name] = make_executor(name, self.model)
+            still = parameter_names(self.graph, self._frozen)
+            model = Model(self.graph, self.layout, self.values, self.gradients, still)
+            self._executors[name] = make_executor(name, model)
         return self._executors[name]
-
-    @property
-    def model(self) -> Model:
-        """What executors run: the graph, and the arrays of its parameters."""
-        still = parameter_names(self.graph, self._frozen)
-        return Model(self.graph, self.layout, self.values, self.gradients, still)
 
     def forward(self, X: Any, *, executor: str = "native") -> Any:
         """Outputs for rows as the first layer takes them.
