@@ -100,6 +100,27 @@ def _begin(net: Net) -> tuple[Any, Any, Any, Any]:
     return parameters, first, second, jax.numpy.zeros(())
 
 
+def adam(learning_rate: float) -> Any:
+    """``(state, gradient) -> state`` of one update."""
+    import jax
+    import jax.numpy as jnp
+
+    def update(state: Any, gradient: Any) -> Any:
+        parameters, first, second, count = state
+        count = count + 1
+        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
+        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
+        rate = learning_rate / (1 - 0.9**count)
+        scale = 1 / (1 - 0.999**count)
+        parameters = jax.tree.map(
+            lambda w, m, v: w - rate * m / (jnp.sqrt(v * scale) + 1e-8),
+            parameters, first, second,
+        )  # fmt: skip
+        return parameters, first, second, count
+
+    return update
+
+
 def _step(net: Net) -> Any:
     """``(state, X, y) -> (state, loss)`` of one batch."""
     import jax
@@ -121,20 +142,7 @@ def _step(net: Net) -> Any:
         )
         return parameters, first, second, count
 
-    def adam(state: Any, gradient: Any) -> Any:
-        parameters, first, second, count = state
-        count = count + 1
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-        rate = net.learning_rate / (1 - 0.9**count)
-        scale = 1 / (1 - 0.999**count)
-        parameters = jax.tree.map(
-            lambda w, m, v: w - rate * m / (jnp.sqrt(v * scale) + 1e-8),
-            parameters, first, second,
-        )  # fmt: skip
-        return parameters, first, second, count
-
-    update = {"sgd": sgd, "adam": adam}[net.optimizer]
+    update = {"sgd": sgd, "adam": adam(net.learning_rate)}[net.optimizer]
 
     def step(state: Any, X: Any, y: Any) -> tuple[Any, Any]:
         loss, gradient = jax.value_and_grad(loss_of)(state[0], X, y)

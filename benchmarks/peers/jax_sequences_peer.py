@@ -11,7 +11,7 @@ from _sequence_nets import VOCABULARY, SequenceNet
 from numpy.typing import NDArray
 
 from peers import Variant
-from peers.jax_peer import NO_EIGEN_THREADS
+from peers.jax_peer import NO_EIGEN_THREADS, adam
 from peers.jax_peer import versions as versions
 
 PLACES = 128
@@ -74,20 +74,12 @@ def _loss(net: SequenceNet, scores: Callable[..., Any]) -> Callable[..., Any]:
 def _epoch(loss: Callable[..., Any]) -> Callable[..., Any]:
     """All batches in one scan, each with a step of Adam."""
     import jax
-    import jax.numpy as jnp
+
+    update = adam(1e-3)
 
     def step(state: Any, batch: Any) -> tuple[Any, Any]:
-        parameters, first, second, count = state
-        cost, gradient = jax.value_and_grad(loss)(parameters, *batch)
-        count = count + 1
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-        rate, scale = 1e-3 / (1 - 0.9**count), 1 / (1 - 0.999**count)
-        parameters = jax.tree.map(
-            lambda w, m, v: w - rate * m / (jnp.sqrt(v * scale) + 1e-8),
-            parameters, first, second,
-        )  # fmt: skip
-        return (parameters, first, second, count), cost
+        cost, gradient = jax.value_and_grad(loss)(state[0], *batch)
+        return update(state, gradient), cost
 
     def epoch(state: Any, data: Any, blocks: Any) -> Any:
         def of_block(state: Any, index: Any) -> tuple[Any, Any]:
