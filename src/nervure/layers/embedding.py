@@ -33,6 +33,12 @@ MOST_CODES = 2**24
 
 LEAST_DIM = "use vectors of at least 1 number"
 
+NO_DERIVATIVE = (
+    "a code has no derivative, so that layers below an embedding cannot learn; "
+    "expected codes as they are in the data; feed them from an nv.Input"
+)
+"""Why nothing below a layer of codes can learn."""
+
 
 @dataclass(frozen=True)
 class Embedding(Layer):
@@ -105,10 +111,7 @@ class Embedding(Layer):
     @property
     def untrainable(self) -> str | None:
         """Why nothing below it can learn."""
-        return (
-            "a code has no derivative, so that layers below an embedding cannot learn; "
-            "expected codes as they are in the data; feed them from an nv.Input"
-        )
+        return NO_DERIVATIVE
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs

@@ -27,7 +27,13 @@ from nervure.layers._layer import (
 )
 from nervure.layers._weights import read_initializers
 from nervure.layers.dropout import Dropout
-from nervure.layers.embedding import LEAST_DIM, Embedding, UnknownAtZero, sizes_of
+from nervure.layers.embedding import (
+    LEAST_DIM,
+    NO_DERIVATIVE,
+    Embedding,
+    UnknownAtZero,
+    sizes_of,
+)
 from nervure.layers.merge import Concatenate
 from nervure.layers.reshape import Flatten, Slice
 
@@ -103,10 +109,7 @@ class EmbeddingBag(Layer):
     @property
     def untrainable(self) -> str | None:
         """Why nothing below it can learn."""
-        return (
-            "a code has no derivative, so that layers below an embedding cannot learn; "
-            "expected codes as they are in the data; feed them from an nv.Input"
-        )
+        return NO_DERIVATIVE
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (shape,) = inputs
