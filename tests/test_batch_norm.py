@@ -128,7 +128,7 @@ def test_evaluation_is_cut_where_that_is_faster(
     whole = one.forward(x), one.evaluate(x, y, loss="mse")
     monkeypatch.setitem(_planning.CACHE_BYTES, "infer", 1000)
     parts = other.forward(x), other.evaluate(x, y, loss="mse")
-    assert other.executor().plan_that_fits("infer", ROWS, None).rows < ROWS
+    assert other.executor().planning.that_fits("infer", ROWS, None).rows < ROWS
     np.testing.assert_array_equal(parts[0], whole[0])
     assert parts[1] == whole[1]
 

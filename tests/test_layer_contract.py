@@ -18,6 +18,7 @@ from nervure.base.plain import Faults
 from nervure.executors import Data, Model
 from nervure.executors._jax_fold import Packed, Room, Sequences
 from nervure.executors._jax_fold import fold as fold_graph
+from nervure.executors._planning import Planning
 from nervure.executors.native import NativeExecutor
 from nervure.graph.entries import layer_from_dict, with_name
 from nervure.graph.graph import Graph
@@ -334,7 +335,7 @@ def test_gradients_accumulate_over_consumers(example: Any) -> None:
 
 
 def plan_of_four(
-    self: NativeExecutor, mode: Any, _: int, objective: Any, room: Any = None
+    self: Planning, mode: Any, _: int, objective: Any, room: Any = None
 ) -> Any:
     return self.plan(mode, 4, objective, room)
 
@@ -346,7 +347,7 @@ def test_gradients_accumulate_over_the_passes_of_a_batch(
     net = network(example)
     inputs = inputs_of(net)
     whole, _, _ = gradients(net, inputs, mode="train")
-    monkeypatch.setattr(NativeExecutor, "plan_that_fits", plan_of_four)
+    monkeypatch.setattr(Planning, "that_fits", plan_of_four)
     parts, _, _ = gradients(net, inputs, mode="train")
     assert whole.any() == bool(
         [s for s in net.layout.segments if s.parameter.trainable]
@@ -480,7 +481,7 @@ def test_masks_are_those_of_the_formula(
     c = np.random.default_rng(1).normal(size=(rows, size))
     data = Data((x,), (c,))
     if first:
-        monkeypatch.setattr(NativeExecutor, "plan_that_fits", plan_of_four)
+        monkeypatch.setattr(Planning, "that_fits", plan_of_four)
     room = executor._room(data)
     held = executor._take(("trace", room.extent(rows), objective), room, data)
     out = np.empty((rows, size))

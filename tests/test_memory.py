@@ -218,7 +218,7 @@ def test_parameters_that_are_assigned_are_copied_into_their_memory() -> None:
 
 def test_the_engine_refuses_parameters_of_another_size() -> None:
     net, _objective, _data = objective_and_data()
-    plan = net.executor().plan_that_fits("infer", 4, None)  # type: ignore[attr-defined]
+    plan = net.executor().planning.that_fits("infer", 4, None)  # type: ignore[attr-defined]
     fields = engine_plan(net.graph, net.layout, plan, frozenset(), frozenset())
     with pytest.raises(ValueError, match=r"parameters: 3 elements; at least \d+"):
         engine.Executor32(fields, np.zeros(3, np.float32), net.gradients)

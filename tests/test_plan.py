@@ -372,9 +372,11 @@ def test_a_chain_shares_memory() -> None:
     net = nv.Network(layers)
     executor = net.executor()
     width = 48 * 10
-    assert executor.plan("infer", 10, None).arena == 2 * width
+    assert executor.planning.plan("infer", 10, None).arena == 2 * width
     objective = net.objective("mse")
-    arena = {m: executor.plan(m, 10, objective).arena for m in ("train", "trace")}
+    arena = {
+        m: executor.planning.plan(m, 10, objective).arena for m in ("train", "trace")
+    }
     assert arena["train"] < 0.6 * arena["trace"]
 
 
@@ -401,4 +403,4 @@ def test_nothing_below_the_lowest_learning_layer_has_a_gradient() -> None:
 @pytest.mark.parametrize("rows", [1, 7, 64])
 def test_the_arena_grows_with_the_rows(rows: int) -> None:
     executor = nv.Network([Input(16), Dense(16)]).executor()
-    assert executor.plan("infer", rows, None).arena == 2 * 16 * rows
+    assert executor.planning.plan("infer", rows, None).arena == 2 * 16 * rows

@@ -176,7 +176,7 @@ def test_gradients_pass_a_frozen_batch_norm() -> None:
 
 
 def backward_steps(net: nv.Network) -> list[str]:
-    plan = net.executor().plan("train", 4, net.objective())  # type: ignore[attr-defined]
+    plan = net.executor().planning.plan("train", 4, net.objective())  # type: ignore[attr-defined]
     pairs = zip(net.graph.nodes, plan.steps, strict=True)
     return [node.name for node, step in pairs if step.backward]
 

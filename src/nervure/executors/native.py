@@ -40,8 +40,6 @@ from nervure.executors._folding import Folding, folding_of
 from nervure.executors._formula import FormulaCall
 from nervure.executors._planning import Key, Planning
 from nervure.executors.plan import (
-    Mode,
-    Plan,
     Room,
     engine_plan,
 )
@@ -81,7 +79,7 @@ class NativeExecutor:
         self.model = model
         self._threads = threads
         self._kept: OrderedDict[Key, Any] = OrderedDict()
-        self._planning = Planning(model)
+        self.planning = Planning(model)
         self.steppers: list[Any] = []  # of the engine, made for this model, at rest
 
     # -- inference ----------------------------------------------------------------
@@ -113,7 +111,7 @@ class NativeExecutor:
         if self._folding is not None:
             self._folding.fill(self.model.values)
             return self._folded.inference()
-        plan = self.plan_that_fits("infer", PLANNED_ROWS[-1], None)
+        plan = self.planning.that_fits("infer", PLANNED_ROWS[-1], None)
         graph, layout = self.model.graph, self.model.layout
         fields = engine_plan(graph, layout, plan, self.model.frozen, frozenset())
         return self.model, fields
@@ -256,26 +254,6 @@ class NativeExecutor:
         weights = None if data.weights is None else in_memory(data.weights)
         return kind(inputs, targets, weights, data.by_rows)
 
-    def plan(
-        self,
-        mode: Mode,
-        rows: int,
-        objective: Objective | None,
-        room: Room | None = None,
-    ) -> Plan:
-        """The plan for batches of ``rows``, and their steps."""
-        return self._planning.plan(mode, rows, objective, room)
-
-    def plan_that_fits(
-        self,
-        mode: Mode,
-        rows: int,
-        objective: Objective | None,
-        room: Room | None = None,
-    ) -> Plan:
-        """The plan for ``rows``, or for fewer in several passes if it is too large."""
-        return self._planning.that_fits(mode, rows, objective, room)
-
     def engine_of(self, job: Job) -> Any:
         """An engine of its own for a training run: it holds the run's update."""
         rows, room = min(job.batch_size, job.data.rows), self._room(job.data)
@@ -300,8 +278,8 @@ class NativeExecutor:
 
     def _make(self, key: Key, room: Room, data: Data | None) -> Any:
         mode, extent, objective = key
-        model = self._planning.model_in(mode)
-        plan = self.plan_that_fits(mode, extent.rows, objective, room)
+        model = self.planning.model_in(mode)
+        plan = self.planning.that_fits(mode, extent.rows, objective, room)
         kind = engine().Executor32 if model.dtype == np.float32 else engine().Executor64
         fields = engine_plan(
             model.graph, model.layout, plan, model.frozen, self.model.still_nodes

@@ -93,7 +93,7 @@ def _made(executor: NativeExecutor) -> Any:
     model = executor.model
     graph = model.graph
     one_step = Room([np.ones(1, np.int64) for _ in graph.clocks])
-    plan = executor.plan("infer", 1, None, one_step)
+    plan = executor.planning.plan("infer", 1, None, one_step)
     fields = engine_plan(graph, model.layout, plan, model.frozen, frozenset())
     for node in fields["nodes"]:
         if "stateful" in node["attributes"]:  # states go on by themselves here
